@@ -1,0 +1,179 @@
+"""Settings as frozen dataclasses that refuse unknown keys, wrong types and impossible values."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """A setting is unknown, has the wrong type or an impossible value."""
+
+
+def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T:
+    """Build a settings dataclass from a plain mapping (YAML or JSON).
+
+    Parameters
+    ----------
+    cls : dataclass type
+        The settings class; nested dataclasses, tuples, dicts and optional fields are understood.
+    mapping : Mapping
+        Field names to plain values.
+    where : str
+        Where the mapping came from, for error messages ("train.transcriber").
+
+    Raises
+    ------
+    ConfigError
+        For an unknown or missing key, a wrong type, or a value that the class itself refuses.
+    """
+    prefix = f"{where}." if where else ""
+    if not isinstance(mapping, Mapping):
+        msg = f"{where or cls.__name__} must be a mapping of settings, got {type(mapping).__name__}"
+        raise ConfigError(msg)
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(set(mapping) - set(fields))
+    if unknown:
+        msg = f"unknown setting {prefix}{unknown[0]}; known: {', '.join(sorted(fields))}"
+        raise ConfigError(msg)
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name in mapping:
+            values[name] = _checked(hints[name], mapping[name], prefix + name)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            msg = f"missing setting {prefix}{name} ({_type_name(hints[name])})"
+            raise ConfigError(msg)
+    try:
+        return cls(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{prefix}{error}") from None
+
+
+def to_mapping(settings: Any) -> dict[str, Any]:
+    """Turn a settings dataclass into plain values that YAML and JSON can hold (tuples become lists)."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [plain(item) for item in value]
+        return value
+
+    return typing.cast("dict[str, Any]", plain(dataclasses.asdict(settings)))
+
+
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Refuse a value outside the closed range [low, high].
+
+    Raises
+    ------
+    ConfigError
+        Naming the setting, its value and the allowed range.
+    """
+    if not low <= value <= high:
+        raise ConfigError(f"{name} is {value}, allowed is {low} to {high}")
+
+
+def check_choice(name: str, value: str, choices: typing.Iterable[str]) -> None:
+    """Refuse a value that is not one of the choices.
+
+    Raises
+    ------
+    ConfigError
+        Naming the setting, its value and the choices.
+    """
+    allowed = list(choices)
+    if value not in allowed:
+        raise ConfigError(f"{name} is {value!r}, allowed is one of {', '.join(allowed)}")
+
+
+def _type_name(hint: Any) -> str:
+    return getattr(hint, "__name__", None) or str(hint)
+
+
+def _refuse(where: str, value: Any, hint: Any) -> typing.NoReturn:
+    extra = " (YAML reads 3e-4 as text: write 3.0e-4)" if hint is float and isinstance(value, str) else ""
+    raise ConfigError(f"{where} is {value!r}, expected {_type_name(hint)}{extra}")
+
+
+def _checked(hint: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        options = typing.get_args(hint)
+        if value is None and type(None) in options:
+            return None
+        rest = [option for option in options if option is not type(None)]
+        return _checked(rest[0], value, where) if len(rest) == 1 else _refuse(where, value, hint)
+    if origin is tuple or origin is list:
+        if not isinstance(value, (list, tuple)):
+            _refuse(where, value, hint)
+        item_hint = typing.get_args(hint)[0]
+        items = [_checked(item_hint, item, f"{where}[{index}]") for index, item in enumerate(value)]
+        return tuple(items) if origin is tuple else items
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            _refuse(where, value, hint)
+        item_hint = typing.get_args(hint)[1]
+        return {key: _checked(item_hint, item, f"{where}.{key}") for key, item in value.items()}
+    if dataclasses.is_dataclass(hint):
+        return from_mapping(typing.cast("type[Any]", hint), value, where)
+    return _checked_scalar(hint, value, where)
+
+
+def _checked_scalar(hint: Any, value: Any, where: str) -> Any:
+    if hint is Any:
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
+        _refuse(where, value, hint)
+    return value
+
+
+@dataclass(frozen=True)
+class StftConfig:
+    """One short-time Fourier transform: Hann window, centred frames.
+
+    Attributes
+    ----------
+    sample_rate : int
+        Hz.
+    n_fft, win_length, hop_length : int
+        Samples. ``win_length <= n_fft`` and ``hop_length <= win_length // 2``, so that the inverse exists.
+    """
+
+    sample_rate: int
+    n_fft: int
+    win_length: int
+    hop_length: int
+
+    def __post_init__(self) -> None:
+        """Check that the transform can be inverted."""
+        check_range("sample_rate", self.sample_rate, 4000, 192000)
+        check_range("n_fft", self.n_fft, 16, 65536)
+        check_range("win_length", self.win_length, 16, self.n_fft)
+        check_range("hop_length", self.hop_length, 1, self.win_length // 2)
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second, never rounded."""
+        return self.sample_rate / self.hop_length
+
+    @property
+    def n_bins(self) -> int:
+        """Frequency bins of the one-sided spectrum."""
+        return self.n_fft // 2 + 1
+
+
+VOICE_STFT = StftConfig(sample_rate=16000, n_fft=1024, win_length=1024, hop_length=160)
+"""The voice on the common grid of 100 frames a second."""
+
+PIANO_STFT = StftConfig(sample_rate=44100, n_fft=2048, win_length=2048, hop_length=441)
+"""The piano on the common grid of 100 frames a second."""

@@ -1,0 +1,84 @@
+"""Models in folders: ``config.json`` beside ``model.safetensors``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from torch import nn
+
+from hf_model.config import ConfigError, from_mapping, to_mapping
+
+M = TypeVar("M", bound="Pretrained")
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""The folder of the weights that ship."""
+
+
+class Pretrained(nn.Module):
+    """A network whose constructor takes one settings dataclass, ``config``."""
+
+    config_class: ClassVar[type[Any]]
+    kind: ClassVar[str]
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+
+    def save_pretrained(self, folder: Path | str, **extra: Any) -> None:
+        """Write ``config.json`` and ``model.safetensors``.
+
+        Parameters
+        ----------
+        folder : path
+            Made if missing.
+        **extra
+            Plain values kept in ``config.json`` beside the settings (training data, decoder settings, sound font).
+        """
+        from safetensors.torch import save_file
+
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        settings = {"kind": self.kind, "model": to_mapping(self.config), **extra}
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        save_file(state, target / "model.safetensors")
+        (target / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_pretrained(cls: type[M], folder: Path | str) -> M:
+        """Read a model that :meth:`save_pretrained` wrote, in evaluation mode, on the CPU.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder holds no model.
+        ConfigError
+            If it holds another kind of model, or settings that this version does not know.
+        """
+        from safetensors.torch import load_file
+
+        source = Path(folder)
+        settings = read_config(source)
+        if settings.get("kind") != cls.kind:
+            msg = f"{source} holds a {settings.get('kind')!r} model, expected {cls.kind!r}"
+            raise ConfigError(msg)
+        model = cls(from_mapping(cls.config_class, settings["model"], "model"))
+        model.load_state_dict(load_file(source / "model.safetensors"))
+        return model.eval()
+
+
+def read_config(folder: Path | str) -> dict[str, Any]:
+    """Read the ``config.json`` of a model folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no model.
+    """
+    path = Path(folder) / "config.json"
+    if not path.is_file():
+        msg = f"no model in {folder}: config.json is missing"
+        raise FileNotFoundError(msg)
+    settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return settings

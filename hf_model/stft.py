@@ -1,0 +1,98 @@
+"""The only time grid: the short-time Fourier transform, its inverse, and frames against seconds."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from hf_model.config import StftConfig
+
+
+def stft(waveform: Tensor, config: StftConfig) -> Tensor:
+    """Transform audio to complex spectra.
+
+    Parameters
+    ----------
+    waveform : Tensor, shape (..., sample)
+        Audio in [-1, 1] at ``config.sample_rate``.
+
+    Returns
+    -------
+    Tensor, complex, shape (..., frame, bin)
+        Frame ``m`` is centred on ``m / frame_rate`` seconds; the signal is zero beyond its ends.
+        There are ``1 + n_samples // hop_length`` frames.
+    """
+    lead = waveform.shape[:-1]
+    spectrum = torch.stft(
+        waveform.reshape(-1, waveform.shape[-1]),
+        n_fft=config.n_fft,
+        hop_length=config.hop_length,
+        win_length=config.win_length,
+        window=window(config, waveform.device),
+        center=True,
+        pad_mode="constant",
+        return_complex=True,
+    )
+    return spectrum.transpose(-1, -2).reshape(*lead, -1, config.n_bins)
+
+
+def istft(spectrum: Tensor, config: StftConfig, n_samples: int) -> Tensor:
+    """Transform complex spectra back to audio of an exact length.
+
+    Parameters
+    ----------
+    spectrum : Tensor, complex, shape (..., frame, bin)
+        As :func:`stft` returns.
+    n_samples : int
+        Samples wanted; at most ``hop_length`` beyond the last frame's centre.
+
+    Returns
+    -------
+    Tensor, shape (..., n_samples)
+        The least-squares signal whose spectrum is nearest to the given one.
+    """
+    lead = spectrum.shape[:-2]
+    needed = 1 + n_samples // config.hop_length
+    frames = spectrum.reshape(-1, *spectrum.shape[-2:])
+    if frames.shape[1] < needed:
+        msg = f"{frames.shape[1]} frames are too few for {n_samples} samples; at least {needed} are needed"
+        raise ValueError(msg)
+    waveform = torch.istft(
+        frames.transpose(-1, -2),
+        n_fft=config.n_fft,
+        hop_length=config.hop_length,
+        win_length=config.win_length,
+        window=window(config, spectrum.device),
+        center=True,
+        length=n_samples,
+    )
+    return waveform.reshape(*lead, n_samples)
+
+
+def window(config: StftConfig, device: torch.device | str = "cpu") -> Tensor:
+    """Periodic Hann window, shape (win_length,)."""
+    return torch.hann_window(config.win_length, periodic=True, device=device)
+
+
+def frame_count(n_samples: int, config: StftConfig) -> int:
+    """Count the frames of ``n_samples`` samples."""
+    return 1 + n_samples // config.hop_length
+
+
+def seconds_to_frame(seconds: ArrayLike, frame_rate: float) -> NDArray[np.int64]:
+    """Round times to the nearest frame: the one place where time becomes an integer (halves go up)."""
+    return np.floor(np.asarray(seconds, dtype=np.float64) * frame_rate + 0.5).astype(np.int64)
+
+
+def seconds_to_samples(seconds: float, sample_rate: float) -> int:
+    """Round a time to the nearest sample (halves go up)."""
+    return math.floor(seconds * sample_rate + 0.5)
+
+
+def resampled_length(n_samples: int, sample_rate: int, new_rate: int) -> int:
+    """Length of a recording at another rate, exactly ``round(n_samples * new_rate / sample_rate)``, in integers."""
+    return (2 * n_samples * new_rate + sample_rate) // (2 * sample_rate)
