@@ -1,7 +1,7 @@
 """What every stage needs: settings from params.yaml, output folders that are whole or absent, errors in one line.
 
-The only reader of ``params.yaml``. Needs PyYAML and nothing else beyond the standard library, so that a stage runs where
-neither DVC nor MLflow is installed.
+The only reader of ``params.yaml``. Needs PyYAML and nothing else beyond the standard library, so that a stage runs
+where neither DVC nor MLflow is installed.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def main(stage: Callable[[], None]) -> None:
         _leave(str(error), 1)
 
 
-def _terminate(signum: int, frame: FrameType | None) -> None:
+def _terminate(signum: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + signum)
 
 

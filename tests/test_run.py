@@ -1,0 +1,176 @@
+"""Settings and outputs of stages: one line for a mistake, whole outputs or none."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from dataclasses import dataclass, field
+
+import pytest
+
+from hf_model.config import ConfigError
+from stages import _run
+
+
+@dataclass(frozen=True)
+class Inner:
+    rate: float = 0.1
+    epochs: int = 3
+
+
+@dataclass(frozen=True)
+class Settings:
+    threshold: float = 0.5
+    corpora: tuple[str, ...] = ("made",)
+    inner: Inner = field(default_factory=Inner)
+
+
+@pytest.fixture
+def params(tmp_path):
+    def write(text):
+        path = tmp_path / "params.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_the_profile_lies_over_the_section(params):
+    path = params(
+        "profile: full\n"
+        "profiles:\n  default: {}\n  full: {align: {inner: {epochs: 9}, corpora: [ssvd]}}\n"
+        "align: {threshold: 0.7, inner: {rate: 0.2, epochs: 4}, corpora: [made, csd]}\n"
+    )
+    got = _run.settings("align", Settings, path)
+    assert got == Settings(threshold=0.7, corpora=("ssvd",), inner=Inner(rate=0.2, epochs=9))
+
+
+def test_a_dotted_section(params):
+    path = params("profiles: {default: {train: {direct: {epochs: 8}}}}\ntrain: {direct: {rate: 0.3}}\n")
+    assert _run.settings("train.direct", Inner, path) == Inner(rate=0.3, epochs=8)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("profiles: {default: {}}\nalign: {treshold: 1}", r"unknown setting align\.treshold; known: .*threshold"),
+        ("profiles: {default: {}}\nalign: {inner: {epochs: 2.5}}", r"align\.inner\.epochs is 2\.5, expected int"),
+        ("profiles: {default: {}}\nalign: {threshold: 3e-4}", r"align\.threshold is '3e-4'.*write 3\.0e-4"),
+        ("profiles: {default: {algin: {}}}\nalign: {}", r"unknown section profiles\.default\.algin"),
+        ("profiles: {default: {}}\nalign: {}\nevalute: {}", r"unknown section evalute"),
+        ("profile: huge\nprofiles: {default: {}}\nalign: {}", r"profile is 'huge', allowed is one of default"),
+        ("profiles: {default: {}}\n", r"has no section align"),
+        ("align: [", r"not valid YAML"),
+        ("- 1", r"must hold a mapping"),
+    ],
+)
+def test_a_wrong_parameter_is_named(params, text, message):
+    with pytest.raises(ConfigError, match=message):
+        _run.settings("align", Settings, params(text))
+
+
+def test_without_params_file(tmp_path):
+    with pytest.raises(ConfigError, match="run stages in the repository's root"):
+        _run.settings("align", Settings, tmp_path / "params.yaml")
+
+
+def test_output_appears_whole_and_replaces(tmp_path):
+    final = tmp_path / "deep" / "out"
+    for text in ("first", "second"):
+        with _run.output(final) as folder:
+            (folder / text).write_text(text, encoding="utf-8")
+            assert not (final / text).exists()
+        assert [path.name for path in final.iterdir()] == [text]
+    assert [path.name for path in final.parent.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_a_failure_leaves_nothing_and_keeps_the_old(tmp_path, error):
+    with _run.output(tmp_path / "out") as folder:
+        (folder / "old").touch()
+
+    def fail():
+        with _run.output(tmp_path / "out") as folder:
+            (folder / "new").touch()
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["old", "out"]
+
+
+def test_a_resumable_output_finds_its_files_again(tmp_path):
+    def attempt(fail):
+        with _run.output(tmp_path / "out", resume=True) as folder:
+            seen = (folder / "part").exists()
+            (folder / "part").touch()
+            if fail:
+                raise InterruptedError
+            return seen
+
+    with pytest.raises(InterruptedError):
+        attempt(True)
+    assert attempt(False)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["part"]
+
+
+def test_json_is_whole_or_absent(tmp_path):
+    _run.write_json(tmp_path / "a" / "m.json", {"b": 1, "a": 2})
+    assert (tmp_path / "a" / "m.json").read_text(encoding="utf-8") == '{\n  "a": 2,\n  "b": 1\n}\n'
+    with pytest.raises(ValueError, match="JSON"):
+        _run.write_json(tmp_path / "a" / "n.json", {"x": float("nan")})
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["m.json"]
+
+
+def _raiser(error):
+    def stage():
+        raise error
+
+    return stage
+
+
+@pytest.mark.parametrize(
+    ("error", "line", "code"),
+    [
+        (ConfigError("align.x is 3,\nallowed is 1 to 2"), "error: align.x is 3, allowed is 1 to 2\n", 1),
+        (OSError(errno.ENOSPC, "No space left on device", "a.wav"), "error: a.wav: the disk is full", 1),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "b"), "error: b: No such file or directory\n", 1),
+        (OSError("no model in x"), "error: no model in x\n", 1),
+        (KeyboardInterrupt(), "error: interrupted", 130),
+    ],
+)
+def test_known_errors_are_one_line(capsys, monkeypatch, error, line, code):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as caught:
+        _run.main(_raiser(error))
+    assert caught.value.code == code
+    text = capsys.readouterr().err
+    assert text.startswith(line)
+    assert text.count("\n") == 1
+
+
+def test_our_own_mistakes_keep_their_traceback(monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(ZeroDivisionError):
+        _run.main(_raiser(ZeroDivisionError("oops")))
+
+
+def test_a_termination_cleans_up(tmp_path):
+    def stage():
+        with _run.output(tmp_path / "out") as folder:
+            (folder / "half").touch()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            _run.main(stage)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert caught.value.code == 143
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_is_at_least_one_worker():
+    assert _run.workers() >= 1
