@@ -1,0 +1,57 @@
+# Each target sets itself up; `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint check repro ui format lock clean
+
+BIN := .venv/bin
+SETUP := .ci/setup
+EXAMPLE := examples/twinkle.wav
+PYTEST_ARGS ?=
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db
+# Nothing here calls home.
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup: ## Put everything into .venv (Python 3.11-3.13 and pip are enough)
+	@$(SETUP)
+
+run: setup ## Play the example singing on a piano
+	hummingface convert $(EXAMPLE) --out-dir out --csv --plot --overwrite
+
+test: setup ## Run the tests; 90 % of the lines of hf_model and stages must be covered
+	OMP_NUM_THREADS=1 pytest -n 2 --cov $(PYTEST_ARGS)
+
+lint: setup ## Check format, lint, types and import contracts
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports --no-logo
+
+check: lint test ## All gates: lint, then test
+
+repro: setup ## Run the pipeline: whatever changed since the last time
+	dvc repro
+
+ui: setup ## Look at the training runs in a browser
+	mlflow ui --backend-store-uri "$$MLFLOW_TRACKING_URI" --host 127.0.0.1 --port $${PORT:-5000}
+
+format: setup ## Format the code and fix what can be fixed
+	ruff format .
+	ruff check --fix .
+
+lock: setup ## Write constraints.txt anew (all platforms, Python 3.11-3.13)
+	head -2 constraints.txt > constraints.new
+	env -u UV_FIND_LINKS .venv/uv/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	    --no-emit-package hummingface --no-header --no-annotate --quiet --upgrade --output-file - >> constraints.new
+	mv constraints.new constraints.txt
+
+clean: ## Remove what was made here: environment, caches, output (never data)
+	rm -rf .venv out build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find hf_model stages tests -name __pycache__ -prune -exec rm -rf {} +
