@@ -1,0 +1,152 @@
+"""What is sung: consonants of many languages, and the syllables of a singing style."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+
+@dataclass(frozen=True)
+class Consonant:
+    """One consonant.
+
+    Attributes
+    ----------
+    sonorant : bool
+        Voiced with a clear pitch (nasal, lateral, glide): the new note starts with it. Every other consonant lies
+        before the note, whose onset is the vowel's start.
+    low, high : float
+        Shortest and longest duration, seconds.
+    formants : tuple of float
+        Where the first three formants point, Hz of an adult man.
+    voice : float
+        Strength of the voice against the vowel, linear.
+    closure : float
+        Share of the duration that is a closed mouth, before the noise.
+    noise_hz, noise_width : float
+        Centre and width of the noise, Hz; 0 without noise.
+    noise : float
+        Strength of the noise, linear, against the vowel.
+    breath : float
+        Strength of aspiration through the vocal tract, linear, against the vowel.
+    nasal_zero : float
+        The antiformant in Hz; 0 without one.
+    """
+
+    sonorant: bool
+    low: float
+    high: float
+    formants: tuple[float, float, float]
+    voice: float = 0.0
+    closure: float = 0.0
+    noise_hz: float = 0.0
+    noise_width: float = 0.0
+    noise: float = 0.0
+    breath: float = 0.0
+    nasal_zero: float = 0.0
+
+
+CONSONANTS = {
+    "m": Consonant(True, 0.04, 0.11, (270, 1000, 2200), voice=0.45, nasal_zero=1000),
+    "n": Consonant(True, 0.04, 0.10, (270, 1450, 2400), voice=0.45, nasal_zero=1600),
+    "ng": Consonant(True, 0.05, 0.10, (270, 1900, 2500), voice=0.4, nasal_zero=2500),
+    "l": Consonant(True, 0.03, 0.09, (350, 1150, 2700), voice=0.55, nasal_zero=1900),
+    "r": Consonant(True, 0.03, 0.09, (400, 1150, 1600), voice=0.6),
+    "w": Consonant(True, 0.04, 0.10, (300, 680, 2200), voice=0.6),
+    "j": Consonant(True, 0.04, 0.10, (280, 2250, 3000), voice=0.6),
+    "b": Consonant(False, 0.05, 0.11, (250, 800, 2200), voice=0.12, closure=0.9, noise_hz=900, noise_width=1500, noise=0.2),
+    "d": Consonant(False, 0.05, 0.11, (250, 1700, 2600), voice=0.12, closure=0.88, noise_hz=3800, noise_width=2500, noise=0.3),
+    "g": Consonant(False, 0.05, 0.11, (250, 1900, 2200), voice=0.1, closure=0.85, noise_hz=2000, noise_width=1000, noise=0.3),
+    "p": Consonant(False, 0.07, 0.16, (350, 800, 2200), closure=0.6, noise_hz=1000, noise_width=2000, noise=0.15, breath=0.25),
+    "t": Consonant(False, 0.07, 0.16, (350, 1700, 2600), closure=0.6, noise_hz=4200, noise_width=3000, noise=0.4, breath=0.2),
+    "k": Consonant(False, 0.07, 0.17, (350, 1900, 2200), closure=0.55, noise_hz=2000, noise_width=1200, noise=0.35, breath=0.2),
+    "T": Consonant(False, 0.05, 0.12, (300, 1700, 2600), closure=0.85, noise_hz=3800, noise_width=2500, noise=0.35),
+    "f": Consonant(False, 0.07, 0.18, (350, 900, 2200), noise_hz=5500, noise_width=6000, noise=0.1, breath=0.03),
+    "th": Consonant(False, 0.06, 0.14, (350, 1400, 2600), noise_hz=5500, noise_width=5000, noise=0.08),
+    "s": Consonant(False, 0.08, 0.20, (320, 1650, 2600), noise_hz=6300, noise_width=2200, noise=0.4),
+    "sh": Consonant(False, 0.08, 0.20, (320, 1800, 2500), noise_hz=3200, noise_width=1800, noise=0.4),
+    "x": Consonant(False, 0.08, 0.20, (300, 2100, 2900), noise_hz=4600, noise_width=2400, noise=0.35),
+    "h": Consonant(False, 0.04, 0.13, (500, 1450, 2450), breath=0.2),
+    "v": Consonant(False, 0.05, 0.11, (300, 900, 2200), voice=0.3, noise_hz=5000, noise_width=5000, noise=0.05),
+    "z": Consonant(False, 0.06, 0.14, (300, 1650, 2600), voice=0.25, noise_hz=6300, noise_width=2400, noise=0.22),
+    "zh": Consonant(False, 0.06, 0.14, (300, 1800, 2500), voice=0.25, noise_hz=3200, noise_width=1800, noise=0.2),
+    "ch": Consonant(False, 0.09, 0.19, (320, 1800, 2500), closure=0.4, noise_hz=3400, noise_width=2000, noise=0.45),
+    "ts": Consonant(False, 0.09, 0.19, (320, 1650, 2600), closure=0.4, noise_hz=6200, noise_width=2400, noise=0.45),
+    "dj": Consonant(False, 0.07, 0.14, (300, 1800, 2500), voice=0.1, closure=0.5, noise_hz=3300, noise_width=2000, noise=0.3),
+}
+
+SOLFEGE = (
+    (("T", "d"), "o", ""),
+    (("r", "l", "zh"), "E", ""),
+    (("m",), "i", ""),
+    (("f",), "a", ""),
+    (("s",), "o", ""),
+    (("l",), "a", ""),
+    (("x", "s", "t"), "i", ""),
+)
+
+_SYLLABLES = {
+    "la": (("l",), ("a", "A")),
+    "da": (("d", "T"), ("a", "A", "u")),
+    "na": (("n",), ("a", "A")),
+    "ma": (("m",), ("a", "A", "i", "o")),
+    "ta": (("t", "T"), ("a", "A")),
+    "ba": (("b",), ("a", "A", "o")),
+    "du": (("d", "T"), ("u", "U")),
+    "lu": (("l",), ("u", "U", "o")),
+    "ya": (("j",), ("a", "E", "o")),
+    "wa": (("w",), ("a", "o")),
+    "ha": (("h",), ("a", "A", "o", "u", "i")),
+    "no": (("n",), ("o", "u", "i")),
+}
+
+_DIPHTHONGS = (("a", "i"), ("a", "u"), ("o", "u"), ("e", "i"), ("O", "i"), ("i", "E"), ("u", "o"), ("@", "u"))
+
+STYLES = {
+    "solfege": 0.3,
+    "syllable": 0.22,
+    "words": 0.28,
+    "vowel": 0.06,
+    "hum": 0.14,
+}
+"""How often each way of singing is chosen."""
+
+
+def draw_style(rng: Generator) -> str:
+    """Choose a way of singing: a key of ``STYLES``, or "syllable:la" and the like."""
+    style = str(rng.choice(list(STYLES), p=np.array(list(STYLES.values())) / sum(STYLES.values())))
+    return f"syllable:{rng.choice(list(_SYLLABLES))}" if style == "syllable" else style
+
+
+def draw_syllable(rng: Generator, style: str, degree: int) -> tuple[str, str, str]:
+    """Choose what one note is sung on.
+
+    Parameters
+    ----------
+    style : str
+        From :func:`draw_style`.
+    degree : int
+        The note's step in the scale, 0-6: the solfège syllable.
+
+    Returns
+    -------
+    tuple of str
+        Consonant or "", vowel ("m" when humming), and the vowel that a diphthong ends on or "".
+    """
+    if style == "solfege":
+        consonants, vowel, end = SOLFEGE[degree % 7]
+        return str(rng.choice(consonants)), vowel, end
+    if style.startswith("syllable:"):
+        consonants, vowels = _SYLLABLES[style.partition(":")[2]]
+        return str(rng.choice(consonants)), str(vowels[0] if rng.random() < 0.7 else rng.choice(vowels)), ""
+    if style == "vowel":
+        return "", str(rng.choice(["a", "o", "u", "A", "O"])), ""
+    if style == "hum":
+        return "", "m", ""
+    consonant = "" if rng.random() < 0.12 else str(rng.choice(list(CONSONANTS)))
+    if rng.random() < 0.2:
+        first, second = _DIPHTHONGS[rng.integers(len(_DIPHTHONGS))]
+        return consonant, first, second
+    return consonant, str(rng.choice(["a", "A", "ae", "E", "e", "i", "I", "o", "O", "u", "V", "@", "y", "er", "ui"])), ""

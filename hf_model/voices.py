@@ -1,0 +1,192 @@
+"""Who sings: vocal tract, glottis and habits of one voice, drawn at random from thousands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+VOWELS = {
+    "a": (730.0, 1220.0, 2500.0),
+    "A": (680.0, 1080.0, 2450.0),
+    "ae": (660.0, 1720.0, 2430.0),
+    "E": (560.0, 1800.0, 2500.0),
+    "e": (430.0, 2020.0, 2600.0),
+    "i": (290.0, 2250.0, 2980.0),
+    "I": (390.0, 1990.0, 2550.0),
+    "o": (460.0, 840.0, 2450.0),
+    "O": (580.0, 900.0, 2430.0),
+    "u": (320.0, 790.0, 2300.0),
+    "U": (440.0, 1030.0, 2260.0),
+    "V": (630.0, 1200.0, 2400.0),
+    "@": (500.0, 1450.0, 2450.0),
+    "y": (290.0, 1850.0, 2250.0),
+    "oe": (420.0, 1500.0, 2280.0),
+    "er": (480.0, 1310.0, 1720.0),
+    "ui": (310.0, 1350.0, 2350.0),
+}
+"""First three formants in Hz of an adult man (rounded means of published vowel studies); other voices scale them."""
+
+UPPER_FORMANTS = (3400.0, 4300.0, 5350.0, 6400.0, 7500.0)
+N_FORMANTS = 3 + len(UPPER_FORMANTS)
+
+KINDS = {
+    # name: (lowest pitch, highest pitch, tract factor mean, its spread, weight)
+    "bass": (34, 60, 0.95, 0.04, 0.12),
+    "man": (41, 69, 1.02, 0.05, 0.27),
+    "woman": (52, 79, 1.17, 0.05, 0.27),
+    "soprano": (57, 86, 1.20, 0.05, 0.08),
+    "child": (55, 83, 1.36, 0.09, 0.17),
+    "whistle": (70, 90, 1.10, 0.10, 0.04),
+}
+"""Pitch range as MIDI numbers; the tract factor multiplies an adult man's formants."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One singer.
+
+    Attributes
+    ----------
+    kind : str
+        A key of ``KINDS``.
+    vowels : dict of str to ndarray, shape (3,)
+        This singer's first three formants, Hz.
+    upper : ndarray, shape (5,)
+        The higher formants, Hz.
+    bandwidths : ndarray, shape (8,)
+        Hz.
+    tilt_hz : float
+        Corner above which the glottal spectrum falls by another 6 dB an octave at medium loudness.
+    glottal_boost_db : float
+        How far the fundamental stands out.
+    breathiness : float
+        Aspiration noise against voice, linear.
+    jitter, shimmer : float
+        Relative change of period and of strength from one glottal pulse to the next.
+    drift_cents, drift_rate : float
+        Slow wandering of the pitch: size, and speed in Hz.
+    vibrato_rate, vibrato_cents, vibrato_delay : float
+        Hz; half the peak-to-peak depth; seconds until it starts.
+    vibrato_chance : float
+        Share of long notes that get it.
+    tuning : float
+        Offset from 440 Hz in semitones.
+    error_cents : float
+        Standard deviation of the intonation error from note to note.
+    tempo_drift_cents : float
+        How far the tuning sinks or climbs over a minute.
+    scoop_chance, scoop_cents, fall_chance : float
+        Share of notes entered from beside, how far, and share released with a falling pitch.
+    glide : float
+        Seconds that a legato pitch change takes.
+    overshoot : float
+        Share of the interval by which the change overshoots.
+    attack, release : float
+        Seconds.
+    legato : float
+        0 staccato to 1 fully bound.
+    dynamics_db : float
+        Spread of loudness between notes.
+    creak : float
+        Share of phrase ends with creak.
+    smear : float
+        Seconds over which formants move.
+    """
+
+    kind: str
+    vowels: dict[str, NDArray[np.float64]]
+    upper: NDArray[np.float64]
+    bandwidths: NDArray[np.float64]
+    tilt_hz: float
+    glottal_boost_db: float
+    breathiness: float
+    jitter: float
+    shimmer: float
+    drift_cents: float
+    drift_rate: float
+    vibrato_rate: float
+    vibrato_cents: float
+    vibrato_delay: float
+    vibrato_chance: float
+    tuning: float
+    error_cents: float
+    tempo_drift_cents: float
+    scoop_chance: float
+    scoop_cents: float
+    fall_chance: float
+    glide: float
+    overshoot: float
+    attack: float
+    release: float
+    legato: float
+    dynamics_db: float
+    creak: float
+    smear: float
+
+
+def log_uniform(rng: Generator, low: float, high: float) -> float:
+    """Draw from [low, high] with equal chance for equal ratios."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def draw_kind(rng: Generator, pitches: NDArray[np.float64]) -> str:
+    """Choose who can sing these pitches (MIDI numbers): kinds whose range fits are likelier."""
+    low, high = float(pitches.min()), float(pitches.max())
+    weights = []
+    for lowest, highest, _, _, weight in KINDS.values():
+        outside = max(0.0, lowest - low) + max(0.0, high - highest)
+        weights.append(weight * np.exp(-outside / 1.5) + 1e-9)
+    chances = np.array(weights) / np.sum(weights)
+    return str(rng.choice(list(KINDS), p=chances))
+
+
+def draw_voice(rng: Generator, pitches: NDArray[np.float64]) -> Voice:
+    """Draw a singer who can sing these pitches (MIDI numbers)."""
+    kind = draw_kind(rng, pitches)
+    _, _, tract_mean, tract_spread, _ = KINDS[kind]
+    tract = float(np.clip(rng.normal(tract_mean, tract_spread), 0.85, 1.65))
+    trained = rng.random() < 0.3
+    shrink = rng.uniform(0.75, 1.05)  # how far vowels keep from the neutral one
+    accent = {name: np.exp(rng.normal(0.0, 0.05, 3)) for name in VOWELS}
+    neutral = np.array(VOWELS["@"])
+    vowels = {name: tract * neutral * (np.array(f) / neutral) ** shrink * accent[name] for name, f in VOWELS.items()}
+    upper = tract * np.array(UPPER_FORMANTS) * np.exp(rng.normal(0.0, 0.03, len(UPPER_FORMANTS)))
+    if trained and kind != "child":  # the singer's formant: F4 and F5 close to F3
+        centre = rng.uniform(2700, 3400)
+        upper[0], upper[1] = centre, centre + rng.uniform(200, 600)
+    damping = log_uniform(rng, 0.8, 2.0)
+    bandwidths = damping * np.array([60.0, 80.0, 120.0, 180.0, 250.0, 350.0, 450.0, 600.0])
+    return Voice(
+        kind=kind,
+        vowels=vowels,
+        upper=upper,
+        bandwidths=bandwidths * np.exp(rng.normal(0.0, 0.15, N_FORMANTS)),
+        tilt_hz=log_uniform(rng, 600.0, 6000.0),
+        glottal_boost_db=float(rng.uniform(0.0, 9.0)),
+        breathiness=log_uniform(rng, 0.004, 0.15),
+        jitter=log_uniform(rng, 0.001, 0.012),
+        shimmer=log_uniform(rng, 0.01, 0.12),
+        drift_cents=log_uniform(rng, 3.0, 16.0),
+        drift_rate=log_uniform(rng, 0.8, 4.0),
+        vibrato_rate=float(rng.uniform(4.0, 7.5)),
+        vibrato_cents=log_uniform(rng, 25.0, 110.0) if trained else log_uniform(rng, 8.0, 60.0),
+        vibrato_delay=float(rng.uniform(0.05, 0.6)),
+        vibrato_chance=float(rng.uniform(0.4, 1.0)) if trained else float(rng.choice([0.0, rng.uniform(0.0, 0.8)])),
+        tuning=float(np.clip(rng.normal(0.0, 0.2), -0.5, 0.5)),
+        error_cents=log_uniform(rng, 5.0, 35.0),
+        tempo_drift_cents=float(rng.normal(0.0, 25.0)),
+        scoop_chance=float(rng.beta(1.0, 2.5)),
+        scoop_cents=log_uniform(rng, 30.0, 300.0),
+        fall_chance=float(rng.beta(1.0, 3.0)),
+        glide=log_uniform(rng, 0.03, 0.14),
+        overshoot=float(rng.choice([0.0, rng.uniform(0.0, 0.15)])),
+        attack=log_uniform(rng, 0.008, 0.08),
+        release=log_uniform(rng, 0.015, 0.12),
+        legato=float(rng.beta(2.0, 1.0)),
+        dynamics_db=float(rng.uniform(0.5, 4.0)),
+        creak=float(rng.choice([0.0, rng.uniform(0.0, 0.5)])),
+        smear=float(rng.uniform(0.03, 0.08)),
+    )
