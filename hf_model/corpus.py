@@ -1,0 +1,126 @@
+"""What an entry of the registry holds, and the hashes of single files (``registry/``, in the format of sha256sum)."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+Role = Literal["voice with notes", "scores", "piano", "instruments"]
+
+PERMISSIVE = ("MIT", "CC BY 4.0", "CC0 1.0")
+"""Licences that ask for attribution at most; all others need ``download.accept_license``."""
+
+UNSTATED = "unstated"
+"""No licence is published: all rights reserved until the authors say otherwise."""
+
+REGISTRY = Path(__file__).parent / "registry"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file to download and unpack.
+
+    Attributes
+    ----------
+    name : str
+        File name, also on a mirror.
+    url : str
+        Public address; empty if none is known.
+    hash : str, optional
+        "sha256:..." or "md5:..."; None if none could be confirmed (the note of the corpus says so).
+    size : int, optional
+        Bytes.
+    strip : int
+        Leading folders to drop, so that what lies on disk has the layout of the corpus.
+    url_confirmed : bool
+        Whether the address was found in an independent public source.
+    """
+
+    name: str
+    url: str
+    hash: str | None = None
+    size: int | None = None
+    strip: int = 0
+    url_confirmed: bool = True
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One corpus.
+
+    Attributes
+    ----------
+    name, title, citation, homepage : str
+        What it is.
+    licence : str
+        Of all its files, but for those in ``exceptions``.
+    role : str
+        What it is for.
+    use : str
+        The part it plays here, in one sentence.
+    size : int
+        Bytes to download, about.
+    keep : tuple of str
+        Patterns (fnmatch; ``*`` crosses folders) of the files that the reader needs.
+    reader : str
+        "module:function"; empty for what is made, not read.
+    archives : tuple of Archive
+        The public copy, as archives ...
+    base_url : str
+        ... or as single files below this address; those are all listed in ``registry/``.
+    exceptions : tuple of (str, str)
+        Pattern and licence of files that stand under another licence.
+    measure_only : bool
+        Never train on it.
+    note : str
+        What could not be confirmed, and other things to know.
+    """
+
+    name: str
+    title: str
+    citation: str
+    homepage: str
+    licence: str
+    role: Role
+    use: str
+    size: int = 0
+    keep: tuple[str, ...] = ("*",)
+    reader: str = ""
+    archives: tuple[Archive, ...] = ()
+    base_url: str = ""
+    exceptions: tuple[tuple[str, str], ...] = ()
+    measure_only: bool = False
+    note: str = ""
+
+    @property
+    def permissive(self) -> bool:
+        """Whether the licence asks for attribution at most."""
+        return self.licence in PERMISSIVE
+
+    def licence_of(self, path: str) -> str:
+        """Licence of one file (its path within the corpus)."""
+        return next((licence for pattern, licence in self.exceptions if fnmatchcase(path, pattern)), self.licence)
+
+    def needs(self, path: str) -> bool:
+        """Whether the reader needs a file (its path within the corpus)."""
+        return any(fnmatchcase(path, pattern) for pattern in self.keep)
+
+    def hashes(self) -> dict[str, str]:
+        """Known sha256 of single files, by path within the corpus; empty if none are known."""
+        return _hashes(self.name)
+
+
+@cache
+def _hashes(name: str) -> dict[str, str]:
+    plain, packed = REGISTRY / f"{name}.sha256", REGISTRY / f"{name}.sha256.gz"
+    if plain.is_file():
+        text = plain.read_text(encoding="utf-8")
+    elif packed.is_file():
+        text = gzip.decompress(packed.read_bytes()).decode("utf-8")
+    else:
+        return {}
+    return {path: digest for digest, path in (line.split("  ", 1) for line in text.splitlines())}
