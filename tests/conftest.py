@@ -1,0 +1,39 @@
+"""Settings for every test: one thread, no calls home, the same random numbers each time, and where real recordings are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Before anything imports torch or NumPy: two workers with two threads each are slower than two with one.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+os.environ["MPLBACKEND"] = "Agg"
+os.environ["DO_NOT_TRACK"] = "1"
+os.environ["DVC_NO_ANALYTICS"] = "1"
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+# A test never writes to the runs that its owner made.
+os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+settings.register_profile("house", deadline=None, derandomize=True, max_examples=50, database=None)
+settings.load_profile("house")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """Folder with real recordings in their public layout; mark a test that uses it ``data``."""
+    folder = Path(os.environ.get("HUMMINGFACE_MIRROR", ROOT.parent / "shared" / "data" / "mirror"))
+    if not (folder / "SOURCES.json").is_file():
+        pytest.skip(f"no real recordings: HUMMINGFACE_MIRROR names no mirror ({folder.name}/SOURCES.json is missing)")
+    return folder
