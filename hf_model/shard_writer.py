@@ -1,0 +1,357 @@
+"""Aligned pairs to parquet shards: the split by singer, the plan of rows, and the files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+
+from hf_model import audio, pairs, shards
+from hf_model.config import PIANO_STFT, VOICE_STFT, StftConfig, check_choice, check_range
+from hf_model.pairs import Pair
+from hf_model.parallel import run_all
+from hf_model.shards import ShardError
+from hf_model.stft import frame_count, resampled_length, stft
+
+
+@dataclass(frozen=True)
+class StftSettings:
+    """How shards are written.
+
+    Attributes
+    ----------
+    segment_frames : int
+        Frames in a row, 100 a second.
+    rows_per_group, rows_per_shard : int
+        Rows that are read at once, and rows in a file; the latter a multiple of the former.
+    valid_fraction, test_fraction : float
+        Of the singers.
+    piano : bool
+        Whether to write the piano's spectra (two thirds of the bytes).
+    on_error : str
+        "stop" at the first bad recording, or "skip" it and list it in the manifest.
+    compression_level : int
+        Of zstd.
+    """
+
+    segment_frames: int = 512
+    rows_per_group: int = 1
+    rows_per_shard: int = 64
+    valid_fraction: float = 0.1
+    test_fraction: float = 0.1
+    piano: bool = True
+    on_error: str = "stop"
+    compression_level: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        check_range("segment_frames", self.segment_frames, 16, 65536)
+        check_range("rows_per_group", self.rows_per_group, 1, 1024)
+        check_range("rows_per_shard", self.rows_per_shard, 1, 65536)
+        check_range("rows_per_shard % rows_per_group", self.rows_per_shard % self.rows_per_group, 0, 0)
+        check_range("valid_fraction", self.valid_fraction, 0.0, 0.9)
+        check_range("test_fraction", self.test_fraction, 0.0, 0.9)
+        check_range("valid_fraction + test_fraction", self.valid_fraction + self.test_fraction, 0.0, 0.95)
+        check_choice("on_error", self.on_error, ("stop", "skip"))
+        check_range("compression_level", self.compression_level, 1, 19)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One shard to write: its rows are (pair, segment)."""
+
+    aligned: Path
+    folder: Path
+    split: str
+    corpus: str
+    number: int
+    rows: tuple[tuple[Pair, int], ...]
+    settings: StftSettings
+
+    @property
+    def path(self) -> str:
+        """Relative to the folder of shards."""
+        return f"{self.split}/{self.corpus}-{self.number:05d}.parquet"
+
+
+def assign_splits(pairs_: Sequence[Pair], valid_fraction: float, test_fraction: float) -> dict[str, str]:
+    """Decide for every singer between train, valid and test.
+
+    By a hash of the singer's name alone, so that adding recordings moves nobody; but with three singers or more, no
+    split that was asked for stays empty. Singers of pairs that are only measured on are always in test.
+    """
+    measured = {pair.singer for pair in pairs_ if pair.role == "measure"}
+    singers = sorted({pair.singer for pair in pairs_} - measured, key=lambda singer: (_unit_hash(singer), singer))
+    n_test = _share(singers, 0.0, test_fraction)
+    n_valid = _share(singers, test_fraction, test_fraction + valid_fraction)
+    names = ["test"] * n_test + ["valid"] * n_valid
+    names += ["train"] * (len(singers) - len(names))
+    return dict(zip(singers, names, strict=False)) | dict.fromkeys(measured, "test")
+
+
+def _share(singers: Sequence[str], low: float, high: float) -> int:
+    """Count the singers whose hash lies in [low, high), at least one of three."""
+    count = sum(low <= _unit_hash(singer) < high for singer in singers)
+    return max(count, 1) if high > low and len(singers) >= 3 else count
+
+
+def _unit_hash(name: str) -> float:
+    """Hash a name to [0, 1), the same on every machine."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+
+
+def write_shards(aligned: Path, folder: Path, settings: StftSettings, workers: int = 1) -> dict[str, Any]:
+    """Write the shards of all aligned pairs, and their manifest.
+
+    A shard that is already in ``folder`` and was made of the same recordings with the same settings is kept, so that
+    an interrupted run goes on where it stopped.
+
+    Parameters
+    ----------
+    aligned : Path
+        What the align stage wrote.
+    folder : Path
+        Where to write.
+    settings : StftSettings
+        See there.
+    workers : int
+        Processes; the bytes written do not depend on it.
+
+    Returns
+    -------
+    dict
+        The content of manifest.json.
+
+    Raises
+    ------
+    ShardError
+        For a bad recording (naming it), no recordings at all, or a disk that is too small.
+    """
+    usable = [pair for pair in pairs.read_manifests(aligned) if pair.kept]
+    skipped: list[dict[str, str]] = []
+    if settings.on_error == "skip":
+        jobs = [(aligned, pair, settings.piano) for pair in usable]
+        faults = list(run_all(_fault, jobs, workers=workers, title="checking recordings"))
+        skipped = [
+            {"corpus": pair.corpus, "pair_id": pair.pair_id, "reason": fault}
+            for pair, fault in zip(usable, faults, strict=True)
+            if fault
+        ]
+        usable = [pair for pair, fault in zip(usable, faults, strict=True) if not fault]
+    if not usable:
+        msg = f"{aligned}: no usable pair ({len(skipped)} skipped); see report.json there"
+        raise ShardError(msg)
+    shard_jobs = plan(aligned, folder, usable, settings)
+    _check_space(folder, shard_jobs)
+    files = list(run_all(_write_shard, shard_jobs, workers=workers, title="writing shards"))
+    wanted = {entry["path"] for entry in files}
+    for path in folder.glob("*/*"):
+        if path.relative_to(folder).as_posix() not in wanted:
+            path.unlink()
+    manifest = {
+        **_parameters(settings),
+        "schema_version": shards.SCHEMA_VERSION,
+        "licences": {pair.corpus: pair.licence for pair in usable},
+        "splits": {split: sum(entry["rows"] for entry in files if entry["split"] == split) for split in shards.SPLITS},
+        "files": files,
+        "skipped": skipped,
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return manifest
+
+
+def plan(aligned: Path, folder: Path, usable: Sequence[Pair], settings: StftSettings) -> list[_Job]:
+    """Deal segments to shards: all of a split and corpus in order, ``rows_per_shard`` to each but the last."""
+    splits = assign_splits(usable, settings.valid_fraction, settings.test_fraction)
+    ordered = sorted(usable, key=lambda pair: (splits[pair.singer], pair.corpus, pair.pair_id))
+    jobs = []
+    for (split, corpus), group in groupby(ordered, key=lambda pair: (splits[pair.singer], pair.corpus)):
+        rows = [(pair, segment) for pair in group for segment in range(-(-_n_frames(pair) // settings.segment_frames))]
+        for number, start in enumerate(range(0, len(rows), settings.rows_per_shard)):
+            part = tuple(rows[start : start + settings.rows_per_shard])
+            jobs.append(_Job(aligned, folder, split, corpus, number, part, settings))
+    return jobs
+
+
+def _n_frames(pair: Pair) -> int:
+    """Frames that the voice and the piano both have."""
+    voice = frame_count(resampled_length(pair.n_samples, pair.voice_sample_rate, VOICE_STFT.sample_rate), VOICE_STFT)
+    return min(voice, frame_count(pair.piano_n_samples, PIANO_STFT))
+
+
+def _parameters(settings: StftSettings) -> dict[str, Any]:
+    return {
+        "voice_stft": asdict(VOICE_STFT),
+        "piano_stft": asdict(PIANO_STFT),
+        "piano": settings.piano,
+        "segment_frames": settings.segment_frames,
+        "rows_per_group": settings.rows_per_group,
+        "rows_per_shard": settings.rows_per_shard,
+        "compression_level": settings.compression_level,
+    }
+
+
+def _check_space(folder: Path, jobs: Sequence[_Job]) -> None:
+    bins = VOICE_STFT.n_bins + (PIANO_STFT.n_bins if jobs[0].settings.piano else 0)
+    needed = sum(sum(min(_n_frames(pair), job.settings.segment_frames) for pair, _ in job.rows) for job in jobs)
+    # spectra shrink to about 0.8 of their float16 size; shards of an interrupted run are there already
+    needed = int(needed * bins * 4 * 0.7) - sum(path.stat().st_size for path in folder.glob("*/*.parquet"))
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        msg = (
+            f"{folder}: the disk is too full, the shards need about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+        )
+        raise ShardError(msg)
+
+
+def _fault(job: tuple[Path, Pair, bool]) -> str:
+    aligned, pair, piano = job
+    try:
+        _read_voice(aligned, pair)
+        if piano:
+            _read_piano(aligned, pair)
+    except ShardError as error:
+        return str(error)
+    return ""
+
+
+def _write_shard(job: _Job) -> dict[str, Any]:
+    """Write one shard, unless it is there already; returns its entry of the manifest."""
+    path = job.folder / job.path
+    key = _plan_key(job)
+    if not _is_done(path, key):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".part")
+        _write_rows(partial, job, key)
+        partial.replace(path)
+    return {
+        "path": job.path,
+        "split": job.split,
+        "corpus": job.corpus,
+        "rows": len(job.rows),
+        "bytes": path.stat().st_size,
+        "sha256": shards.file_sha256(path),
+    }
+
+
+def _plan_key(job: _Job) -> str:
+    """Hash everything that decides a shard's content: settings, rows, and the recordings themselves."""
+    digest = hashlib.sha256(json.dumps([shards.SCHEMA_VERSION, _parameters(job.settings)], sort_keys=True).encode())
+    for pair, group in groupby(job.rows, key=lambda row: row[0]):
+        digest.update(repr((pair, [segment for _, segment in group])).encode())
+        for name in ("voice", "piano") if job.settings.piano else ("voice",):
+            path = job.aligned / pair.corpus / name / f"{pair.pair_id}.flac"
+            digest.update(shards.file_sha256(path).encode() if path.is_file() else b"missing")
+    return digest.hexdigest()
+
+
+def _is_done(path: Path, key: str) -> bool:
+    try:
+        return bool(pq.read_metadata(path).metadata[b"plan_key"].decode() == key)
+    except (OSError, pa.ArrowException, KeyError):
+        return False
+
+
+def _write_rows(path: Path, job: _Job, key: str) -> None:
+    content = {
+        **_parameters(job.settings),
+        "schema_version": shards.SCHEMA_VERSION,
+        "licences": sorted({pair.licence for pair, _ in job.rows}),
+        "split": job.split,
+        "corpus": job.corpus,
+        "plan_key": key,
+    }
+    columns = [name for name in shards.SCHEMA.names if name != "piano_stft" or job.settings.piano]
+    metadata = {name: value if isinstance(value, str) else json.dumps(value) for name, value in content.items()}
+    schema = pa.schema([shards.SCHEMA.field(name) for name in columns], metadata=metadata)
+    writer = pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=job.settings.compression_level,
+        use_dictionary=False,
+        write_statistics=False,
+        write_page_checksum=True,
+    )
+    size = job.settings.rows_per_group
+    with writer:
+        waiting = []
+        for row in _rows(job):
+            waiting.append(row)
+            if len(waiting) == size:
+                writer.write_table(pa.Table.from_pylist(waiting, schema=schema), row_group_size=size)
+                waiting = []
+        if waiting:
+            writer.write_table(pa.Table.from_pylist(waiting, schema=schema), row_group_size=size)
+
+
+def _rows(job: _Job) -> Iterator[Mapping[str, Any]]:
+    length = job.settings.segment_frames
+    for pair, group in groupby(job.rows, key=lambda row: row[0]):
+        voice = _read_voice(job.aligned, pair)
+        piano = _read_piano(job.aligned, pair) if job.settings.piano else None
+        for _, segment in group:
+            start, stop = segment * length, min((segment + 1) * length, _n_frames(pair))
+            row = {
+                "pair_id": pair.pair_id,
+                "corpus": pair.corpus,
+                "singer": pair.singer,
+                "licence": pair.licence,
+                "segment": segment,
+                "n_frames": stop - start,
+                "voice_stft": shards.pack_spectrum(_frames(voice, VOICE_STFT, start, stop), length),
+                "notes": _notes_between(pair, start, stop),
+            }
+            if piano is not None:
+                row["piano_stft"] = shards.pack_spectrum(_frames(piano, PIANO_STFT, start, stop), length)
+            yield row
+
+
+def _frames(samples: NDArray[np.float32], config: StftConfig, start: int, stop: int) -> NDArray[np.complex64]:
+    """Transform frames [start, stop) of a recording (sample,) as if all of it were transformed."""
+    margin = -(-config.n_fft // (2 * config.hop_length))
+    first = max(0, start - margin)
+    part = samples[first * config.hop_length : (stop + margin) * config.hop_length]
+    spectrum = stft(torch.from_numpy(np.ascontiguousarray(part)), config)[start - first : stop - first]
+    return np.asarray(spectrum.numpy(), dtype=np.complex64)
+
+
+def _notes_between(pair: Pair, start: int, stop: int) -> list[dict[str, Any]]:
+    """Take the notes that sound in frames [start, stop), in seconds from frame ``start``."""
+    low, high = start / VOICE_STFT.frame_rate, stop / VOICE_STFT.frame_rate
+    inside = [row for row in pairs.notes_to_rows(pair.notes) if row["offset"] > low and row["onset"] < high]
+    return [{**row, "onset": row["onset"] - low, "offset": row["offset"] - low} for row in inside]
+
+
+def _read_voice(aligned: Path, pair: Pair) -> NDArray[np.float32]:
+    samples, rate = _read(pairs.voice_path(aligned, pair.corpus, pair.pair_id), pair.n_samples)
+    return audio.resample(samples, rate, VOICE_STFT.sample_rate)
+
+
+def _read_piano(aligned: Path, pair: Pair) -> NDArray[np.float32]:
+    return _read(pairs.piano_path(aligned, pair.corpus, pair.pair_id), pair.piano_n_samples)[0]
+
+
+def _read(path: Path, n_samples: int) -> tuple[NDArray[np.float32], int]:
+    """Read a recording as (sample,), and refuse one of another length than the manifest says."""
+    hint = "rebuild it: dvc repro --force align, or set stft.on_error to skip"
+    try:
+        samples, rate = audio.read_audio(path)
+    except audio.AudioError as error:
+        msg = f"{error}; {hint}"
+        raise ShardError(msg) from error
+    if samples.shape[-1] != n_samples:
+        msg = f"{path}: has {samples.shape[-1]} samples instead of {n_samples}; {hint}"
+        raise ShardError(msg)
+    return audio.to_mono(samples), rate
