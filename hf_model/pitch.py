@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -41,8 +43,8 @@ def pitch_to_hz(pitch: ArrayLike) -> NDArray[np.float64]:
 
 
 def pitch_to_name(pitch: float) -> str:
-    """Name the nearest key: 60 is "C4"."""
-    key = round(pitch)
+    """Name the nearest key: 60 is "C4"; halves go up, as in :func:`hf_model.notes.to_keys`."""
+    key = math.floor(pitch + 0.5)
     return f"{NAMES[key % 12]}{key // 12 - 1}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -94,5 +95,5 @@ def seconds_to_samples(seconds: float, sample_rate: float) -> int:
 
 
 def resampled_length(n_samples: int, sample_rate: int, new_rate: int) -> int:
-    """Length of a recording at another rate, exactly ``round(n_samples * new_rate / sample_rate)``, in integers."""
-    return (2 * n_samples * new_rate + sample_rate) // (2 * sample_rate)
+    """Length of a recording at another rate: ``round(n_samples * new_rate / sample_rate)`` of the exact quotient."""
+    return round(Fraction(n_samples * new_rate, sample_rate))

@@ -1,4 +1,4 @@
-"""Settings for every test: one thread, no calls home, the same random numbers each time, and where real recordings are."""
+"""Every test: one thread, no calls home, the same random numbers each time, and where real recordings are."""
 
 from __future__ import annotations
 
