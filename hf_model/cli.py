@@ -1,0 +1,237 @@
+"""The command line: parse, call, print. Imports nothing heavy before it must."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from hf_model import __version__
+
+if TYPE_CHECKING:
+    from hf_model.files import Options, Report
+    from hf_model.inference import Models
+
+OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+DESCRIPTION = "Play singing or humming on a piano: same melody, same timing, same length."
+
+EXAMPLES = """\
+examples:
+  hummingface convert hum.wav                     hum_piano.wav and hum_piano.mid, beside hum.wav
+  hummingface convert hum.m4a --csv --plot        the notes as a table and as a picture too
+  hummingface convert takes/ --out-dir piano      every recording in a folder
+  hummingface convert "takes/*.mp3" --transpose 12      an octave higher
+  hummingface convert hum.wav --json | jq '.files[0].n_notes'
+  hummingface info                                versions, weights, licences
+"""
+
+CONVERT_EXAMPLES = """\
+what is written, for hum.wav:
+  hum_piano.wav   the piano: 44.1 kHz, exactly as long as the recording
+  hum_piano.mid   the keys, for a sequencer or a notation program
+  hum_piano.csv   (--csv) onset,offset,pitch,note,velocity,confidence: seconds; pitch as sung, as a MIDI number
+                  with decimals; note the key that is played; 0-127; 0-1
+  hum_piano.png   (--plot) the notes over the spectrogram of the voice
+
+examples:
+  hummingface convert hum.wav
+  hummingface convert monday.m4a tuesday.m4a --out-dir piano --overwrite
+  hummingface convert takes/ --min-note 0.1 --min-confidence 0.3     fewer, surer notes
+  hummingface convert hum.wav --tuning 0          no correction for a singer who is flat or sharp
+
+exit code: 0 all converted, 1 a file failed (the others are converted), 2 wrong usage, 130 interrupted
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    options = build_parser().parse_args(arguments)
+    try:
+        signal.signal(signal.SIGTERM, _interrupt)
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        _complain("interrupted: nothing half-written is left")
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that Python does not complain again while it ends
+        return FAILED
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe all commands and options."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="hummingface", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=raw, allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"hummingface {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    convert = commands.add_parser(
+        "convert",
+        help="play recordings on a piano",
+        description=DESCRIPTION,
+        epilog=CONVERT_EXAMPLES,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    _add_convert_options(convert)
+    info = commands.add_parser("info", help="versions, weights, licences, and where they are")
+    info.add_argument("--json", action="store_true", help="print JSON")
+    info.set_defaults(run=_info)
+    return parser
+
+
+def _add_convert_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("inputs", nargs="+", metavar="INPUT", help="audio files (wav flac ogg mp3 m4a webm opus aiff), folders, globs")
+    add("--out-dir", type=Path, metavar="DIR", help="write there instead of beside each input; made if missing")
+    add("--csv", action="store_true", help="write the notes as a table too")
+    add("--plot", action="store_true", help="write a picture too")
+    add("--overwrite", action="store_true", help="replace outputs that exist")
+    add("--sound", choices=("sampled", "neural"), default="sampled", help="recorded strings or a network (%(default)s)")
+    whole, seconds = _number(int, -48, 48), _number(float, 0, 10)
+    share, cents = _number(float, 0, 1), _number(float, -100, 100)
+    add("--transpose", type=whole, default=0, metavar="SEMITONES", help="12 is an octave up")
+    add("--min-note", type=seconds, default=0.05, metavar="SECONDS", help="leave out shorter notes (%(default)s)")
+    add("--min-confidence", type=share, default=0.0, metavar="0-1", help="leave out less certain notes (%(default)s)")
+    add("--tuning", type=cents, metavar="CENTS", help="the singer's offset from A = 440 Hz (estimated)")
+    add("--model", type=Path, metavar="DIR", help="weights to use instead of the ones that ship")
+    add("--json", action="store_true", help="print one JSON document on standard output, and nothing else there")
+    add("--quiet", action="store_true", help="print errors only")
+    parser.set_defaults(run=_convert)
+
+
+def _number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
+    """Make a parser for a number from ``low`` to ``high``."""
+
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            what = "a whole number" if kind is int else "a number"
+            msg = f"{text!r} is not allowed, expected {what} from {low:g} to {high:g}"
+            raise argparse.ArgumentTypeError(msg)
+        return value
+
+    return parse
+
+
+def _info(options: argparse.Namespace) -> int:
+    from hf_model.info import as_text, installed
+
+    description = installed()
+    print(json.dumps(description, indent=2) if options.json else as_text(description))
+    return OK
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from hf_model.files import Options, convert_jobs, find_inputs, plan
+
+    options = Options(
+        out_dir=arguments.out_dir,
+        csv=arguments.csv,
+        plot=arguments.plot,
+        overwrite=arguments.overwrite,
+        sound=arguments.sound,
+        transpose=arguments.transpose,
+        min_note=arguments.min_note,
+        min_confidence=arguments.min_confidence,
+        tuning=None if arguments.tuning is None else arguments.tuning / 100,
+    )
+    jobs = plan(find_inputs(arguments.inputs), options)
+    reports: list[Report] = []
+    problem = None
+    try:
+        models = _load(arguments.model, options) if any(job.is_ready for job in jobs) else None
+        with _progress(len(jobs), hidden=arguments.quiet) as advance:
+            for report in convert_jobs(jobs, options, models):
+                reports.append(report)
+                _tell(report, quiet=arguments.quiet, on_stdout=not arguments.json)
+                advance()
+    except ModelError as error:
+        problem = str(error)
+        _complain(problem)
+    finally:
+        if arguments.json:
+            files = [report.as_mapping() for report in reports]
+            print(json.dumps({"version": __version__, "error": problem, "files": files}, indent=2))
+    return FAILED if problem or any(report.error for report in reports) else OK
+
+
+class ModelError(Exception):
+    """Why no model can be loaded."""
+
+
+def _load(folder: Path | None, options: Options) -> Models:
+    """Load what will be needed once, before the first file."""
+    from hf_model.config import ConfigError
+    from hf_model.inference import Models, default_models
+
+    models = Models(folder) if folder else default_models()
+    try:
+        _ = models.transcriber, models.renderer(options.sound)
+    except (OSError, ConfigError, RuntimeError, KeyError, ValueError) as error:
+        msg = f"the model cannot be loaded: {_one_line(error)}"
+        raise ModelError(msg) from error
+    return models
+
+
+@contextmanager
+def _progress(n_files: int, *, hidden: bool) -> Iterator[Callable[[], object]]:
+    """Show a bar on a terminal when there is more than one file."""
+    if hidden or n_files < 2 or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("converting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), redirect_stdout=sys.stdout.isatty()) as bar:
+        task = bar.add_task("", total=n_files)
+        yield lambda: bar.advance(task)
+
+
+def _tell(report: Report, *, quiet: bool, on_stdout: bool) -> None:
+    """Print what became of a file: errors and warnings to standard error, the rest to standard output."""
+    if report.error:
+        _complain(report.error)
+        return
+    if quiet:
+        return
+    for warning in report.warnings:
+        _complain(f"{report.input}: {warning}", kind="warning")
+    if on_stdout and report.outputs:
+        names = "  ".join(report.outputs.values())
+        cents = report.tuning_cents or 0.0
+        tuning = f", {abs(cents):.0f} cents {'sharp' if cents > 0 else 'flat'}" if abs(cents) >= 0.5 else ""
+        notes = "1 note" if report.n_notes == 1 else f"{report.n_notes} notes"
+        print(f"{report.input}: {notes} in {report.duration:.2f} s{tuning} -> {names}", flush=True)
+
+
+def _complain(text: str, kind: str = "error") -> None:
+    print(f"hummingface: {kind}: {_one_line(text)}", file=sys.stderr, flush=True)
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,273 @@
+"""From audio files to piano files: which inputs, which outputs, and no half-written file."""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from hf_model.audio import SUFFIXES, AudioError, write_wav_blocks
+from hf_model.inference import (
+    MIN_NOTE,
+    PIANO_RATE,
+    Melody,
+    Models,
+    default_models,
+    gain_for,
+    hear,
+    render_blocks,
+)
+from hf_model.notes import write_csv, write_midi
+from hf_model.piano import Renderer
+from hf_model.recording import Recording, read_recording
+from hf_model.stft import resampled_length
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+OUTPUT_ENDING = "_piano"
+
+
+class FileError(Exception):
+    """Why one file cannot be converted; the message names it."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to make of each file.
+
+    Attributes
+    ----------
+    out_dir : path, optional
+        Where the outputs go; beside each input when not given.
+    csv, plot, overwrite : bool
+    sound, transpose, min_note, min_confidence, tuning
+        As for :func:`hf_model.inference.convert`.
+    """
+
+    out_dir: Path | None = None
+    csv: bool = False
+    plot: bool = False
+    overwrite: bool = False
+    sound: str = "sampled"
+    transpose: int = 0
+    min_note: float = MIN_NOTE
+    min_confidence: float = 0.0
+    tuning: float | None = None
+
+
+@dataclass
+class Report:
+    """What became of one input: fields as ``--json`` prints them, times in seconds."""
+
+    input: str
+    outputs: dict[str, str] = field(default_factory=dict)
+    duration: float | None = None
+    n_notes: int | None = None
+    tuning_cents: float | None = None
+    gain: float | None = None
+    warnings: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    error: str | None = None
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Give plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and its outputs by kind ("wav", "midi", "csv", "plot"), or why it is refused or left out."""
+
+    source: Path
+    outputs: Mapping[str, Path] = field(default_factory=dict)
+    problem: str | None = None
+    skipped: str | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is something to convert."""
+        return not (self.problem or self.skipped)
+
+
+def find_inputs(patterns: Iterable[str]) -> list[Job]:
+    """Resolve files, folders (searched through) and globs to one job an input, in order, without repetition.
+
+    Folders and globs leave out hidden files and what this program wrote (``*_piano.wav``).
+    """
+    jobs: dict[str, Job] = {}
+    for pattern in patterns:
+        path = Path(pattern)
+        problem = None
+        if path.is_dir():
+            found = sorted(item for item in path.rglob("*") if item.suffix.lower() in SUFFIXES and _is_input(item))
+            problem = None if found else f"{path}: no audio files in this folder"
+        elif not path.exists() and glob.has_magic(pattern):
+            matches = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207 (Path.glob refuses absolute ones)
+            found = sorted(filter(_is_input, matches))
+            problem = None if found else f"{pattern}: no file matches"
+        else:
+            found = [path]
+        if problem:
+            jobs[pattern] = Job(path, problem=problem)
+        for item in found:
+            jobs.setdefault(os.path.realpath(item), Job(item))
+    return list(jobs.values())
+
+
+def _is_input(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".") and not path.stem.endswith(OUTPUT_ENDING)
+
+
+def plan(jobs: Sequence[Job], options: Options) -> list[Job]:
+    """Name each job's outputs; leave out inputs that are another one's output (``*.wav`` twice in one folder)."""
+    outputs = [name_outputs(job.source, options) for job in jobs]
+    made = {os.path.realpath(paths["wav"]) for paths in outputs}
+    planned = []
+    for job, paths in zip(jobs, outputs, strict=True):
+        is_made = os.path.realpath(job.source) in made and job.source.exists()
+        skipped = "left out: it is what this run makes of another input" if is_made else None
+        planned.append(Job(job.source, paths, job.problem, skipped))
+    return planned
+
+
+def name_outputs(source: Path, options: Options) -> dict[str, Path]:
+    """Give the output paths of an input by kind."""
+    folder = source.parent if options.out_dir is None else options.out_dir
+    endings = {"wav": "wav", "midi": "mid"}
+    endings |= {"csv": "csv"} if options.csv else {}
+    endings |= {"plot": "png"} if options.plot else {}
+    return {kind: folder / f"{source.stem}{OUTPUT_ENDING}.{ending}" for kind, ending in endings.items()}
+
+
+def convert_jobs(jobs: Iterable[Job], options: Options, models: Models | None = None) -> Iterator[Report]:
+    """Convert files one by one; what goes wrong with one is told in its report, and then nothing is written of it."""
+    made: dict[str, Path] = {}
+    for job in jobs:
+        started = time.perf_counter()
+        report = Report(str(job.source))
+        try:
+            if job.skipped:
+                report.warnings.append(job.skipped)
+            else:
+                _check_outputs(job, options, made)
+                _convert(job, options, models or default_models(), report)
+                made[os.path.realpath(job.outputs["wav"])] = job.source
+        except (AudioError, FileError) as error:
+            report.error = str(error)
+        except MemoryError:
+            report.error = f"{job.source}: not enough memory"
+        report.seconds = round(time.perf_counter() - started, 3)
+        yield report
+
+
+def _check_outputs(job: Job, options: Options, made: Mapping[str, Path]) -> None:
+    """Refuse to write over what this run made of another input, and over older files unless asked to."""
+    problem = job.problem
+    first = made.get(os.path.realpath(job.outputs["wav"]))
+    older = next((path for path in job.outputs.values() if path.exists()), None)
+    if not problem and first:
+        problem = f"{job.source}: {job.outputs['wav']} was just made of {first}; rename one of the two"
+    if not problem and older and not options.overwrite:
+        problem = f"{job.source}: {older} exists; add --overwrite to replace it"
+    if problem:
+        raise FileError(problem)
+
+
+def _convert(job: Job, options: Options, models: Models, report: Report) -> None:
+    recording = read_recording(job.source)
+    with _whole_files(job) as temporary:
+        heard = hear(
+            recording,
+            transpose=options.transpose,
+            min_note=options.min_note,
+            min_confidence=options.min_confidence,
+            tuning=options.tuning,
+            models=models,
+        )
+        renderer = models.renderer(options.sound)
+        with _blame_disk(job):
+            gain = _write_piano(temporary["wav"], heard, recording, renderer)
+            write_midi(temporary["midi"], heard.piano_notes)
+            if "csv" in temporary:
+                write_csv(temporary["csv"], heard.notes, heard.piano_notes)
+            if "plot" in temporary:
+                from hf_model.picture import save_picture
+
+                save_picture(temporary["plot"], recording.voice, heard.notes, heard.piano_notes, job.source.name)
+    report.outputs = {kind: str(path) for kind, path in job.outputs.items()}
+    report.duration = round(recording.duration, 6)
+    report.n_notes = len(heard.notes)
+    report.tuning_cents = round(100 * heard.tuning, 1)
+    report.gain = round(gain, 4)
+    report.warnings = list(heard.warnings)
+    if gain < 1:
+        report.warnings.append(f"the piano was turned down to {100 * gain:.0f} % so that it does not clip")
+
+
+def _write_piano(path: Path, heard: Melody, recording: Recording, renderer: Renderer) -> float:
+    """Write the piano block by block, and again turned down if it was too loud; return the gain."""
+    n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_RATE)
+
+    def blocks(gain: float) -> Iterator[NDArray[Any]]:
+        return (gain * block for block in render_blocks(renderer, heard.piano_notes, n_samples))
+
+    gain = gain_for(write_wav_blocks(path, blocks(1.0), PIANO_RATE, n_samples))
+    if gain < 1:
+        write_wav_blocks(path, blocks(gain), PIANO_RATE, n_samples)
+    return gain
+
+
+@contextmanager
+def _whole_files(job: Job) -> Iterator[dict[str, Path]]:
+    """Give temporary names beside the outputs; rename them at the end, or remove them if anything goes wrong."""
+    tag = uuid4().hex[:12]
+    temporary = {kind: path.with_name(f".hummingface-{tag}.{kind}.part") for kind, path in job.outputs.items()}
+    folder = job.outputs["wav"].parent
+    is_new = not folder.exists()
+    try:
+        with _blame_disk(job):
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in temporary.values():
+                path.touch(exist_ok=False)
+        yield temporary
+        with _blame_disk(job):
+            _rename_all({temporary[kind]: path for kind, path in job.outputs.items()})
+    finally:
+        if folder.is_dir():
+            for path in temporary.values():
+                path.unlink(missing_ok=True)
+            if is_new and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _rename_all(names: Mapping[Path, Path]) -> None:
+    """Rename every file, or none."""
+    done: list[Path] = []
+    try:
+        for old, new in names.items():
+            old.replace(new)
+            done.append(new)
+    except OSError:
+        for new in done:
+            new.unlink()
+        raise
+
+
+@contextmanager
+def _blame_disk(job: Job) -> Iterator[None]:
+    """Name the input and the folder when a file cannot be written."""
+    import soundfile
+
+    try:
+        yield
+    except (OSError, soundfile.SoundFileError) as error:
+        reason = getattr(error, "strerror", None) or error
+        msg = f"{job.source}: cannot write to {job.outputs['wav'].parent}: {reason}"
+        raise FileError(msg) from error

@@ -1,0 +1,305 @@
+"""The Python interface: singing in, notes and a piano of the same length out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hf_model.config import PIANO_STFT, VOICE_STFT, check_choice, check_range
+from hf_model.notes import Note, to_keys
+from hf_model.piano import Renderer, SampledPiano
+from hf_model.pitch import estimate_tuning
+from hf_model.pretrained import WEIGHTS
+from hf_model.recording import Recording, as_recording
+from hf_model.stft import resampled_length, seconds_to_samples
+
+SOUNDS = ("sampled", "neural")
+"""Pianos to choose from: recorded strings, or the synthesizer network."""
+
+PIANO_RATE = PIANO_STFT.sample_rate
+
+MIN_NOTE = 0.05
+"""Seconds; shorter notes are left out unless asked for."""
+
+BLOCK_SECONDS = 30.0
+"""Notes that begin within so long are rendered together."""
+
+TAIL_SECONDS = 4.0
+"""How long a string may sound after its key is released."""
+
+
+class Listener(Protocol):
+    """What hears notes: the transcriber, or a stand-in."""
+
+    def transcribe(self, waveform: NDArray[np.float32]) -> list[Note]:
+        """Hear the notes of audio (sample,) at 16 kHz."""
+        ...
+
+
+class Models:
+    """The transcriber and the pianos, each loaded when it is first needed and then kept.
+
+    Parameters
+    ----------
+    folder : path, optional
+        A transcriber's folder, or one that holds ``transcriber`` and perhaps ``synthesizer`` and ``piano``;
+        what it lacks comes from the weights that ship.
+    transcriber, renderers : optional
+        Used instead of loading.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str | None = None,
+        *,
+        transcriber: Listener | None = None,
+        renderers: Mapping[str, Renderer] | None = None,
+    ) -> None:
+        self.folder = WEIGHTS if folder is None else Path(folder)
+        self._transcriber = transcriber
+        self._renderers = dict(renderers or {})
+
+    @property
+    def transcriber(self) -> Listener:
+        """The transcriber.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder holds none.
+        """
+        if self._transcriber is None:
+            from hf_model.transcriber import Transcriber
+
+            alone = (self.folder / "config.json").is_file()
+            self._transcriber = Transcriber.from_pretrained(self.folder if alone else self.folder / "transcriber")
+        return self._transcriber
+
+    def renderer(self, sound: str) -> Renderer:
+        """Give the piano of that name (one of ``SOUNDS``)."""
+        check_choice("sound", sound, SOUNDS)
+        if sound not in self._renderers:
+            self._renderers[sound] = _load_renderer(sound, self.folder)
+        return self._renderers[sound]
+
+
+def _load_renderer(sound: str, folder: Path) -> Renderer:
+    if sound == "sampled":
+        return SampledPiano.load()
+    from hf_model.synthesizer import Synthesizer
+
+    own = folder / "synthesizer"
+    return Synthesizer.from_pretrained(own if own.is_dir() else WEIGHTS / "synthesizer")
+
+
+@functools.cache
+def default_models() -> Models:
+    """Give the models that ship, loaded once in a process."""
+    return Models()
+
+
+@dataclass(frozen=True)
+class Melody:
+    """What was heard.
+
+    Attributes
+    ----------
+    notes : list of Note
+        As sung: float pitch, untouched by tuning or rounding.
+    piano_notes : list of Note
+        The keys that the piano plays, one for each note.
+    tuning : float
+        The singer's offset from 440 Hz in semitones.
+    warnings : tuple of str
+    """
+
+    notes: list[Note]
+    piano_notes: list[Note]
+    tuning: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rendition(Melody):
+    """A melody and its piano.
+
+    Attributes
+    ----------
+    audio : ndarray, shape (channel, sample)
+        float32 in [-1, 1], exactly as long as the recording.
+    sample_rate : int
+        44100 Hz.
+    gain : float
+        1, or less where the piano had to be turned down so that it does not clip.
+    """
+
+    audio: NDArray[np.float32] = field(default_factory=lambda: np.zeros((1, 0), dtype=np.float32))
+    sample_rate: int = PIANO_RATE
+    gain: float = 1.0
+
+
+def convert(
+    audio: ArrayLike,
+    sample_rate: int,
+    *,
+    sound: str = "sampled",
+    transpose: int = 0,
+    min_note: float = MIN_NOTE,
+    min_confidence: float = 0.0,
+    tuning: float | None = None,
+    models: Models | None = None,
+) -> Rendition:
+    """Play singing on a piano.
+
+    Parameters
+    ----------
+    audio : array_like, shape (sample,) or (channel, sample)
+        Floating point, full scale at 1.
+    sample_rate : int
+        Hz.
+    sound : {"sampled", "neural"}
+        The piano.
+    transpose : int
+        Semitones, -48 to 48.
+    min_note : float
+        Seconds; shorter notes are left out.
+    min_confidence : float
+        0-1; less certain notes are left out.
+    tuning : float, optional
+        The singer's offset from 440 Hz in semitones; estimated when not given.
+    models : Models, optional
+        The ones that ship when not given.
+
+    Returns
+    -------
+    Rendition
+        With audio of ``resampled_length(n_samples, sample_rate, 44100)`` samples.
+
+    Raises
+    ------
+    AudioError, ConfigError
+        For audio or a setting that cannot be used.
+    """
+    check_choice("sound", sound, SOUNDS)
+    chosen = models or default_models()
+    recording = as_recording(audio, sample_rate)
+    heard = hear(
+        recording,
+        transpose=transpose,
+        min_note=min_note,
+        min_confidence=min_confidence,
+        tuning=tuning,
+        models=chosen,
+    )
+    n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_RATE)
+    piano = render(heard.piano_notes, n_samples, sound=sound, models=chosen)
+    gain = gain_for(float(np.abs(piano).max(initial=0.0)))
+    return Rendition(heard.notes, heard.piano_notes, heard.tuning, heard.warnings, piano * np.float32(gain), gain=gain)
+
+
+def transcribe(
+    audio: ArrayLike,
+    sample_rate: int,
+    *,
+    min_note: float = MIN_NOTE,
+    min_confidence: float = 0.0,
+    models: Models | None = None,
+) -> list[Note]:
+    """Hear the notes of singing, as sung: parameters as for :func:`convert`."""
+    recording = as_recording(audio, sample_rate)
+    return hear(recording, min_note=min_note, min_confidence=min_confidence, models=models).notes
+
+
+def hear(
+    recording: Recording,
+    *,
+    transpose: int = 0,
+    min_note: float = MIN_NOTE,
+    min_confidence: float = 0.0,
+    tuning: float | None = None,
+    models: Models | None = None,
+) -> Melody:
+    """Turn a recording into notes and piano keys: parameters as for :func:`convert`.
+
+    Raises
+    ------
+    ConfigError
+        For a setting outside its range.
+    """
+    from hf_model.dynamics import velocities
+
+    check_range("transpose", transpose, -48, 48)
+    check_range("min_note", min_note, 0.0, 10.0)
+    check_range("min_confidence", min_confidence, 0.0, 1.0)
+    check_range("tuning", tuning or 0.0, -1.0, 1.0)
+    found = (models or default_models()).transcriber.transcribe(recording.voice)
+    kept = [note for note in found if note.duration >= min_note and note.confidence >= min_confidence]
+    notes = velocities(recording.voice, VOICE_STFT.sample_rate, kept)
+    if tuning is None:
+        tuning = estimate_tuning([note.pitch for note in notes], [note.duration for note in notes])
+    warnings = recording.warnings
+    if not notes and not warnings:
+        warnings = ("no singing was found: the piano is silent",)
+    return Melody(notes, to_keys(notes, tuning, transpose), tuning, warnings)
+
+
+def render(
+    notes: Sequence[Note], n_samples: int, *, sound: str = "sampled", models: Models | None = None
+) -> NDArray[np.float32]:
+    """Play notes with integer pitch on a piano.
+
+    Returns
+    -------
+    ndarray, shape (channel, n_samples)
+        float32 at 44.1 kHz, at an absolute level: loud chords can exceed 1.
+    """
+    blocks = list(render_blocks((models or default_models()).renderer(sound), notes, n_samples))
+    return np.concatenate(blocks, axis=1)
+
+
+def render_blocks(renderer: Renderer, notes: Sequence[Note], n_samples: int) -> Iterator[NDArray[np.float32]]:
+    """Play notes block by block: memory does not grow with the length.
+
+    The notes that begin in one block are rendered together, and what sounds on beyond the block is added to the
+    next: strings do not disturb each other.
+
+    Yields
+    ------
+    ndarray, shape (channel, sample)
+        ``n_samples`` together.
+    """
+    size = seconds_to_samples(BLOCK_SECONDS, PIANO_RATE)
+    ringing: NDArray[np.float32] | None = None
+    for start in range(0, max(1, n_samples), size):
+        stop = min(start + size, n_samples)
+        mine = [_shifted(note, start) for note in notes if start <= max(0.0, note.onset) * PIANO_RATE < start + size]
+        end = max((note.offset for note in mine), default=0.0) + TAIL_SECONDS
+        length = min(n_samples - start, max(stop - start, seconds_to_samples(end, PIANO_RATE) if mine else 0))
+        sounding = _padded(renderer.render(mine, length), length)
+        if ringing is not None:
+            sounding = _padded(sounding, max(length, ringing.shape[1]))
+            sounding[:, : ringing.shape[1]] += ringing
+        yield sounding[:, : stop - start]
+        ringing = sounding[:, stop - start :].copy()
+
+
+def gain_for(peak: float) -> float:
+    """Give the factor that keeps a peak magnitude within full scale: 1 unless it must be less."""
+    return 1.0 if peak <= 1.0 else 0.999 / peak
+
+
+def _shifted(note: Note, start: int) -> Note:
+    moved = start / PIANO_RATE
+    onset = max(0.0, note.onset - moved)
+    return Note(onset, note.offset - moved, note.pitch, note.velocity, note.confidence)
+
+
+def _padded(audio: NDArray[np.float32], n_samples: int) -> NDArray[np.float32]:
+    missing = n_samples - audio.shape[1]
+    return np.pad(audio, ((0, 0), (0, missing))) if missing > 0 else audio

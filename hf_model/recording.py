@@ -1,0 +1,147 @@
+"""A recording as the program hears it: one channel at 16 kHz, and what was wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hf_model.audio import BLOCK_SAMPLES, AudioError, AudioReader, check_format, resample_blocks
+from hf_model.config import VOICE_STFT
+
+SILENCE = 10 ** (-70 / 20)
+"""Peak under which a recording counts as silent (-70 dB)."""
+
+SHORTEST = 0.1
+"""Seconds under which no note fits."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A voice, ready to be transcribed.
+
+    Attributes
+    ----------
+    voice : ndarray, shape (sample,)
+        float32 at 16 kHz, the mean of the channels.
+    n_samples, sample_rate : int
+        Length in samples and rate in Hz of the original.
+    warnings : tuple of str
+        What a musician should know about the recording.
+    """
+
+    voice: NDArray[np.float32]
+    n_samples: int
+    sample_rate: int
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.n_samples / self.sample_rate
+
+
+def read_recording(path: Path | str) -> Recording:
+    """Read a file of any rate and channel count, block by block.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read to its end, or holds values that are not numbers.
+    """
+    reader = AudioReader(path)
+    try:
+        return _listen(reader, reader.sample_rate)
+    except AudioError as error:
+        msg = str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
+        raise AudioError(msg) from error
+
+
+def as_recording(audio: Any, sample_rate: int) -> Recording:
+    """Take audio from memory.
+
+    Parameters
+    ----------
+    audio : array_like, shape (sample,) or (channel, sample)
+        Floating point, full scale at 1.
+    sample_rate : int
+        Hz, 4000 to 768000.
+
+    Raises
+    ------
+    AudioError
+        For another shape or type, for no samples, and for values that are not numbers.
+    """
+    array = np.asarray(audio)
+    if not np.issubdtype(array.dtype, np.floating):
+        msg = f"audio must be floating point with full scale at 1, got {array.dtype}; divide 16-bit samples by 32768"
+        raise AudioError(msg)
+    if array.ndim not in (1, 2):
+        msg = f"audio must have shape (sample,) or (channel, sample), got {array.shape}"
+        raise AudioError(msg)
+    channels = array[np.newaxis] if array.ndim == 1 else array
+    if channels.shape[0] > max(1, channels.shape[1]):
+        msg = f"audio must have shape (channel, sample), got {array.shape}; pass audio.T"
+        raise AudioError(msg)
+    if channels.size == 0:
+        msg = f"audio is empty, got shape {array.shape}"
+        raise AudioError(msg)
+    check_format(sample_rate, channels.shape[0])
+    starts = range(0, channels.shape[1], BLOCK_SAMPLES)
+    return _listen((channels[:, start : start + BLOCK_SAMPLES] for start in starts), int(sample_rate))
+
+
+@dataclass
+class _Meter:
+    """What is measured while the blocks pass."""
+
+    n_samples: int = 0
+    peak: float = 0.0
+    n_full_scale: float = 0.0
+    energy: float = 0.0
+    mono_energy: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+
+    def mix(self, blocks: Iterable[NDArray[Any]], sample_rate: int) -> Iterator[NDArray[np.float32]]:
+        """Average the channels of each block, and measure."""
+        for block in blocks:
+            magnitude = np.abs(block)
+            peak = float(magnitude.max(initial=0.0))
+            if not np.isfinite(peak):
+                bad = int(np.argmin(np.isfinite(block).all(axis=0)))
+                where = self.n_samples + bad
+                msg = f"sample {where} ({where / sample_rate:.3f} s) is not a finite number"
+                raise AudioError(msg)
+            mono = np.asarray(block.mean(axis=0), dtype=np.float32)
+            self.peak = max(self.peak, peak)
+            if peak >= 0.999:
+                self.n_full_scale += float(np.count_nonzero(magnitude >= 0.999)) / block.shape[0]
+            self.energy += float(np.vdot(block, block)) / block.shape[0]
+            self.mono_energy += float(np.vdot(mono, mono))
+            self.n_samples += block.shape[1]
+            yield mono
+
+    def judge(self, duration: float) -> tuple[str, ...]:
+        """Put what was measured into words."""
+        if self.peak < SILENCE:
+            return ("the recording is silent",)
+        found = []
+        if duration < SHORTEST:
+            found.append(f"{duration:.2f} s is too short for a note")
+        clipped = self.n_full_scale / self.n_samples
+        if clipped > 1e-3:
+            found.append(f"clipped: {100 * clipped:.1f} % of the samples are at full scale, notes may suffer")
+        if self.mono_energy < 0.01 * self.energy:
+            found.append("the channels cancel each other when mixed; convert one of them alone")
+        return tuple(found)
+
+
+def _listen(blocks: Iterable[NDArray[Any]], sample_rate: int) -> Recording:
+    meter = _Meter()
+    mixed = meter.mix(blocks, sample_rate)
+    voice = np.concatenate(list(resample_blocks(mixed, sample_rate, VOICE_STFT.sample_rate)))
+    return Recording(voice, meter.n_samples, sample_rate, meter.judge(meter.n_samples / sample_rate))
