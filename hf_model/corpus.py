@@ -1,4 +1,4 @@
-"""What an entry of the registry holds, and the hashes of single files (``registry/``, in the format of sha256sum)."""
+"""What an entry of the registry holds, and the known hashes of single files (``hashes/``, as sha256sum writes them)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PERMISSIVE = ("MIT", "CC BY 4.0", "CC0 1.0")
 UNSTATED = "unstated"
 """No licence is published: all rights reserved until the authors say otherwise."""
 
-REGISTRY = Path(__file__).parent / "registry"
+HASHES = Path(__file__).parent / "hashes"
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,18 @@ class Archive:
         Public address; empty if none is known.
     hash : str, optional
         "sha256:..." or "md5:..."; None if none could be confirmed (the note of the corpus says so).
-    size : int, optional
-        Bytes.
+    size : int
+        Bytes; 0 if unknown.
     strip : int
-        Leading folders to drop, so that what lies on disk has the layout of the corpus.
+        Leading folders to drop, so that what lies on disk has the layout that the reader expects.
     url_confirmed : bool
-        Whether the address was found in an independent public source.
+        Whether the address was found in a public source other than the publisher's word of mouth.
     """
 
     name: str
     url: str
     hash: str | None = None
-    size: int | None = None
+    size: int = 0
     strip: int = 0
     url_confirmed: bool = True
 
@@ -71,7 +71,9 @@ class Corpus:
     archives : tuple of Archive
         The public copy, as archives ...
     base_url : str
-        ... or as single files below this address; those are all listed in ``registry/``.
+        ... or as single files below this address; those are all listed in ``hashes/``.
+    listed : bool
+        Whether ``hashes/`` lists every file, so that a missing one is an error.
     exceptions : tuple of (str, str)
         Pattern and licence of files that stand under another licence.
     measure_only : bool
@@ -92,6 +94,7 @@ class Corpus:
     reader: str = ""
     archives: tuple[Archive, ...] = ()
     base_url: str = ""
+    listed: bool = False
     exceptions: tuple[tuple[str, str], ...] = ()
     measure_only: bool = False
     note: str = ""
@@ -116,7 +119,7 @@ class Corpus:
 
 @cache
 def _hashes(name: str) -> dict[str, str]:
-    plain, packed = REGISTRY / f"{name}.sha256", REGISTRY / f"{name}.sha256.gz"
+    plain, packed = HASHES / f"{name}.sha256", HASHES / f"{name}.sha256.gz"
     if plain.is_file():
         text = plain.read_text(encoding="utf-8")
     elif packed.is_file():

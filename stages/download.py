@@ -1,0 +1,44 @@
+"""Bring the corpora here: data/raw/<corpus>/ in the layout of their publishers, and data/raw/corpora.json.
+
+Where from is environment, not a parameter: ``HUMMINGFACE_MIRROR`` names a folder or an address of mirrors. Downloads,
+whole or in part, stay in data/scratch/downloads, so that neither a failure nor a changed list fetches them again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hf_model.corpora import DownloadSettings, get
+from hf_model.fetch import download
+from stages import _run
+
+
+def main() -> None:
+    """Run the stage."""
+    settings = _run.settings("download", DownloadSettings)
+    with _run.output("data/raw") as folder:
+        fetched = download(settings, folder, cache=Path("data/scratch/downloads"))
+        report = {}
+        for name, result in fetched.items():
+            corpus = get(name)
+            print(f"{name}: {result.files} files, {result.bytes / 1e6:.1f} MB, {corpus.licence}")
+            if result.left_out:
+                print(f"{name}: {len(result.left_out)} files left out, their licence is not in download.accept_license")
+            if result.unverified:
+                print(f"{name}: {result.unverified} files came without a known hash to check them by")
+            report[name] = {
+                "title": corpus.title,
+                "licence": corpus.licence,
+                "citation": corpus.citation,
+                "homepage": corpus.homepage,
+                "role": corpus.role,
+                "measure_only": corpus.measure_only,
+                "files": result.files,
+                "bytes": result.bytes,
+                "left_out": result.left_out,
+            }
+        _run.write_json(folder / "corpora.json", report)
+
+
+if __name__ == "__main__":
+    _run.main(main)
