@@ -1,0 +1,198 @@
+"""The sampled piano: notes to sound from a small set of a grand piano's own notes, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hf_model.config import PIANO_STFT, ConfigError
+from hf_model.mdct import HOP, dequantise, imdct, unpack
+from hf_model.notes import HIGHEST_KEY, LOWEST_KEY, Note
+from hf_model.pretrained import WEIGHTS, read_config
+from hf_model.stft import seconds_to_samples
+
+SAMPLE_RATE = PIANO_STFT.sample_rate
+"""Hz, of everything that a piano plays."""
+
+SILENCE_DB = 96.0
+"""A released note is cut once its damper has taken this much."""
+
+END_FADE = 0.02
+"""Seconds at the end of a rendering over which a note that still sounds is faded out."""
+
+SHORTEST_NOTE = 0.01
+"""Seconds; a shorter note sounds this long, as on the reference instrument."""
+
+CACHED_NOTES = 96
+"""Unpacked notes kept in memory, some 100 kB each."""
+
+
+class Renderer(Protocol):
+    """Anything that plays notes."""
+
+    def render(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
+        """Play notes with integer pitch 21-108 as audio (channel, n_samples) at 44.1 kHz, at absolute level."""
+        ...
+
+
+@dataclass(frozen=True)
+class PianoSet:
+    """The set of recorded notes.
+
+    Attributes
+    ----------
+    velocities : ndarray of int, shape (layer,)
+        The recorded velocities, rising.
+    codes : ndarray of uint8, shape (byte,)
+        All notes, packed, one after the other.
+    start : ndarray of int64, shape (key * layer + 1,)
+        Where each note's bytes begin; key-major, keys from 21.
+    shape : ndarray of int32, shape (key, layer, 2)
+        Frames and bins of each note.
+    peak : ndarray of float32, shape (key, layer)
+        Coefficient of level 127.
+    mix : ndarray of float32, shape (key, velocity, 2)
+        Gains of the layer below and of the layer above that give a velocity (0-127).
+    release : ndarray of float32, shape (key, velocity)
+        How fast the damper takes the sound away, dB a second.
+    """
+
+    velocities: NDArray[np.int64]
+    codes: NDArray[np.uint8]
+    start: NDArray[np.int64]
+    shape: NDArray[np.int32]
+    peak: NDArray[np.float32]
+    mix: NDArray[np.float32]
+    release: NDArray[np.float32]
+
+
+class SampledPiano:
+    """A piano that plays recorded notes.
+
+    A velocity between two recorded ones is a mix of both: on this instrument neighbouring layers are the same
+    recording behind different filters, so that they add in phase.
+    """
+
+    channels = 1
+
+    def __init__(self, piano_set: PianoSet) -> None:
+        self._set = piano_set
+        self._levels = lru_cache(maxsize=CACHED_NOTES)(self._unpack)
+
+    @classmethod
+    def load(cls, folder: Path | str = WEIGHTS / "piano") -> SampledPiano:
+        """Read the set that ``python -m hf_model.piano_samples`` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder holds no set.
+        ConfigError
+            If it holds something else.
+        """
+        from safetensors.numpy import load_file
+
+        settings: dict[str, Any] = read_config(folder)
+        if settings.get("kind") != "piano":
+            msg = f"{folder} holds a {settings.get('kind')!r} model, expected 'piano'"
+            raise ConfigError(msg)
+        return cls(PianoSet(**load_file(Path(folder) / "model.safetensors")))
+
+    def render(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
+        """Play notes.
+
+        Parameters
+        ----------
+        notes : sequence of Note
+            Integer pitches 21-108; onsets to the sample; they may begin before 0 or end after the sound. A key that
+            is struck again is damped first.
+        n_samples : int
+            Length of the result.
+
+        Returns
+        -------
+        ndarray, shape (1, n_samples)
+            44.1 kHz, at the instrument's own level (a single loud note peaks below 1).
+
+        Raises
+        ------
+        ValueError
+            For a pitch that is no key, or a negative length.
+        """
+        if n_samples < 0:
+            msg = f"n_samples is {n_samples}, must not be negative"
+            raise ValueError(msg)
+        audio = np.zeros((1, n_samples), dtype=np.float32)
+        for note in damp_repeated(notes):
+            begin = seconds_to_samples(note.onset, SAMPLE_RATE)
+            skip = max(0, -begin)
+            sound = self.note_sound(int(note.pitch), note.velocity, note.duration, n_samples - begin)[skip:]
+            audio[0, begin + skip : begin + skip + len(sound)] += sound
+        fade_end(audio)
+        return audio
+
+    def note_sound(self, key: int, velocity: int, duration: float, max_samples: int) -> NDArray[np.float32]:
+        """Play one note (sample,), at most ``max_samples`` long, from its onset to the end of its release."""
+        row = key - LOWEST_KEY
+        release = float(self._set.release[row, velocity])
+        held = seconds_to_samples(max(duration, SHORTEST_NOTE), SAMPLE_RATE)
+        n_samples = max(0, min(max_samples, held + round(SILENCE_DB / release * SAMPLE_RATE)))
+        sound = self._struck(row, velocity, n_samples)
+        if len(sound) > held:
+            seconds = np.arange(len(sound) - held, dtype=np.float32) / SAMPLE_RATE
+            sound[held:] *= 10.0 ** (-release / 20.0 * seconds)
+        return sound
+
+    def _struck(self, row: int, velocity: int, n_samples: int) -> NDArray[np.float32]:
+        """Play a key that is held: (sample,), shorter than ``n_samples`` where the recording ends."""
+        below = max(0, int(np.searchsorted(self._set.velocities, velocity, side="right")) - 1)
+        above = min(below + 1, len(self._set.velocities) - 1)
+        n_frames = min(-(-n_samples // HOP) + 1, max(int(self._set.shape[row, layer, 0]) for layer in (below, above)))
+        coefficients = np.zeros((n_frames, HOP), dtype=np.float32)
+        for layer, gain in zip((below, above), self._set.mix[row, velocity], strict=True):
+            if gain != 0:
+                levels = self._levels(row, layer)[:n_frames]
+                peak = float(gain * self._set.peak[row, layer])
+                coefficients[: len(levels), : levels.shape[1]] += dequantise(levels, peak)
+        return imdct(coefficients)[:n_samples]
+
+    def _unpack(self, row: int, layer: int) -> NDArray[np.int8]:
+        index = row * len(self._set.velocities) + layer
+        packed = self._set.codes[self._set.start[index] : self._set.start[index + 1]].tobytes()
+        n_frames, n_bins = self._set.shape[row, layer]
+        return unpack(packed, int(n_frames), int(n_bins))
+
+
+def damp_repeated(notes: Sequence[Note]) -> list[Note]:
+    """Sort notes by onset and end each where its key is struck again.
+
+    Raises
+    ------
+    ValueError
+        For a pitch that is no key of the piano.
+    """
+    played: list[Note] = []
+    last: dict[int, int] = {}
+    for note in sorted(notes):
+        if note.pitch != int(note.pitch) or not LOWEST_KEY <= note.pitch <= HIGHEST_KEY:
+            msg = f"pitch is {note.pitch}, a piano plays whole MIDI numbers {LOWEST_KEY} to {HIGHEST_KEY}"
+            raise ValueError(msg)
+        key = int(note.pitch)
+        if key in last and note.onset < played[last[key]].offset:
+            before = played[last[key]]
+            played[last[key]] = replace(before, offset=max(note.onset, before.onset + 1e-3))
+        last[key] = len(played)
+        played.append(note)
+    return played
+
+
+def fade_end(audio: NDArray[np.float32]) -> None:
+    """Fade the last moments of audio (channel, sample) to zero, in place."""
+    n_fade = min(seconds_to_samples(END_FADE, SAMPLE_RATE), audio.shape[-1])
+    audio[..., audio.shape[-1] - n_fade :] *= np.linspace(1.0, 0.0, n_fade, dtype=np.float32)

@@ -1,0 +1,224 @@
+"""Build the sampled piano's set from a sound font with FluidSynth. Run by hand, never by the program or the pipeline.
+
+``apt-get install fluidsynth musescore-general-soundfont`` and then ``python -m hf_model.piano_samples``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import ctypes.util
+import json
+import multiprocessing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hf_model.mdct import mdct, pack, quantise
+from hf_model.notes import HIGHEST_KEY, LOWEST_KEY, Note
+from hf_model.piano import SAMPLE_RATE, damp_repeated, fade_end
+from hf_model.pretrained import WEIGHTS
+from hf_model.stft import seconds_to_samples
+
+SOUND_FONT = "/usr/share/sounds/sf3/MuseScore_General_Full.sf3"
+LICENCE = (
+    "Splendid Grand Piano samples: public domain; sound font MuseScore General: MIT, (c) 2018-2021 S. Christian Collins"
+)
+GAIN = 3.0
+"""FluidSynth's master gain: the loudest single note peaks near 0.75."""
+
+BLOCK = 64
+"""FluidSynth starts and releases notes at multiples of this many samples."""
+
+VELOCITIES = (12, 28, 48, 74, 75, 107, 108, 127)
+"""Recorded layers; at 75 and 108 the instrument switches recordings or filters."""
+
+FITTED = (3, 6, 9, 16, 20, 24, 33, 38, 43, 54, 60, 66, 70, 81, 87, 93, 99, 103, 112, 117, 122)
+"""Velocities between the layers at which the mix of layers is fitted."""
+
+NOTE_SECONDS, TAIL_FADE = 10.0, 0.5
+
+
+class FluidPiano:
+    """The reference instrument: FluidSynth, reverb and chorus off, absolute level, a fresh synth per rendering."""
+
+    def __init__(self, sound_font: Path | str = SOUND_FONT) -> None:
+        self._library = ctypes.CDLL(ctypes.util.find_library("fluidsynth") or "libfluidsynth.so.3")
+        for name in ("new_fluid_settings", "new_fluid_synth"):
+            getattr(self._library, name).restype = ctypes.c_void_p
+        pointer = ctypes.c_void_p
+        settings = pointer(self._library.new_fluid_settings())
+        for key, number in (("gain", GAIN), ("sample-rate", SAMPLE_RATE)):
+            self._library.fluid_settings_setnum(settings, f"synth.{key}".encode(), ctypes.c_double(number))
+        for key, flag in (("reverb.active", 0), ("chorus.active", 0), ("dynamic-sample-loading", 1)):
+            self._library.fluid_settings_setint(settings, f"synth.{key}".encode(), flag)
+        self._synth = pointer(self._library.new_fluid_synth(settings))
+        font = self._library.fluid_synth_sfload(self._synth, str(sound_font).encode(), 1)
+        if font < 0:
+            msg = f"{sound_font}: not a sound font that FluidSynth can read"
+            raise OSError(msg)
+        self._library.fluid_synth_program_select(self._synth, 0, font, 0, 0)
+
+    def render(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
+        """Play notes once, as stereo (2, sample); onsets and offsets move up to ``BLOCK`` samples to FluidSynth's grid.
+
+        A used synth gives other bits than a fresh one: render once, or in forked processes.
+        """
+        events = []
+        for note in damp_repeated(notes):
+            for seconds, velocity in ((note.onset, max(1, note.velocity)), (note.offset, 0)):
+                events.append((to_block(seconds), velocity, int(note.pitch)))
+        audio, position = [np.zeros((2, 0), dtype=np.float32)], 0
+        for sample, velocity, key in sorted(events):
+            if sample > position:
+                audio.append(self._write(sample - position))
+                position = sample
+            if velocity:
+                self._library.fluid_synth_noteon(self._synth, 0, key, velocity)
+            else:
+                self._library.fluid_synth_noteoff(self._synth, 0, key)
+        audio.append(self._write(max(0, n_samples - position)))
+        rendered = np.concatenate(audio, axis=1)[:, :n_samples]
+        fade_end(rendered)
+        return rendered
+
+    def _write(self, n_samples: int) -> NDArray[np.float32]:
+        block = np.zeros((2, n_samples), dtype=np.float32)
+        left, right = (ctypes.c_void_p(channel.ctypes.data) for channel in block)
+        self._library.fluid_synth_write_float(self._synth, n_samples, left, 0, 1, right, 0, 1)
+        return block
+
+
+def to_block(seconds: float) -> int:
+    """Round a time to FluidSynth's grid, in samples."""
+    return BLOCK * round(seconds_to_samples(seconds, SAMPLE_RATE) / BLOCK)
+
+
+_piano: FluidPiano
+
+
+def _play(job: tuple[int, int, float, float]) -> NDArray[np.float32]:
+    """Render one note (key, velocity, held seconds, seconds) as mono, in a forked process."""
+    key, velocity, held, seconds = job
+    stereo = _piano.render([Note(0.0, held, key, velocity)], seconds_to_samples(seconds, SAMPLE_RATE))
+    return np.asarray(stereo.mean(axis=0), dtype=np.float32)
+
+
+def fit_mix(below: NDArray[np.float32], above: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Least-squares gains (2,) of two layers (sample,) that come nearest to a wanted note (sample,)."""
+    basis = np.stack([below, above], axis=1).astype(np.float64)
+    return np.asarray(np.linalg.lstsq(basis, wanted.astype(np.float64), rcond=None)[0])
+
+
+def fit_release(struck: NDArray[np.float32], released: NDArray[np.float32], held: int) -> float:
+    """How fast the damper takes the sound away (dB a second): slope of the gain over the first 0.2 s after ``held``."""
+    width = SAMPLE_RATE // 50
+    gains = []
+    for begin in range(held, held + 10 * width, width):
+        a, b = struck[begin : begin + width].astype(np.float64), released[begin : begin + width]
+        gains.append(20 * np.log10(max(float(a @ b) / max(float(a @ a), 1e-20), 1e-5)))
+    return max(1.0, -float(np.polyfit(np.arange(10) * width / SAMPLE_RATE, gains, 1)[0]))
+
+
+def build_key(key: int) -> dict[str, Any]:
+    """Record, pack and fit one key."""
+    struck = {v: _forked((key, v, NOTE_SECONDS + 1, NOTE_SECONDS)) for v in VELOCITIES}
+    packed, shapes, peaks, decoded, releases = [], [], [], {}, []
+    n_fade = seconds_to_samples(TAIL_FADE, SAMPLE_RATE)
+    for velocity, sound in struck.items():
+        sound[-n_fade:] *= np.linspace(1, 0, n_fade, dtype=np.float32)
+        levels, peak = quantise(mdct(sound))
+        packed.append(pack(levels))
+        shapes.append(levels.shape)
+        peaks.append(peak)
+        held = to_block(0.5)
+        released = _forked((key, velocity, 0.5, 1.0))
+        releases.append(fit_release(sound, released, held))
+        decoded[velocity] = sound[: 2 * SAMPLE_RATE]
+    weights = dict.fromkeys(VELOCITIES, (1.0, 0.0))
+    for velocity in FITTED:
+        index = max(0, int(np.searchsorted(VELOCITIES, velocity)) - 1)
+        pair = VELOCITIES[index], VELOCITIES[index + 1]
+        wanted = _forked((key, velocity, 2.5, 2.0))
+        gains = fit_mix(decoded[pair[0]], decoded[pair[1]], wanted)
+        if velocity < VELOCITIES[0]:
+            low = decoded[VELOCITIES[0]].astype(np.float64)
+            gains = np.array([float(low @ wanted) / float(low @ low), 0.0])
+        weights[velocity] = (float(gains[0]), float(gains[1]))
+    release = np.interp(np.arange(128), VELOCITIES, releases)
+    return {"packed": packed, "shape": shapes, "peak": peaks, "mix": mix_table(weights), "release": release}
+
+
+def mix_table(weights: dict[int, tuple[float, float]]) -> NDArray[np.float32]:
+    """Interpolate fitted gains to every velocity: (velocity, 2), each segment between two layers on its own."""
+    table = np.zeros((128, 2), dtype=np.float32)
+    for low, high in zip((0, *VELOCITIES), (*VELOCITIES, 128), strict=True):
+        first, last = low in VELOCITIES, high in VELOCITIES
+        inside = [v for v in sorted(weights) if low < v < high]
+        known = ([low] if first else []) + inside + ([high] if last else [])
+        ends = {low: (1.0, 0.0), high: (0.0, 1.0) if first else (1.0, 0.0)}
+        pairs = [weights[v] if v in inside else ends[v] for v in known]
+        for v in range(low, high):
+            table[v] = [np.interp(v, known, [pair[side] for pair in pairs]) for side in (0, 1)]
+    return table
+
+
+def _forked(job: tuple[int, int, float, float]) -> NDArray[np.float32]:
+    """Play one note on a synth that no note was played on before: a fork of the loaded one."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=lambda: sender.send_bytes(_play(job).tobytes()))
+    process.start()
+    sound = np.frombuffer(receiver.recv_bytes(), dtype=np.float32).copy()
+    process.join()
+    return sound
+
+
+def build(folder: Path, sound_font: str) -> None:
+    """Build the whole set and write it to a folder."""
+    from safetensors.numpy import save_file
+
+    global _piano
+    _piano = FluidPiano(sound_font)
+    keys = []
+    for key in range(LOWEST_KEY, HIGHEST_KEY + 1):
+        keys.append(build_key(key))
+        print(f"key {key}: {sum(map(len, keys[-1]['packed']))} bytes", flush=True)  # noqa: T201
+    packed = [note for key in keys for note in key["packed"]]
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors: dict[str, NDArray[Any]] = {
+        "velocities": np.array(VELOCITIES, dtype=np.int64),
+        "codes": np.frombuffer(b"".join(packed), dtype=np.uint8).copy(),
+        "start": np.cumsum([0, *map(len, packed)]).astype(np.int64),
+        "shape": np.array([key["shape"] for key in keys], dtype=np.int32),
+        "peak": np.array([key["peak"] for key in keys], dtype=np.float32),
+        "mix": np.stack([key["mix"] for key in keys]).astype(np.float32),
+        "release": np.stack([key["release"] for key in keys]).astype(np.float32),
+    }
+    save_file(tensors, folder / "model.safetensors")
+    settings = {
+        "kind": "piano",
+        "sound_font": Path(sound_font).name,
+        "preset": "Grand Piano (bank 0, program 0)",
+        "licence": LICENCE,
+        "gain": GAIN,
+        "sample_rate": SAMPLE_RATE,
+        "channels": "mono: mean of left and right",
+    }
+    (folder / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sound-font", default=SOUND_FONT)
+    parser.add_argument("--out", type=Path, default=WEIGHTS / "piano")
+    arguments = parser.parse_args()
+    build(arguments.out, arguments.sound_font)
+
+
+if __name__ == "__main__":
+    main()
