@@ -126,10 +126,11 @@ def read_midi(path: Path | str) -> list[Note]:
         If the file is no MIDI file; the message names it.
     """
     import pretty_midi
+    from mido import KeySignatureError
 
     try:
         midi = pretty_midi.PrettyMIDI(str(path))
-    except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
+    except (OSError, EOFError, ValueError, KeyError, IndexError, KeySignatureError) as error:
         msg = f"{path}: not a readable MIDI file ({error})"
         raise ValueError(msg) from error
     found = (

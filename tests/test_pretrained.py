@@ -1,0 +1,121 @@
+"""Models in folders: what is saved comes back, and what is no model is refused by name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from hf_model.config import ConfigError, check_range
+from hf_model.pretrained import Pretrained, read_config
+
+
+@dataclass(frozen=True)
+class LineConfig:
+    width: int = 3
+    bias: bool = True
+
+    def __post_init__(self) -> None:
+        check_range("width", self.width, 1, 64)
+
+
+class Line(Pretrained):
+    config_class: ClassVar[type[LineConfig]] = LineConfig
+    kind: ClassVar[str] = "line"
+
+    def __init__(self, config: LineConfig) -> None:
+        super().__init__(config)
+        self.layer = nn.Linear(config.width, 1, bias=config.bias)
+        self.dropout = nn.Dropout(0.5)
+        self.register_buffer("scale", torch.tensor([2.0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dropout(self.layer(x)) * self.scale
+
+
+class Other(Line):
+    kind: ClassVar[str] = "other"
+
+
+@pytest.fixture
+def line():
+    torch.manual_seed(0)
+    return Line(LineConfig(width=5, bias=False))
+
+
+def change(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes), encoding="utf-8")
+
+
+def test_there_and_back(line, tmp_path):
+    line.save_pretrained(tmp_path / "new" / "model")
+    again = Line.from_pretrained(tmp_path / "new" / "model")
+    assert again.config == line.config
+    assert not again.training, "a model that was read does not drop out"
+    x = torch.randn(4, 5)
+    assert torch.equal(again(x), line.eval()(x))
+    assert torch.equal(again.scale, torch.tensor([2.0]))
+
+
+def test_what_stands_beside_the_settings(line, tmp_path):
+    line.save_pretrained(tmp_path, data=["made"], decoder={"threshold": 0.4})
+    assert read_config(tmp_path) == {
+        "kind": "line",
+        "model": {"width": 5, "bias": False},
+        "data": ["made"],
+        "decoder": {"threshold": 0.4},
+    }
+    assert Line.from_pretrained(tmp_path).config == line.config
+
+
+def test_the_same_model_gives_the_same_bytes(line, tmp_path):
+    line.save_pretrained(tmp_path / "a")
+    line.save_pretrained(tmp_path / "b")
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_channels_last_weights_can_be_saved(tmp_path):
+    conv = Line(LineConfig())
+    conv.layer = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)  # type: ignore[assignment]
+    conv.save_pretrained(tmp_path)
+    assert (tmp_path / "model.safetensors").stat().st_size > 4 * 3 * 9 * 4
+
+
+@pytest.mark.parametrize("name", ["missing", "."])
+def test_a_folder_without_a_model(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=r"no model in .*: config\.json is missing"):
+        Line.from_pretrained(tmp_path / name)
+
+
+def test_another_kind_of_model(line, tmp_path):
+    line.save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=r"holds a 'line' model, expected 'other'"):
+        Other.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        ({"width": 5, "depth": 2}, r"unknown setting model\.depth; known: bias, width"),
+        ({"width": "5"}, r"model\.width is '5', expected int"),
+        ({"width": 0}, r"model\.width is 0, allowed is 1 to 64"),
+    ],
+)
+def test_settings_of_another_version(line, tmp_path, model, sentence):
+    line.save_pretrained(tmp_path)
+    change(tmp_path, model=model)
+    with pytest.raises(ConfigError, match=sentence):
+        Line.from_pretrained(tmp_path)
+
+
+def test_weights_that_do_not_fit_the_settings(line, tmp_path):
+    line.save_pretrained(tmp_path)
+    change(tmp_path, model={"width": 6, "bias": False})
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        Line.from_pretrained(tmp_path)
