@@ -1,11 +1,8 @@
-"""What is sung: consonants of many languages, and the syllables of a singing style."""
+"""The consonants of many languages, as a vocal tract makes them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.random import Generator
 
 
 @dataclass(frozen=True)
@@ -15,8 +12,7 @@ class Consonant:
     Attributes
     ----------
     sonorant : bool
-        Voiced with a clear pitch (nasal, lateral, glide): the new note starts with it. Every other consonant lies
-        before the note, whose onset is the vowel's start.
+        Voiced with a clear pitch (nasal, lateral, glide): the voice goes on through it.
     low, high : float
         Shortest and longest duration, seconds.
     formants : tuple of float
@@ -76,77 +72,3 @@ CONSONANTS = {
     "ts": Consonant(False, 0.09, 0.19, (320, 1650, 2600), closure=0.4, noise_hz=6200, noise_width=2400, noise=0.45),
     "dj": Consonant(False, 0.07, 0.14, (300, 1800, 2500), voice=0.1, closure=0.5, noise_hz=3300, noise_width=2000, noise=0.3),
 }
-
-SOLFEGE = (
-    (("T", "d"), "o", ""),
-    (("r", "l", "zh"), "E", ""),
-    (("m",), "i", ""),
-    (("f",), "a", ""),
-    (("s",), "o", ""),
-    (("l",), "a", ""),
-    (("x", "s", "t"), "i", ""),
-)
-
-_SYLLABLES = {
-    "la": (("l",), ("a", "A")),
-    "da": (("d", "T"), ("a", "A", "u")),
-    "na": (("n",), ("a", "A")),
-    "ma": (("m",), ("a", "A", "i", "o")),
-    "ta": (("t", "T"), ("a", "A")),
-    "ba": (("b",), ("a", "A", "o")),
-    "du": (("d", "T"), ("u", "U")),
-    "lu": (("l",), ("u", "U", "o")),
-    "ya": (("j",), ("a", "E", "o")),
-    "wa": (("w",), ("a", "o")),
-    "ha": (("h",), ("a", "A", "o", "u", "i")),
-    "no": (("n",), ("o", "u", "i")),
-}
-
-_DIPHTHONGS = (("a", "i"), ("a", "u"), ("o", "u"), ("e", "i"), ("O", "i"), ("i", "E"), ("u", "o"), ("@", "u"))
-
-STYLES = {
-    "solfege": 0.3,
-    "syllable": 0.22,
-    "words": 0.28,
-    "vowel": 0.06,
-    "hum": 0.14,
-}
-"""How often each way of singing is chosen."""
-
-
-def draw_style(rng: Generator) -> str:
-    """Choose a way of singing: a key of ``STYLES``, or "syllable:la" and the like."""
-    style = str(rng.choice(list(STYLES), p=np.array(list(STYLES.values())) / sum(STYLES.values())))
-    return f"syllable:{rng.choice(list(_SYLLABLES))}" if style == "syllable" else style
-
-
-def draw_syllable(rng: Generator, style: str, degree: int) -> tuple[str, str, str]:
-    """Choose what one note is sung on.
-
-    Parameters
-    ----------
-    style : str
-        From :func:`draw_style`.
-    degree : int
-        The note's step in the scale, 0-6: the solfège syllable.
-
-    Returns
-    -------
-    tuple of str
-        Consonant or "", vowel ("m" when humming), and the vowel that a diphthong ends on or "".
-    """
-    if style == "solfege":
-        consonants, vowel, end = SOLFEGE[degree % 7]
-        return str(rng.choice(consonants)), vowel, end
-    if style.startswith("syllable:"):
-        consonants, vowels = _SYLLABLES[style.partition(":")[2]]
-        return str(rng.choice(consonants)), str(vowels[0] if rng.random() < 0.7 else rng.choice(vowels)), ""
-    if style == "vowel":
-        return "", str(rng.choice(["a", "o", "u", "A", "O"])), ""
-    if style == "hum":
-        return "", "m", ""
-    consonant = "" if rng.random() < 0.12 else str(rng.choice(list(CONSONANTS)))
-    if rng.random() < 0.2:
-        first, second = _DIPHTHONGS[rng.integers(len(_DIPHTHONGS))]
-        return consonant, first, second
-    return consonant, str(rng.choice(["a", "A", "ae", "E", "e", "i", "I", "o", "O", "u", "V", "@", "y", "er", "ui"])), ""

@@ -14,6 +14,9 @@ from hf_model.voices import Voice
 CONTROL_RATE = 200.0
 """Control frames a second."""
 
+NASAL_POLE = 270.0
+"""Hz; the resonance of the nose. An antiformant of the same frequency cancels it: an oral sound."""
+
 _KERNEL_HALF = 8
 _KERNEL_PHASES = 64
 
@@ -80,6 +83,12 @@ class Controls:
         return len(self.pitch)
 
 
+def frames_between(start: float, end: float, n_frames: int) -> slice:
+    """Control frames from ``start`` to before ``end`` (seconds), inside 0 to ``n_frames``."""
+    first = min(max(0, int(np.ceil(start * CONTROL_RATE))), n_frames)
+    return slice(first, max(first, int(np.ceil(min(end, n_frames / CONTROL_RATE) * CONTROL_RATE))))
+
+
 def render(controls: Controls, voice: Voice, sample_rate: int, n_samples: int, rng: Generator) -> NDArray[np.float64]:
     """Make the sound.
 
@@ -88,29 +97,46 @@ def render(controls: Controls, voice: Voice, sample_rate: int, n_samples: int, r
     ndarray, shape (n_samples,)
         Unscaled audio.
     """
-    source = _tone(controls, n_samples, sample_rate, rng) if voice.kind == "whistle" else None
-    pulses = _pulses(controls, voice, sample_rate, n_samples, rng) if source is None else source
     times = np.arange(n_samples) / sample_rate
     frame_times = np.arange(controls.n_frames) / CONTROL_RATE
-    aspiration = rng.standard_normal(n_samples) * np.interp(times, frame_times, controls.breath)
-    audio = _filtered(pulses, aspiration, controls, voice, sample_rate)
+    fine, cycles = _cycles(controls, n_seconds=n_samples / sample_rate)
+    if voice.kind == "whistle":
+        phase = 2.0 * np.pi * np.interp(times, fine, cycles)
+        octave = 10.0 ** rng.uniform(-3.0, -1.2)
+        source = 0.1 * (np.sin(phase) + octave * np.sin(2.0 * phase + 1.0)) * np.interp(times, frame_times, controls.voice)
+    else:
+        source = _pulses(controls, fine, cycles, voice, sample_rate, n_samples, rng)
+    swell = 1.0 + voice.breath_pulse * np.cos(2.0 * np.pi * np.interp(times, fine, cycles))
+    aspiration = 0.1 * rng.standard_normal(n_samples) * swell * np.interp(times, frame_times, controls.breath)
+    audio = _filtered(source, aspiration, controls, voice, sample_rate)
     for noise in controls.noises:
         _add_noise(audio, noise, sample_rate, rng)
     return audio
 
 
+def _cycles(controls: Controls, n_seconds: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Times (s) on a fine grid, and the glottal cycles that have passed by then."""
+    fine_rate = 5.0 * CONTROL_RATE
+    fine = np.arange(int(n_seconds * fine_rate) + 2) / fine_rate
+    pitch = np.interp(fine, np.arange(controls.n_frames) / CONTROL_RATE, controls.pitch)
+    f0 = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
+    return fine, np.concatenate([[0.0], np.cumsum(0.5 * (f0[1:] + f0[:-1])) / fine_rate])
+
+
 def _pulses(
-    controls: Controls, voice: Voice, sample_rate: int, n_samples: int, rng: Generator
+    controls: Controls,
+    fine: NDArray[np.float64],
+    cycles: NDArray[np.float64],
+    voice: Voice,
+    sample_rate: int,
+    n_samples: int,
+    rng: Generator,
 ) -> NDArray[np.float64]:
     """Band-limited glottal pulses at the times when the phase passes whole cycles."""
-    fine_rate = 5.0 * CONTROL_RATE
     frame_times = np.arange(controls.n_frames) / CONTROL_RATE
-    fine = np.arange(int(n_samples / sample_rate * fine_rate) + 1) / fine_rate
-    f0 = 440.0 * 2.0 ** ((np.interp(fine, frame_times, controls.pitch) - 69.0) / 12.0)
-    cycles = np.concatenate([[0.0], np.cumsum(0.5 * (f0[1:] + f0[:-1])) / fine_rate])
     whole = np.arange(1, int(cycles[-1]) + 1)
     when = np.interp(whole, cycles, fine)
-    rate = np.interp(when, fine, f0)
+    rate = 1.0 / np.gradient(when) if len(when) > 1 else np.full(len(when), 100.0)
     when = when + voice.jitter * rng.standard_normal(len(when)) / rate
     strength = np.interp(when, frame_times, controls.voice) * np.sqrt(sample_rate / 100.0 / rate)
     strength *= np.maximum(0.0, 1.0 + voice.shimmer * rng.standard_normal(len(when)))
@@ -132,16 +158,6 @@ def _scatter(positions: NDArray[np.float64], strengths: NDArray[np.float64], n_s
     values = strengths[:, None] * table[phase]
     inside = (where >= 0) & (where < n_samples)
     return np.bincount(where[inside], weights=values[inside], minlength=n_samples)[:n_samples]
-
-
-def _tone(controls: Controls, n_samples: int, sample_rate: int, rng: Generator) -> NDArray[np.float64]:
-    """Whistle: one sine and a faint octave."""
-    frame_times = np.arange(controls.n_frames) / CONTROL_RATE
-    times = np.arange(n_samples) / sample_rate
-    f0 = 440.0 * 2.0 ** ((np.interp(times, frame_times, controls.pitch) - 69.0) / 12.0)
-    phase = 2.0 * np.pi * (np.cumsum(f0) / sample_rate + rng.random())
-    tone = np.sin(phase) + 10.0 ** rng.uniform(-3.0, -1.2) * np.sin(2.0 * phase + 1.0)
-    return np.asarray(tone * np.interp(times, frame_times, controls.voice))
 
 
 def _filtered(
@@ -170,7 +186,8 @@ def _filtered(
     tract, glottis = _responses(controls, voice, index, sample_rate, 2 * size)
     whistled = voice.kind == "whistle"
     sung = blocks(pulses) if whistled else blocks(pulses) * glottis * tract
-    spectrum = sung + blocks(aspiration) * tract
+    hz = np.fft.rfftfreq(2 * size, 1.0 / sample_rate)
+    spectrum = sung + blocks(aspiration) * tract * np.sqrt(hz / (hz + 1500.0))
     parts = np.fft.irfft(spectrum, n=2 * size)
     total = np.zeros((n_blocks + 4) * hop)
     for quarter in range(4):
@@ -190,7 +207,7 @@ def _responses(
         formants = 440.0 * 2.0 ** ((controls.pitch[index, None] - 69.0) / 12.0)
         bandwidths = np.full_like(formants, 60.0)
     else:
-        nasal_pole = np.full((n_blocks, 1), 270.0)
+        nasal_pole = np.full((n_blocks, 1), NASAL_POLE)
         formants = np.concatenate([formants, nasal_pole], axis=1)
         bandwidths = np.concatenate([bandwidths, np.full((n_blocks, 1), 100.0)], axis=1)
     below = formants < 0.48 * sample_rate
@@ -242,4 +259,4 @@ def _add_noise(audio: NDArray[np.float64], noise: Noise, sample_rate: int, rng: 
     shaped /= np.sqrt(np.mean(shaped**2)) + 1e-12
     growth = np.linspace(0.0, 1.0, n_samples)
     shape = np.minimum(np.minimum(growth / max(noise.attack, 1e-3), 1.0), np.minimum((1.0 - growth) / 0.25, 1.0))
-    audio[start : start + n_samples] += noise.level * shape * shaped
+    audio[start : start + n_samples] += 0.1 * noise.level * shape * shaped

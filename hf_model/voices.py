@@ -36,10 +36,11 @@ KINDS = {
     # name: (lowest pitch, highest pitch, tract factor mean, its spread, weight)
     "bass": (34, 60, 0.95, 0.04, 0.12),
     "man": (41, 69, 1.02, 0.05, 0.27),
+    "falsetto": (56, 79, 1.02, 0.05, 0.06),
     "woman": (52, 79, 1.17, 0.05, 0.27),
     "soprano": (57, 86, 1.20, 0.05, 0.08),
     "child": (55, 83, 1.36, 0.09, 0.17),
-    "whistle": (70, 90, 1.10, 0.10, 0.04),
+    "whistle": (68, 90, 1.10, 0.10, 0.04),
 }
 """Pitch range as MIDI numbers; the tract factor multiplies an adult man's formants."""
 
@@ -64,6 +65,10 @@ class Voice:
         How far the fundamental stands out.
     breathiness : float
         Aspiration noise against voice, linear.
+    breath_pulse : float
+        How far that noise swells with every glottal cycle, 0-1.
+    exhale : float
+        Breath that follows the end of a phrase, against the voice, linear.
     jitter, shimmer : float
         Relative change of period and of strength from one glottal pulse to the next.
     drift_cents, drift_rate : float
@@ -94,6 +99,14 @@ class Voice:
         Share of phrase ends with creak.
     smear : float
         Seconds over which formants move.
+    nasality : float
+        How far the vowels are nasal, 0-1.
+    ornament_chance : float
+        Share of notes with a mordent or a short grace: part of the note, no note of its own.
+    tremolo : float
+        How far the loudness follows the vibrato, 0-1.
+    timing : float
+        Standard deviation of the onset against the score, seconds.
     """
 
     kind: str
@@ -103,6 +116,8 @@ class Voice:
     tilt_hz: float
     glottal_boost_db: float
     breathiness: float
+    breath_pulse: float
+    exhale: float
     jitter: float
     shimmer: float
     drift_cents: float
@@ -125,6 +140,10 @@ class Voice:
     dynamics_db: float
     creak: float
     smear: float
+    nasality: float
+    ornament_chance: float
+    tremolo: float
+    timing: float
 
 
 def log_uniform(rng: Generator, low: float, high: float) -> float:
@@ -146,47 +165,65 @@ def draw_kind(rng: Generator, pitches: NDArray[np.float64]) -> str:
 def draw_voice(rng: Generator, pitches: NDArray[np.float64]) -> Voice:
     """Draw a singer who can sing these pitches (MIDI numbers)."""
     kind = draw_kind(rng, pitches)
-    _, _, tract_mean, tract_spread, _ = KINDS[kind]
-    tract = float(np.clip(rng.normal(tract_mean, tract_spread), 0.85, 1.65))
-    trained = rng.random() < 0.3
-    shrink = rng.uniform(0.75, 1.05)  # how far vowels keep from the neutral one
-    accent = {name: np.exp(rng.normal(0.0, 0.05, 3)) for name in VOWELS}
-    neutral = np.array(VOWELS["@"])
-    vowels = {name: tract * neutral * (np.array(f) / neutral) ** shrink * accent[name] for name, f in VOWELS.items()}
-    upper = tract * np.array(UPPER_FORMANTS) * np.exp(rng.normal(0.0, 0.03, len(UPPER_FORMANTS)))
-    if trained and kind != "child":  # the singer's formant: F4 and F5 close to F3
-        centre = rng.uniform(2700, 3400)
-        upper[0], upper[1] = centre, centre + rng.uniform(200, 600)
-    damping = log_uniform(rng, 0.8, 2.0)
-    bandwidths = damping * np.array([60.0, 80.0, 120.0, 180.0, 250.0, 350.0, 450.0, 600.0])
+    trained = bool(rng.random() < 0.3) and kind != "child"
+    falsetto = kind == "falsetto"
+    vowels, upper, bandwidths = _draw_tract(rng, kind, trained)
+    shaky = log_uniform(rng, 0.5, 2.0) * (0.7 if trained else 1.0)
     return Voice(
         kind=kind,
         vowels=vowels,
         upper=upper,
-        bandwidths=bandwidths * np.exp(rng.normal(0.0, 0.15, N_FORMANTS)),
-        tilt_hz=log_uniform(rng, 600.0, 6000.0),
-        glottal_boost_db=float(rng.uniform(0.0, 9.0)),
-        breathiness=log_uniform(rng, 0.004, 0.15),
-        jitter=log_uniform(rng, 0.001, 0.012),
-        shimmer=log_uniform(rng, 0.01, 0.12),
-        drift_cents=log_uniform(rng, 3.0, 16.0),
+        bandwidths=bandwidths,
+        tilt_hz=log_uniform(rng, 300.0, 1500.0) if falsetto else log_uniform(rng, 700.0, 7000.0),
+        glottal_boost_db=float(rng.uniform(6.0, 14.0) if falsetto else rng.uniform(0.0, 9.0)),
+        breathiness=log_uniform(rng, 0.05, 0.5) if falsetto else log_uniform(rng, 0.01, 0.4),
+        breath_pulse=float(rng.uniform(0.0, 0.9)),
+        exhale=float(rng.choice([0.0, log_uniform(rng, 0.02, 0.4)])),
+        jitter=log_uniform(rng, 0.0015, 0.008) * shaky,
+        shimmer=log_uniform(rng, 0.015, 0.08) * shaky,
+        drift_cents=log_uniform(rng, 4.0, 15.0) * shaky,
         drift_rate=log_uniform(rng, 0.8, 4.0),
         vibrato_rate=float(rng.uniform(4.0, 7.5)),
-        vibrato_cents=log_uniform(rng, 25.0, 110.0) if trained else log_uniform(rng, 8.0, 60.0),
+        vibrato_cents=log_uniform(rng, 25.0, 120.0) if trained else log_uniform(rng, 8.0, 60.0),
         vibrato_delay=float(rng.uniform(0.05, 0.6)),
         vibrato_chance=float(rng.uniform(0.4, 1.0)) if trained else float(rng.choice([0.0, rng.uniform(0.0, 0.8)])),
-        tuning=float(np.clip(rng.normal(0.0, 0.2), -0.5, 0.5)),
+        tuning=float(np.clip(rng.normal(0.0, 0.22), -0.5, 0.5)),
         error_cents=log_uniform(rng, 5.0, 35.0),
         tempo_drift_cents=float(rng.normal(0.0, 25.0)),
-        scoop_chance=float(rng.beta(1.0, 2.5)),
+        scoop_chance=float(rng.beta(1.0, 2.0)),
         scoop_cents=log_uniform(rng, 30.0, 300.0),
-        fall_chance=float(rng.beta(1.0, 3.0)),
-        glide=log_uniform(rng, 0.03, 0.14),
+        fall_chance=float(rng.beta(1.0, 2.0)),
+        glide=log_uniform(rng, 0.035, 0.15),
         overshoot=float(rng.choice([0.0, rng.uniform(0.0, 0.15)])),
-        attack=log_uniform(rng, 0.008, 0.08),
-        release=log_uniform(rng, 0.015, 0.12),
+        attack=log_uniform(rng, 0.01, 0.08),
+        release=log_uniform(rng, 0.02, 0.15),
         legato=float(rng.beta(2.0, 1.0)),
-        dynamics_db=float(rng.uniform(0.5, 4.0)),
+        dynamics_db=float(rng.uniform(0.5, 3.5)),
         creak=float(rng.choice([0.0, rng.uniform(0.0, 0.5)])),
         smear=float(rng.uniform(0.03, 0.08)),
+        nasality=float(rng.choice([0.0, rng.uniform(0.0, 0.6)])),
+        ornament_chance=float(rng.beta(0.5, 8.0)),
+        tremolo=float(rng.uniform(0.0, 0.4)),
+        timing=log_uniform(rng, 0.004, 0.03),
     )
+
+
+def _draw_tract(
+    rng: Generator, kind: str, trained: bool
+) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64], NDArray[np.float64]]:
+    """Vowels, upper formants and bandwidths (Hz) of one vocal tract."""
+    _, _, tract_mean, tract_spread, _ = KINDS[kind]
+    tract = float(np.clip(rng.normal(tract_mean, tract_spread), 0.85, 1.65))
+    shrink = rng.uniform(0.75, 1.05)  # how far vowels keep from the neutral one
+    neutral = np.array(VOWELS["@"])
+    vowels = {
+        name: tract * neutral * (np.array(formants) / neutral) ** shrink * np.exp(rng.normal(0.0, 0.05, 3))
+        for name, formants in VOWELS.items()
+    }
+    upper = tract * np.array(UPPER_FORMANTS) * np.exp(rng.normal(0.0, 0.03, len(UPPER_FORMANTS)))
+    if trained:  # the singer's formant: F4 and F5 close to F3
+        upper[0] = rng.uniform(2700.0, 3400.0)
+        upper[1] = upper[0] + rng.uniform(200.0, 600.0)
+    damping = log_uniform(rng, 0.8, 2.0)
+    widths = damping * np.array([65.0, 85.0, 120.0, 180.0, 250.0, 350.0, 450.0, 600.0])
+    return vowels, upper, widths * np.exp(rng.normal(0.0, 0.15, N_FORMANTS))
