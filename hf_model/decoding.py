@@ -1,0 +1,237 @@
+"""Posteriors to notes: the best division of a recording into notes and silences, by dynamic programming."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hf_model.config import check_range
+from hf_model.notes import Note
+
+Float = NDArray[np.float64]
+
+_TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """What a division of the recording is worth, in nats; fitted on validation recordings, never on a test set.
+
+    Attributes
+    ----------
+    onset_weight, offset_weight, voicing_weight, pitch_weight : float
+        Weights of the four posteriors.
+    note_cost : float
+        Cost of every note: what an onset and an offset must earn to be one.
+    missed_onset_weight : float
+        Cost of a likely onset inside a note, by its log odds.
+    min_duration : float
+        Seconds; shorter notes are not considered.
+    max_duration : float
+        Seconds; a longer tone is divided.
+    candidate : float
+        Probability from which a local maximum may be a border.
+    """
+
+    onset_weight: float = 1.0
+    offset_weight: float = 0.6
+    voicing_weight: float = 0.6
+    pitch_weight: float = 0.5
+    note_cost: float = 0.0
+    missed_onset_weight: float = 0.5
+    min_duration: float = 0.06
+    max_duration: float = 12.0
+    candidate: float = 0.06
+
+    def __post_init__(self) -> None:
+        """Refuse impossible durations and probabilities."""
+        check_range("min_duration", self.min_duration, 0.01, 1.0)
+        check_range("max_duration", self.max_duration, self.min_duration, 60.0)
+        check_range("candidate", self.candidate, 0.001, 0.9)
+
+
+class PitchAxis(NamedTuple):
+    """The pitch axis of the posteriors: MIDI number of the first bin and semitones a bin."""
+
+    lowest: float
+    step: float
+
+
+def decode(
+    onset: NDArray[np.float32],
+    offset: NDArray[np.float32],
+    voicing: NDArray[np.float32],
+    pitch: NDArray[np.float32],
+    axis: PitchAxis,
+    frame_rate: float,
+    config: DecoderConfig | None = None,
+) -> list[Note]:
+    """Find the notes.
+
+    Parameters
+    ----------
+    onset, offset, voicing : ndarray, shape (frame,)
+        Probabilities.
+    pitch : ndarray, shape (frame, pitch_bin)
+        Probabilities; every frame sums to 1.
+    axis : PitchAxis
+        What the pitch bins mean.
+    frame_rate : float
+        Frames a second.
+
+    Returns
+    -------
+    list of Note
+        Sorted, without overlaps; pitch as sung.
+    """
+    config = config or DecoderConfig()
+    borders = _borders(onset, offset, voicing, config.candidate)
+    if len(borders) < 2:
+        return []
+    evidence = _Evidence(onset, offset, voicing, pitch, axis, borders, config)
+    shortest, longest = config.min_duration * frame_rate, config.max_duration * frame_rate
+    best = np.full(len(borders), -np.inf)
+    best[0] = 0.0
+    came_from = np.zeros(len(borders), dtype=np.int64)
+    is_note = np.zeros(len(borders), dtype=bool)
+    for end in range(1, len(borders)):
+        first = int(np.searchsorted(borders, borders[end] - longest))
+        starts = np.arange(min(first, end - 1), end)
+        silence = best[starts] + evidence.silence(starts, end)
+        lengths = borders[end] - borders[starts]
+        note = best[starts] + evidence.note(starts, end)
+        note[lengths < shortest] = -np.inf
+        quiet, loud = int(np.argmax(silence)), int(np.argmax(note))
+        is_note[end] = note[loud] > silence[quiet]
+        chosen = loud if is_note[end] else quiet
+        best[end] = max(note[loud], silence[quiet])
+        came_from[end] = starts[chosen]
+    spans = []
+    end = len(borders) - 1
+    while end > 0:
+        if is_note[end]:
+            spans.append((int(came_from[end]), end))
+        end = int(came_from[end])
+    return [evidence.to_note(start, stop, frame_rate) for start, stop in reversed(spans)]
+
+
+def _borders(
+    onset: NDArray[np.float32], offset: NDArray[np.float32], voicing: NDArray[np.float32], least: float
+) -> NDArray[np.int64]:
+    """Frames where a note may start or end: local maxima of onset and offset, crossings of voicing, both ends."""
+    n_frames = len(onset)
+    found = [np.array([0, n_frames - 1])]
+    for curve in (onset, offset):
+        padded = np.pad(curve, 1, constant_values=-1.0)
+        peak = (curve >= padded[:-2]) & (curve > padded[2:]) & (curve >= least)
+        found.append(np.flatnonzero(peak))
+    found.append(np.flatnonzero(np.diff((voicing > 0.5).astype(np.int8))) + 1)
+    return np.unique(np.concatenate(found)).astype(np.int64)
+
+
+def _log_odds(probability: Float) -> Float:
+    clipped = np.clip(probability, _TINY, 1 - _TINY)
+    return np.asarray(np.log(clipped) - np.log1p(-clipped))
+
+
+class _Evidence:
+    """Scores of spans between borders, from cumulative sums."""
+
+    def __init__(
+        self,
+        onset: NDArray[np.float32],
+        offset: NDArray[np.float32],
+        voicing: NDArray[np.float32],
+        pitch: NDArray[np.float32],
+        axis: PitchAxis,
+        borders: NDArray[np.int64],
+        config: DecoderConfig,
+    ) -> None:
+        self.borders, self.axis, self.config = borders, axis, config
+        self.onset, self.offset, self.voicing, self.pitch = onset, offset, voicing, pitch
+        self.onset_odds = _log_odds(_nearby(onset, 2)[borders])
+        self.offset_odds = _log_odds(_nearby(offset, 2)[borders])
+        own_odds = _log_odds(onset[borders].astype(np.float64))
+        self.missed = _cumulative(np.maximum(own_odds, 0.0))
+        voiced = np.clip(voicing.astype(np.float64), 0.002, 0.998)
+        self.voiced = _cumulative(np.log(voiced))[borders]
+        self.unvoiced = _cumulative(np.log1p(-voiced))[borders]
+        # Mass within half a semitone of each quarter-semitone centre: how well one pitch explains a span.
+        half = max(1, round(0.5 / axis.step))
+        mass = _cumulative(pitch.astype(np.float64), axis=1)
+        centres = np.arange(half, pitch.shape[1] - half, max(1, round(0.25 / axis.step)))
+        self.centres = centres
+        near = np.clip(mass[:, centres + half + 1] - mass[:, centres - half], 0.02, 1.0)
+        weighted = np.log(near) * voiced[:, None]
+        self.agreement = _cumulative(weighted)[borders].astype(np.float32)
+
+    def silence(self, starts: NDArray[np.int64], end: int) -> Float:
+        quiet = self.config.voicing_weight * (self.unvoiced[end] - self.unvoiced[starts])
+        return np.asarray(quiet)
+
+    def note(self, starts: NDArray[np.int64], end: int) -> Float:
+        config = self.config
+        score = config.onset_weight * self.onset_odds[starts] + config.offset_weight * self.offset_odds[end]
+        score = score + config.voicing_weight * (self.voiced[end] - self.voiced[starts])
+        score += config.pitch_weight * (self.agreement[end] - self.agreement[starts]).max(axis=1)
+        score -= config.missed_onset_weight * (self.missed[end] - self.missed[starts + 1])
+        return np.asarray(score - config.note_cost)
+
+    def to_note(self, start: int, end: int, frame_rate: float) -> Note:
+        first, last = int(self.borders[start]), int(self.borders[end])
+        pitch, agreement = self._pitch_of(start, end)
+        voiced = float(self.voicing[first:last].mean())
+        heard = float(_nearby(self.onset, 2)[first])
+        begin = max(0.0, _refined(self.onset, first) / frame_rate)
+        stop = max(_refined(self.offset, last) / frame_rate, begin + 1.0 / frame_rate)
+        confidence = float(np.clip((heard * voiced * agreement) ** (1 / 3), 0.0, 1.0))
+        return Note(begin, stop, float(np.clip(pitch, 0.0, 127.0)), confidence=confidence)
+
+    def _pitch_of(self, start: int, end: int) -> tuple[float, float]:
+        """Trimmed mean of the frames' pitch near the span's best pitch, and the share of mass that lies there."""
+        axis = self.axis
+        first, last = int(self.borders[start]), int(self.borders[end])
+        centre = int(self.centres[np.argmax(self.agreement[end] - self.agreement[start])])
+        reach = round(1.0 / axis.step)
+        low, high = max(0, centre - reach), min(self.pitch.shape[1], centre + reach + 1)
+        margin = (last - first) // 5
+        inside = slice(first + margin, max(last - margin, first + margin + 1))
+        near = self.pitch[inside, low:high].astype(np.float64)
+        mass = near.sum(axis=1)
+        bins = (near @ np.arange(low, high)) / np.maximum(mass, _TINY)
+        weight = mass * self.voicing[inside]
+        if weight.sum() < _TINY:
+            return axis.lowest + axis.step * centre, 0.0
+        order = np.argsort(bins)
+        share = np.cumsum(weight[order]) / weight.sum()
+        kept = order[(share >= 0.2) & (share <= 0.85)]
+        if len(kept) == 0:
+            kept = order
+        mean = float(np.average(bins[kept], weights=np.maximum(weight[kept], _TINY)))
+        return axis.lowest + axis.step * mean, float(mass.mean())
+
+
+def _cumulative(values: Float, axis: int = 0) -> Float:
+    """Running sum that starts at 0: entry ``i`` sums the first ``i`` values."""
+    total = np.cumsum(values, axis=axis)
+    return np.concatenate([np.zeros_like(np.take(total, [0], axis=axis)), total], axis=axis)
+
+
+def _nearby(curve: NDArray[np.float32], reach: int) -> Float:
+    """Maximum within ``reach`` frames."""
+    padded = np.pad(curve.astype(np.float64), reach)
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).max(axis=1))
+
+
+def _refined(curve: NDArray[np.float32], frame: int) -> float:
+    """Frame of the peak next to ``frame``, between frames: centre of mass over two frames on either side."""
+    low, high = max(0, frame - 2), min(len(curve), frame + 3)
+    peak = low + int(np.argmax(curve[low:high]))
+    if curve[peak] < 0.1:
+        return float(frame)
+    low, high = max(0, peak - 2), min(len(curve), peak + 3)
+    weight = curve[low:high].astype(np.float64) ** 2
+    return float(weight @ np.arange(low, high) / weight.sum())
