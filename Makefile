@@ -49,7 +49,7 @@ format: setup ## Format the code and fix what can be fixed
 lock: setup ## Write constraints.txt anew (all platforms, Python 3.11-3.13)
 	head -2 constraints.txt > constraints.new
 	env -u UV_FIND_LINKS .venv/uv/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
-	    --no-emit-package hummingface --no-header --no-annotate --quiet --upgrade --output-file - >> constraints.new
+	    --no-emit-package hummingface --no-header --no-annotate --quiet >> constraints.new
 	mv constraints.new constraints.txt
 
 clean: ## Remove what was made here: environment, caches, output (never data)
