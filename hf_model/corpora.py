@@ -13,6 +13,8 @@ from hf_model.corpus import PERMISSIVE, Corpus
 from hf_model.registry import CORPORA
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from hf_model.records import Record
 
 
@@ -90,3 +92,23 @@ class DownloadSettings:
     def accepts(self, licence: str) -> bool:
         """Whether files under this licence may be downloaded."""
         return licence in PERMISSIVE or licence in self.accept_license
+
+
+def table() -> Table:
+    """Build the table of all corpora, for the terminal."""
+    from rich.table import Table
+
+    table = Table("name", "what", "licence", "role", "MB", "where")
+    for corpus in CORPORA.values():
+        licence = corpus.licence + (", measured on only" if corpus.measure_only else "")
+        size = f"{corpus.size / 1e6:,.0f}" if corpus.size else "-"
+        table.add_row(
+            corpus.name, f"{corpus.title}. {corpus.use}", licence, corpus.role, size, corpus.homepage or "here"
+        )
+    return table
+
+
+if __name__ == "__main__":
+    from rich.console import Console
+
+    Console().print(table())

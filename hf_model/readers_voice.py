@@ -26,7 +26,7 @@ from pathlib import Path
 from hf_model.corpora import get
 from hf_model.notes import Note, read_midi
 from hf_model.pitch import hz_to_pitch
-from hf_model.records import CorpusError, VoiceRecord
+from hf_model.records import CorpusError, VoiceRecord, find_files
 
 SSVD_SINGERS: tuple[tuple[str, tuple[tuple[int, int], ...]], ...] = (
     ("300", ((313, 366),)),
@@ -59,17 +59,6 @@ def ssvd_singer(name: str) -> str:
     return f"ssvd-{name}"
 
 
-def _natural(path: Path) -> tuple[int, str]:
-    return (int(path.stem), "") if path.stem.isdigit() else (1 << 30, path.stem)
-
-
-def _files(folder: Path, pattern: str) -> list[Path]:
-    found = sorted(folder.glob(pattern), key=_natural)
-    if not found:
-        raise CorpusError(f"{folder}: no {pattern} there; run the download stage, or check the mirror")
-    return found
-
-
 def _rows(path: Path, columns: int, separator: str | None = None, header: bool = False) -> list[list[float]]:
     """Read the first columns of a text table as numbers."""
     rows = []
@@ -99,7 +88,7 @@ def read_ssvd(raw: Path) -> Iterator[VoiceRecord]:
     Pitches are about 3.9 Hz sharp, and a few are an octave or more off; the alignment stage corrects them.
     """
     corpus, folder = get("ssvd"), raw / "ssvd" / "train&valid"
-    for path in _files(folder, "*.txt"):
+    for path in find_files(folder, "*.txt"):
         audio_path = path.with_suffix(".flac")
         if not audio_path.is_file():
             raise CorpusError(f"{audio_path}: missing beside {path.name}")
@@ -117,7 +106,7 @@ def read_hust_solfege(raw: Path) -> Iterator[VoiceRecord]:
     number of rows (most), row k of one is row k of the other.
     """
     corpus, folder = get("hust_solfege"), raw / "hust_solfege"
-    for path in _files(folder / "onset&pitch", "*.txt"):
+    for path in find_files(folder / "onset&pitch", "*.txt"):
         audio_path = raw / "ssvd" / "train&valid" / f"{path.stem}.flac"
         if not audio_path.is_file():
             continue
@@ -152,7 +141,7 @@ def read_csd(raw: Path) -> Iterator[VoiceRecord]:
     The csv and the MIDI file carry the same notes: the publisher moved the MIDI notes onto the voice by hand.
     """
     corpus = get("csd")
-    for path in _files(raw / "csd", "*/csv/*.csv"):
+    for path in find_files(raw / "csd", "*/csv/*.csv"):
         home = path.parent.parent
         options = [home / kind / f"{path.stem}.{kind}" for kind in ("wav", "mp3")]
         audio_path = next((option for option in options if option.is_file()), None)
@@ -172,7 +161,7 @@ def read_vocadito(raw: Path, annotator: str = "A1") -> Iterator[VoiceRecord]:
     """
     corpus, folder = get("vocadito"), raw / "vocadito"
     singers = _vocadito_singers(folder / "vocadito_metadata.csv")
-    for audio_path in _files(folder / "Audio", "*.wav"):
+    for audio_path in find_files(folder / "Audio", "*.wav"):
         name = audio_path.stem
         path = folder / "Annotations" / "Notes" / f"{name}_notes{annotator}.csv"
         notes = None

@@ -68,6 +68,8 @@ class ScoreRecord:
         Chord names as published ("B:maj", "N" for none).
     key : str, optional
         The first key as published ("Gb:maj").
+    labels : dict
+        Other numbers published with it (VGMIDI: valence and arousal).
     singer : None
         Nobody sang it yet.
     """
@@ -79,6 +81,7 @@ class ScoreRecord:
     beats: NDArray[np.float64] | None = None
     chords: list[Span] = field(default_factory=list)
     key: str | None = None
+    labels: dict[str, float] = field(default_factory=dict)
     singer: str | None = None
 
 
@@ -142,3 +145,17 @@ Record = VoiceRecord | ScoreRecord | PianoRecord | InstrumentRecord
 
 class CorpusError(ValueError):
     """A file of a corpus that is missing or cannot be read; the message names it."""
+
+
+def find_files(folder: Path, pattern: str) -> list[Path]:
+    """List the files that match a pattern, sorted by name.
+
+    Raises
+    ------
+    CorpusError
+        If there is none: then the corpus is not there, or not in the layout of its publisher.
+    """
+    found = sorted(folder.glob(pattern))
+    if not found:
+        raise CorpusError(f"{folder}: no {pattern} there; run the download stage, or check the mirror")
+    return found

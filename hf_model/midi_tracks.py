@@ -1,0 +1,125 @@
+"""Melodies out of MIDI files of any origin: one named track, or the upper line of what sounds together."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hf_model.notes import Note
+from hf_model.records import CorpusError
+
+MELODY_NAME = re.compile(r"(?<![a-z])(melod(y|ie|ia)|vocals?|voice|lead vox|vox|singer|gesang|chant|canto)(?![a-z])")
+"""Track names, in lower case, that say that the track is a melody to sing."""
+
+SAME_ONSET = 0.03
+"""Seconds within which notes begin together."""
+
+
+@dataclass(frozen=True, eq=False)
+class MidiTrack:
+    """One pitched track.
+
+    Attributes
+    ----------
+    name : str
+        As in the file, stripped.
+    notes : list of Note
+        Sorted by onset.
+    """
+
+    name: str
+    notes: list[Note]
+
+
+@dataclass(frozen=True, eq=False)
+class MidiContent:
+    """What a reader needs of a MIDI file.
+
+    Attributes
+    ----------
+    tracks : list of MidiTrack
+        Pitched tracks with at least one note, in the file's order.
+    beats : ndarray, shape (beat,)
+        Seconds.
+    key : str, optional
+        The first key signature ("C Major").
+    """
+
+    tracks: list[MidiTrack]
+    beats: NDArray[np.float64]
+    key: str | None
+
+
+def read_midi_tracks(path: Path) -> MidiContent:
+    """Read a MIDI file track by track.
+
+    Raises
+    ------
+    CorpusError
+        Naming a file that is no readable MIDI file.
+    """
+    import pretty_midi
+    from mido.midifiles.meta import KeySignatureError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # tempo events outside the first track: common, harmless
+            midi = pretty_midi.PrettyMIDI(str(path))
+            beats = np.asarray(midi.get_beats(), dtype=np.float64)
+    except (OSError, EOFError, ValueError, LookupError, TypeError, KeySignatureError) as error:
+        raise CorpusError(f"{path}: not a readable MIDI file ({error})") from error
+    tracks = [
+        MidiTrack(
+            instrument.name.strip(),
+            sorted(
+                Note(float(note.start), float(note.end), float(note.pitch), note.velocity)
+                for note in instrument.notes
+                if note.end > note.start
+            ),
+        )
+        for instrument in midi.instruments
+        if not instrument.is_drum
+    ]
+    keys = midi.key_signature_changes
+    key = pretty_midi.key_number_to_key_name(keys[0].key_number) if keys else None
+    return MidiContent([track for track in tracks if track.notes], beats, key)
+
+
+def melody_track(tracks: Iterable[MidiTrack]) -> MidiTrack | None:
+    """Pick the track whose name says melody; of several the one with most notes."""
+    named = [track for track in tracks if MELODY_NAME.search(track.name.lower())]
+    return max(named, key=lambda track: len(track.notes), default=None)
+
+
+def upper_line(notes: Sequence[Note]) -> list[Note]:
+    """Reduce chords and voices to one line: the highest note at any time.
+
+    Parameters
+    ----------
+    notes : sequence of Note
+        In any order.
+
+    Returns
+    -------
+    list of Note
+        One after the other: a note ends where the next begins; one that begins below a sounding note is left out.
+    """
+    line: list[Note] = []
+    for note in sorted(notes, key=lambda note: (note.onset, -note.pitch)):
+        if line and note.onset < line[-1].offset:
+            last = line[-1]
+            if note.pitch <= last.pitch and not (note.pitch == last.pitch and note.onset - last.onset > SAME_ONSET):
+                continue
+            if note.onset - last.onset <= SAME_ONSET:
+                line.pop()
+                note = replace(note, onset=last.onset)
+            else:
+                line[-1] = replace(last, offset=note.onset)
+        line.append(note)
+    return line
