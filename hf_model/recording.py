@@ -16,6 +16,9 @@ from hf_model.config import VOICE_STFT
 SILENCE = 10 ** (-70 / 20)
 """Peak under which a recording counts as silent (-70 dB)."""
 
+FULL_SCALE = 0.99
+"""Magnitude from which equal neighbours count as clipped."""
+
 SHORTEST = 0.1
 """Seconds under which no note fits."""
 
@@ -101,7 +104,7 @@ class _Meter:
 
     n_samples: int = 0
     peak: float = 0.0
-    n_full_scale: float = 0.0
+    n_clipped: float = 0.0
     energy: float = 0.0
     mono_energy: float = 0.0
     warnings: list[str] = field(default_factory=list)
@@ -109,8 +112,7 @@ class _Meter:
     def mix(self, blocks: Iterable[NDArray[Any]], sample_rate: int) -> Iterator[NDArray[np.float32]]:
         """Average the channels of each block, and measure."""
         for block in blocks:
-            magnitude = np.abs(block)
-            peak = float(magnitude.max(initial=0.0))
+            peak = float(np.abs(block).max(initial=0.0))
             if not np.isfinite(peak):
                 bad = int(np.argmin(np.isfinite(block).all(axis=0)))
                 where = self.n_samples + bad
@@ -118,8 +120,8 @@ class _Meter:
                 raise AudioError(msg)
             mono = np.asarray(block.mean(axis=0), dtype=np.float32)
             self.peak = max(self.peak, peak)
-            if peak >= 0.999:
-                self.n_full_scale += float(np.count_nonzero(magnitude >= 0.999)) / block.shape[0]
+            if peak >= FULL_SCALE:
+                self.n_clipped += _count_flat_tops(block) / block.shape[0]
             self.energy += float(np.vdot(block, block)) / block.shape[0]
             self.mono_energy += float(np.vdot(mono, mono))
             self.n_samples += block.shape[1]
@@ -132,12 +134,19 @@ class _Meter:
         found = []
         if duration < SHORTEST:
             found.append(f"{duration:.2f} s is too short for a note")
-        clipped = self.n_full_scale / self.n_samples
+        clipped = self.n_clipped / self.n_samples
         if clipped > 1e-3:
-            found.append(f"clipped: {100 * clipped:.1f} % of the samples are at full scale, notes may suffer")
+            found.append(f"clipped: {100 * clipped:.1f} % of the samples are cut at full scale; notes may suffer")
         if self.mono_energy < 0.01 * self.energy:
             found.append("the channels cancel each other when mixed; convert one of them alone")
         return tuple(found)
+
+
+def _count_flat_tops(block: NDArray[Any]) -> int:
+    """Count samples at full scale that equal both the next two: a wave's own crest is never so flat."""
+    middle = block[:, 1:-1]
+    flat = (middle == block[:, :-2]) & (middle == block[:, 2:]) & (np.abs(middle) >= FULL_SCALE)
+    return int(np.count_nonzero(flat))
 
 
 def _listen(blocks: Iterable[NDArray[Any]], sample_rate: int) -> Recording:

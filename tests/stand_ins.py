@@ -1,0 +1,77 @@
+"""What tests use instead of a singer, a transcriber with weights and a real piano; all made by code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from hf_model.inference import Models
+from hf_model.notes import Note
+
+
+class ToneListener:
+    """Hears plain tones at 16 kHz: a stand-in for the transcriber."""
+
+    def transcribe(self, waveform: NDArray[np.float32]) -> list[Note]:
+        """Find stretches that are loud, and the strongest frequency in each."""
+        n_frames = waveform.shape[0] // 160
+        power = np.square(waveform[: n_frames * 160].reshape(n_frames, 160)).mean(axis=1)
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], power > 1e-4, [0]])))
+        notes = []
+        for first, last in zip(edges[::2], edges[1::2], strict=True):
+            sound = waveform[first * 160 : last * 160]
+            strongest = np.argmax(np.abs(np.fft.rfft(sound * np.hanning(sound.shape[0]), 1 << 17)))
+            pitch = 69 + 12 * np.log2(max(strongest * 16000 / (1 << 17), 20.0) / 440)
+            notes.append(Note(first / 100, last / 100, float(pitch), confidence=0.9))
+        return notes
+
+
+class TonePiano:
+    """Plays decaying sines that ring for a second: a stand-in for a piano, linear and without fades."""
+
+    def __init__(self, level: float = 0.3) -> None:
+        self.level = level
+
+    def render(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
+        """Play notes as audio (1, sample) at 44.1 kHz."""
+        audio = np.zeros((1, n_samples), dtype=np.float32)
+        for note in notes:
+            start = round(note.onset * 44100)
+            stop = min(n_samples, round((note.offset + 1) * 44100))
+            seconds = np.arange(max(0, stop - start)) / 44100
+            tone = np.exp(-5 * seconds) * np.sin(2 * np.pi * 440 * 2 ** ((note.pitch - 69) / 12) * seconds)
+            audio[0, start:stop] += (self.level * note.velocity / 127 * tone).astype(np.float32)
+        return audio
+
+
+def tone_models(level: float = 0.3) -> Models:
+    """Make models that need no weights: they hear tones and play sines."""
+    return Models(transcriber=ToneListener(), renderers={"sampled": TonePiano(level), "neural": TonePiano(level)})
+
+
+def tones(pitches: Sequence[float], sample_rate: int = 16000, duration: float = 0.3) -> NDArray[np.float32]:
+    """Make a melody of plain tones (sample,): a rest of 0.1 s, then each tone with a rest of 0.1 s after it."""
+    seconds = np.arange(round(duration * sample_rate)) / sample_rate
+    fade = np.minimum(1, np.minimum(seconds, seconds[::-1]) / 0.01)
+    rest = np.zeros(round(0.1 * sample_rate))
+    parts = [rest]
+    for pitch in pitches:
+        parts += [0.4 * fade * np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * seconds), rest]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def write_with_ffmpeg(path: Path, audio: NDArray[np.float32], sample_rate: int, codec: str) -> None:
+    """Encode mono audio (sample,) with one of FFmpeg's codecs ("aac", "libopus", "libmp3lame")."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=sample_rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(audio[np.newaxis], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = sample_rate, 0
+        size = stream.codec_context.frame_size or 1024
+        fit = av.AudioResampler(format=stream.format, layout="mono", rate=sample_rate, frame_size=size)
+        for part in [*fit.resample(frame), *fit.resample(None)]:
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
