@@ -1,0 +1,151 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hf_model
+from hf_model.audio import AudioError
+from hf_model.config import ConfigError
+from hf_model.inference import Models, convert, gain_for, hear, render, render_blocks, transcribe
+from hf_model.notes import Note
+from hf_model.piano import SampledPiano
+from hf_model.recording import as_recording
+from hf_model.stft import resampled_length
+from tests.stand_ins import ToneListener, TonePiano, tone_models, tones
+
+MELODY = [60, 62, 64, 65, 67]
+
+
+def test_a_melody_comes_out_on_the_keys_and_in_time() -> None:
+    rendition = convert(tones(MELODY), 16000, models=tone_models())
+    assert [note.pitch for note in rendition.piano_notes] == MELODY
+    assert [note.onset for note in rendition.notes] == pytest.approx([0.1, 0.5, 0.9, 1.3, 1.7], abs=0.02)
+    assert rendition.audio.shape == (1, round(2.1 * 44100))
+    assert rendition.audio.dtype == np.float32
+    assert rendition.sample_rate == 44100
+    assert rendition.warnings == ()
+
+
+@pytest.mark.parametrize(("n_samples", "sample_rate"), [(12345, 8000), (44099, 44100), (50001, 48000), (77777, 192000)])
+def test_the_piano_is_exactly_as_long_as_the_voice(n_samples: int, sample_rate: int) -> None:
+    voice = 0.1 * np.sin(np.arange(n_samples) / 20)
+    rendition = convert(voice, sample_rate, models=tone_models())
+    assert rendition.audio.shape[1] == resampled_length(n_samples, sample_rate, 44100)
+
+
+def test_channels_and_rates_make_no_difference() -> None:
+    plain = convert(tones(MELODY), 16000, models=tone_models()).piano_notes
+    surround = np.tile(tones(MELODY, 96000), (8, 1))
+    assert [note.pitch for note in convert(surround, 96000, models=tone_models()).piano_notes] == [
+        note.pitch for note in plain
+    ]
+
+
+def test_a_flat_singer_is_not_rounded_to_wrong_keys() -> None:
+    sung = [pitch - 0.45 + wobble for pitch, wobble in zip(MELODY, [0, -0.1, 0, -0.1, 0], strict=True)]
+    rendition = convert(tones(sung), 16000, models=tone_models())
+    assert rendition.tuning == pytest.approx(-0.49, abs=0.03)
+    assert [note.pitch for note in rendition.piano_notes] == MELODY
+    np.testing.assert_allclose([note.pitch for note in rendition.notes], sung, atol=0.05)
+    untuned = convert(tones(sung), 16000, tuning=0.0, models=tone_models())
+    assert [note.pitch for note in untuned.piano_notes] != MELODY
+
+
+def test_transpose_moves_keys_and_leaves_the_sung_pitch() -> None:
+    rendition = convert(tones(MELODY), 16000, transpose=-12, models=tone_models())
+    assert [note.pitch for note in rendition.piano_notes] == [pitch - 12 for pitch in MELODY]
+    assert [round(note.pitch) for note in rendition.notes] == MELODY
+
+
+def test_louder_singing_is_played_louder() -> None:
+    quiet_then_loud = np.concatenate([0.1 * tones([60, 60, 60]), tones([60, 60, 60])])
+    velocities = [note.velocity for note in convert(quiet_then_loud, 16000, models=tone_models()).piano_notes]
+    assert velocities[0] + 20 < velocities[-1]
+
+
+def test_short_and_uncertain_notes_can_be_left_out() -> None:
+    voice = np.concatenate([tones([60], duration=0.3), tones([62], duration=0.12)])
+    assert len(transcribe(voice, 16000, models=tone_models())) == 2
+    assert len(transcribe(voice, 16000, min_note=0.2, models=tone_models())) == 1
+    assert transcribe(voice, 16000, min_confidence=0.95, models=tone_models()) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ({"sound": "organ"}, "sound is 'organ', allowed is one of sampled, neural"),
+        ({"transpose": 49}, "transpose is 49, allowed is -48 to 48"),
+        ({"min_note": -1.0}, "min_note is -1.0, allowed is 0.0 to 10.0"),
+        ({"min_confidence": 1.1}, "min_confidence is 1.1, allowed is 0.0 to 1.0"),
+        ({"tuning": 3.0}, "tuning is 3.0, allowed is -1.0 to 1.0"),
+    ],
+)
+def test_impossible_settings_are_named(setting: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        convert(tones([60]), 16000, models=tone_models(), **setting)
+
+
+def test_wrong_audio_is_refused() -> None:
+    with pytest.raises(AudioError, match="not a finite number"):
+        convert([0.0, np.nan], 16000, models=tone_models())
+
+
+def test_no_notes_make_a_silent_piano_and_a_warning() -> None:
+    rendition = convert(1e-3 * np.ones(4000), 8000, models=tone_models())
+    assert rendition.notes == rendition.piano_notes == []
+    assert rendition.warnings == ("no singing was found: the piano is silent",)
+    assert rendition.audio.shape == (1, 22050)
+    assert not rendition.audio.any()
+
+
+def test_a_piano_that_is_too_loud_is_turned_down() -> None:
+    loud = convert(tones(MELODY), 16000, models=tone_models(level=5.0))
+    assert 0.1 < loud.gain < 1
+    assert np.abs(loud.audio).max() == pytest.approx(0.999, abs=1e-4)
+    assert gain_for(1.0) == 1.0
+
+
+def notes_across_blocks() -> list[Note]:
+    """Two minutes; some notes ring over the borders at 30, 60 and 90 s, one lasts through a whole block."""
+    rng = np.random.default_rng(1)
+    onsets = np.arange(0, 118, 0.5)
+    notes = [Note(t, t + 0.45, float(rng.integers(48, 84)), int(rng.integers(40, 110))) for t in onsets]
+    return [*notes, Note(29.9, 31, 40), Note(59.99, 92, 45), Note(119.5, 130, 50)]
+
+
+@pytest.mark.parametrize("piano", [TonePiano(), pytest.param(None, id="sampled")])
+def test_blocks_leave_no_trace(piano: TonePiano | None) -> None:
+    renderer = piano or SampledPiano.load()
+    notes, n_samples = notes_across_blocks(), 120 * 44100 + 17
+    blocks = list(render_blocks(renderer, notes, n_samples))
+    assert [block.shape[1] for block in blocks] == [30 * 44100] * 4 + [17]
+    np.testing.assert_allclose(np.concatenate(blocks, axis=1), renderer.render(notes, n_samples), atol=1e-4)
+
+
+def test_render_plays_notes_at_an_absolute_level() -> None:
+    soft, loud = (render([Note(0.1, 0.5, 60, v)], 44100, models=tone_models()) for v in (40, 120))
+    assert soft.shape == (1, 44100)
+    np.testing.assert_allclose(3 * soft, loud, atol=1e-6)
+
+
+def test_no_samples_and_no_notes_are_nothing() -> None:
+    assert render([], 0, models=tone_models()).shape == (1, 0)
+
+
+def test_models_are_loaded_once_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    models = Models(transcriber=ToneListener())
+    assert models.renderer("sampled") is models.renderer("sampled")
+    with pytest.raises(FileNotFoundError, match=r"no model in .*transcriber: config.json is missing"):
+        _ = Models(tmp_path).transcriber
+
+
+def test_hear_takes_a_recording() -> None:
+    melody = hear(as_recording(tones(MELODY), 16000), models=tone_models())
+    assert [note.pitch for note in melody.piano_notes] == MELODY
+
+
+def test_the_package_offers_the_interface() -> None:
+    assert hf_model.convert is convert
+    assert hf_model.transcribe is transcribe
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = hf_model.nothing
