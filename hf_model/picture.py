@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,25 +10,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.config import VOICE_STFT
+from hf_model.config import StftConfig
 from hf_model.notes import Note
 from hf_model.pitch import pitch_to_hz, pitch_to_name
-from hf_model.stft import stft
+from hf_model.stft import frame_count, stft
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.colors import Colormap
 
-STEPS_PER_SEMITONE = 4
+FINE = StftConfig(sample_rate=16000, n_fft=8192, win_length=2560, hop_length=160)
+"""A longer window than the transcriber's: low voices need it to show as lines."""
+
+STEPS_PER_SEMITONE = 5
 """Rows of the spectrogram to a semitone."""
 
-MOST_COLUMNS = 4000
+MOST_COLUMNS = 3000
 """Columns of the spectrogram; longer recordings are summarised."""
 
-RANGE_DB = 55.0
+RANGE_DB = 50.0
 """Levels from the loudest down to this many dB under it are drawn."""
 
-NIGHT, INK, GLOW, SUNG = "#11131f", "#c9cede", "#ffd166", "#ffffff"
+NIGHT, FRAME, INK, GLOW, SUNG = "#0f111c", "#3a3f55", "#c9cede", "#ffb84d", "#ffffff"
 BLACK_KEYS = frozenset((1, 3, 6, 8, 10))
 
 
@@ -47,28 +51,37 @@ def save_picture(
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    duration = max(voice.shape[0] / VOICE_STFT.sample_rate, 0.1)
+    duration = max(voice.shape[0] / FINE.sample_rate, 0.1)
     lowest, highest = _pitch_range([*notes, *keys])
-    figure = Figure(figsize=(float(np.clip(0.55 * duration, 9, 36)), 5.4), facecolor=NIGHT, layout="constrained")
+    width = float(np.clip(0.6 * duration, 10, 32))
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12, wspace=0.0)
+    figure = Figure(figsize=(width, 5.6), facecolor=NIGHT, layout=layout)
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    picture = pitch_spectrogram(voice, lowest, highest)
+    keyboard, axes = figure.subplots(1, 2, sharey=True, width_ratios=(0.34, width - 0.34))
     axes.imshow(
-        picture,
+        pitch_spectrogram(voice, lowest - 0.5, highest + 0.5),
         origin="lower",
         aspect="auto",
         interpolation="bilinear",
-        cmap=_night_map(),
+        cmap=_night_colours(),
         vmin=-RANGE_DB,
         vmax=0.0,
-        extent=(0.0, duration, lowest, highest),
+        extent=(0.0, duration, lowest - 0.5, highest + 0.5),
     )
     _draw_notes(axes, notes, keys)
-    _draw_axes(axes, duration, lowest, highest)
-    key_word = "note" if len(keys) == 1 else "notes"
-    axes.set_title(f"{title}   {len(keys)} {key_word} on the piano", color=INK, loc="left", fontsize=12)
-    figure.savefig(str(path), format="png", dpi=120, facecolor=NIGHT)
+    _draw_keyboard(keyboard, lowest, highest, {int(key.pitch) for key in keys})
+    _style(axes)
+    axes.set_xlim(0.0, duration)
+    axes.set_xlabel("seconds", color=INK)
+    count = "1 note" if len(keys) == 1 else f"{len(keys)} notes"
+    readable = title.encode("utf-8", "replace").decode()
+    axes.set_title(f"{readable}  ·  {count}", color=INK, loc="left", fontsize=12, parse_math=False)
+    axes.set_title("bars: the piano, brighter is louder   dashes: as sung", color=INK, loc="right", fontsize=9)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a title in a script that the font lacks
+        figure.savefig(str(path), format="png", dpi=120, facecolor=NIGHT)
 
 
 def pitch_spectrogram(voice: NDArray[np.float32], lowest: float, highest: float) -> NDArray[np.float32]:
@@ -77,32 +90,36 @@ def pitch_spectrogram(voice: NDArray[np.float32], lowest: float, highest: float)
     Returns
     -------
     ndarray, shape (step, column)
-        dB under the loudest, from ``lowest`` to ``highest`` (MIDI numbers) in steps of a quarter of a semitone; every
+        dB under the loudest, from ``lowest`` to ``highest`` (MIDI numbers) in steps of a fifth of a semitone; every
         column is the loudest of the frames that it stands for.
     """
     import torch
 
-    config = VOICE_STFT
-    pitches = np.arange(lowest, highest, 1 / STEPS_PER_SEMITONE) + 0.5 / STEPS_PER_SEMITONE
-    position = np.minimum(pitch_to_hz(pitches) * config.n_fft / config.sample_rate, config.n_bins - 1.001)
+    steps = np.arange(round((highest - lowest) * STEPS_PER_SEMITONE)) + 0.5
+    position = pitch_to_hz(lowest + steps / STEPS_PER_SEMITONE) * FINE.n_fft / FINE.sample_rate
+    position = np.clip(position, 0.0, FINE.n_bins - 1.001)
     below = position.astype(np.int64)
     share = (position - below).astype(np.float32)
-    n_frames = 1 + voice.shape[0] // config.hop_length
+    n_frames = frame_count(voice.shape[0], FINE)
     frames_per_column = -(-n_frames // MOST_COLUMNS)
-    span = 1000 * frames_per_column * config.hop_length
+    block = max(1, 500 // frames_per_column) * frames_per_column
+    margin = FINE.win_length // FINE.hop_length + 1  # frames on either side, so that the blocks' borders do not show
     columns = []
-    for start in range(0, max(1, voice.shape[0]), span):
-        power = stft(torch.from_numpy(voice[start : start + span]), config).abs().square().numpy()[:-1]
-        rows = power[:, below] * (1 - share) + power[:, below + 1] * share
+    for start in range(0, n_frames, block):
+        first = max(0, start - margin)
+        piece = voice[first * FINE.hop_length : (start + block + margin) * FINE.hop_length]
+        power = stft(torch.from_numpy(np.ascontiguousarray(piece)), FINE).abs().square().numpy()
+        mine = power[start - first :][: min(block, n_frames - start)]
+        rows = mine[:, below] * (1 - share) + mine[:, below + 1] * share
         whole = np.pad(rows, ((0, -rows.shape[0] % frames_per_column), (0, 0)))
         columns.append(whole.reshape(-1, frames_per_column, rows.shape[1]).max(axis=1))
-    power = np.concatenate(columns) if columns else np.zeros((1, pitches.size), dtype=np.float32)
-    level = 10 * np.log10(np.maximum(power / max(float(power.max(initial=0.0)), 1e-8), 1e-12))
+    picture = np.concatenate(columns)
+    level = 10 * np.log10(np.maximum(picture / max(float(picture.max()), 1e-6), 1e-12))
     return np.asarray(level.T, dtype=np.float32)
 
 
 def _pitch_range(notes: Sequence[Note]) -> tuple[int, int]:
-    """Choose the pitches to show: at least two octaves, with a margin around the notes."""
+    """Choose the lowest and highest key to show: at least two octaves, with a margin around the notes."""
     if not notes:
         return 43, 79
     low = int(min(note.pitch for note in notes)) - 4
@@ -112,34 +129,41 @@ def _pitch_range(notes: Sequence[Note]) -> tuple[int, int]:
 
 
 def _draw_notes(axes: Axes, notes: Sequence[Note], keys: Sequence[Note]) -> None:
-    """Draw each key as a bar, brighter when louder, and the pitch as sung as a line within it."""
+    """Draw each key as a bar, brighter when louder, and the pitch as sung as dashes."""
     from matplotlib.collections import LineCollection, PatchCollection
     from matplotlib.colors import to_rgba
     from matplotlib.patches import Rectangle
 
     bars = [Rectangle((key.onset, key.pitch - 0.5), key.duration, 1.0) for key in keys]
-    fill = [to_rgba(GLOW, 0.15 + 0.45 * key.velocity / 127) for key in keys]
-    axes.add_collection(PatchCollection(bars, facecolors=fill, edgecolors=GLOW, linewidths=1.4, zorder=3))
+    fill = [to_rgba(GLOW, 0.10 + 0.60 * key.velocity / 127) for key in keys]
+    axes.add_collection(PatchCollection(bars, facecolors=fill, edgecolors=GLOW, linewidths=1.3, zorder=3))
     lines = [[(note.onset, note.pitch), (note.offset, note.pitch)] for note in notes]
-    axes.add_collection(LineCollection(lines, colors=SUNG, linewidths=1.0, linestyles=(0, (4, 2)), zorder=4))
+    axes.add_collection(LineCollection(lines, colors=SUNG, linewidths=1.0, linestyles=[(0, (3, 2))], zorder=4))
 
 
-def _draw_axes(axes: Axes, duration: float, lowest: int, highest: int) -> None:
-    """Draw time in seconds, and pitch as the keys of a piano."""
+def _draw_keyboard(axes: Axes, lowest: int, highest: int, played: set[int]) -> None:
+    """Draw the keys of a piano beside the pitch axis; those that are played glow."""
     for key in range(lowest, highest + 1):
-        if key % 12 in BLACK_KEYS:
-            axes.axhspan(key - 0.5, key + 0.5, color="#000000", alpha=0.16, linewidth=0, zorder=1)
-    naturals = [key for key in range(lowest, highest + 1) if key % 12 in (0, 4, 7)]
-    axes.set_yticks(naturals, [pitch_to_name(key) for key in naturals])
-    axes.tick_params(colors=INK, labelsize=9)
+        is_black = key % 12 in BLACK_KEYS
+        colour = GLOW if key in played else "#1b1e2b" if is_black else "#e8e6df"
+        axes.barh(key, 1.0, height=1.0, color=colour, edgecolor="#5b5f70", linewidth=0.5)
+    _style(axes)
+    has_room = highest - lowest <= 32
+    named = [key for key in range(lowest, highest + 1) if key % 12 == 0 or (has_room and key in played)]
+    axes.set_yticks(named, [pitch_to_name(key) for key in named])
+    axes.set_xticks([])
+    axes.set_xlim(0.0, 1.0)
+    axes.set_ylim(lowest - 0.5, highest + 0.5)
+
+
+def _style(axes: Axes) -> None:
+    axes.set_facecolor(NIGHT)
+    axes.tick_params(colors=INK, labelsize=9, left=False)
     for side in axes.spines.values():
-        side.set_color("#3a3f55")
-    axes.set_xlim(0.0, duration)
-    axes.set_ylim(lowest, highest)
-    axes.set_xlabel("seconds", color=INK)
+        side.set_color(FRAME)
 
 
-def _night_map() -> LinearSegmentedColormap:
-    from matplotlib.colors import LinearSegmentedColormap as ColourMap
+def _night_colours() -> Colormap:
+    from matplotlib.colors import LinearSegmentedColormap
 
-    return ColourMap.from_list("night", [NIGHT, "#1f2a5a", "#3b4fa0", "#56a3c9", "#d8f3ec"])
+    return LinearSegmentedColormap.from_list("night", [NIGHT, "#18204a", "#2d4a9a", "#4fa3c7", "#dff5ee"])

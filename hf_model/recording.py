@@ -30,7 +30,7 @@ class Recording:
     Attributes
     ----------
     voice : ndarray, shape (sample,)
-        float32 at 16 kHz, the mean of the channels.
+        float32 at 16 kHz, the mean of the channels; at least one sample.
     n_samples, sample_rate : int
         Length in samples and rate in Hz of the original.
     warnings : tuple of str
@@ -153,4 +153,6 @@ def _listen(blocks: Iterable[NDArray[Any]], sample_rate: int) -> Recording:
     meter = _Meter()
     mixed = meter.mix(blocks, sample_rate)
     voice = np.concatenate(list(resample_blocks(mixed, sample_rate, VOICE_STFT.sample_rate)))
+    if voice.size == 0:  # a few samples at a high rate are none at 16 kHz
+        voice = np.zeros(1, dtype=np.float32)
     return Recording(voice, meter.n_samples, sample_rate, meter.judge(meter.n_samples / sample_rate))

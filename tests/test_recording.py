@@ -75,3 +75,8 @@ def test_what_is_wrong_with_a_recording_is_told(audio: np.ndarray, sentence: str
 
 def test_a_loud_but_clean_recording_is_not_called_clipped() -> None:
     assert as_recording(MELODY / np.abs(MELODY).max(), 44100).warnings == ()
+
+
+def test_a_handful_of_samples_is_a_recording_too() -> None:
+    recording = as_recording(np.ones(3), 192000)
+    assert (recording.voice.shape, recording.n_samples) == ((1,), 3)
