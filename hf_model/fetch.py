@@ -7,7 +7,6 @@ for librosa and more, and its hashes are MD5. pooch is small and verifies; what 
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import shutil
 import time
@@ -31,6 +30,9 @@ RETRIES = 4
 
 BACKOFF = 1.0
 """Seconds before the second try; doubles each time."""
+
+BLOCK = 1 << 16
+"""Bytes written at a time: a break loses less than this."""
 
 TIMEOUT = 60
 """Seconds without an answer, or without a byte, before a try counts as failed."""
@@ -187,7 +189,7 @@ class Fetch:
         import pooch
         import requests
 
-        logging.getLogger("pooch").setLevel(logging.ERROR)  # its progress notes tear the bar apart
+        pooch.get_logger().setLevel("ERROR")  # its progress notes tear the bar apart
         fetcher = pooch.create(self.cache, base_url="", registry={name: known_hash}, urls={name: url})
         fetcher.retry_if_failed = 1  # after a wrong hash, once; connections are Resuming's business
         try:
@@ -299,7 +301,7 @@ class Resuming:
             task = self.progress.add_task(Path(urlsplit(url).path).name, total=total, completed=done)
             try:
                 with part.open("ab" if done else "wb") as file:
-                    for block in response.iter_content(1 << 18):
+                    for block in response.iter_content(BLOCK):
                         file.write(block)
                         self.progress.advance(task, len(block))
             finally:
