@@ -1,0 +1,24 @@
+"""Voice and piano on one clock: data/raw to pairs of recordings with corrected notes in data/aligned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hf_model.align import AlignSettings, align
+from stages import _run
+
+
+def main() -> None:
+    """Run the stage."""
+    settings = _run.settings("align", AlignSettings)
+    with _run.output("data/aligned") as folder:
+        report = align(Path("data/raw"), folder, settings, _run.workers())
+    for name, part in report.items():
+        found = f"{part['kept']} of {part['pairs']} pairs kept"
+        print(f"{name}: {found}, {part['seconds'] / 60:.1f} min, {part['notes']} notes")
+        for left in part["left_out"]:
+            print(f"{name}: left out {left['pair_id']}: {left['reason']}")
+
+
+if __name__ == "__main__":
+    _run.main(main)
