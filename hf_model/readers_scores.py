@@ -125,7 +125,7 @@ def read_lakh_pianoroll(raw: Path, track: str = "Piano") -> Iterator[ScoreRecord
         try:
             with np.load(path) as arrays:
                 notes, beats = _pianoroll_notes(arrays, track)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise CorpusError(f"{path}: not a piano roll of the Lakh Pianoroll Dataset ({error})") from error
         if notes:
             line = notes if track == "Drums" else upper_line(notes)

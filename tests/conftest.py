@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,24 @@ def mirror() -> Path:
     if not (folder / "SOURCES.json").is_file():
         pytest.skip(f"no real recordings: HUMMINGFACE_MIRROR names no mirror ({folder.name}/SOURCES.json is missing)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def make_midi() -> Callable[..., Path]:
+    """`make_midi(path, {"MELODY": [(onset, offset, pitch)]})` writes a MIDI file: seconds, seconds, MIDI number."""
+    import pretty_midi
+
+    def make(path, tracks, drums=(), key=None):
+        midi = pretty_midi.PrettyMIDI(initial_tempo=120)
+        for is_drum, group in ((False, tracks.items()), (True, drums)):
+            for name, notes in group:
+                instrument = pretty_midi.Instrument(0, is_drum=is_drum, name=name)
+                instrument.notes = [pretty_midi.Note(90, pitch, onset, offset) for onset, offset, pitch in notes]
+                midi.instruments.append(instrument)
+        if key is not None:
+            midi.key_signature_changes.append(pretty_midi.KeySignature(key, 0))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        midi.write(str(path))
+        return path
+
+    return make
