@@ -63,7 +63,7 @@ def loudness_curve(sung: Sequence[Sung], voice: Voice, n_frames: int, rng: Gener
         shape = 1.0 + rng.normal(0.0, 0.15) * np.sin(np.pi * where) - rng.normal(decay, 0.15) * where
         level = note.level * np.clip(shape, 0.25, 2.0)
         if not note.bound:
-            attack = min(voice.attack * rng.uniform(0.6, 1.5), 0.3 * duration)
+            attack = min(voice.attack * rng.uniform(0.6, 1.5), 0.25 * duration)
             level *= np.clip((t - note.voice_start) / attack, 0.0, 1.0) ** 0.7
         elif note.dip < 1.0:
             width = rng.uniform(0.015, 0.035)
@@ -71,7 +71,7 @@ def loudness_curve(sung: Sequence[Sung], voice: Voice, n_frames: int, rng: Gener
             curve[fading] *= 1.0 - (1.0 - note.dip) * np.exp(-0.5 * ((times[fading] - note.onset) / width) ** 2)
             level *= 1.0 - (1.0 - note.dip) * np.exp(-0.5 * ((t - note.onset) / width) ** 2)
         if not held:
-            release = min(voice.release * rng.uniform(0.6, 1.5), 0.45 * duration)
+            release = min(voice.release * rng.uniform(0.6, 1.5), 0.35 * duration)
             level *= np.clip((note.offset - t) / release, 0.0, 1.0)
         if note.syllable.coda and CONSONANTS[note.syllable.coda].sonorant:
             begin = coda_start(note)

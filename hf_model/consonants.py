@@ -52,12 +52,24 @@ CONSONANTS = {
     "r": Consonant(True, 0.03, 0.09, (400, 1150, 1600), voice=0.6),
     "w": Consonant(True, 0.04, 0.10, (300, 680, 2200), voice=0.6),
     "j": Consonant(True, 0.04, 0.10, (280, 2250, 3000), voice=0.6),
-    "b": Consonant(False, 0.05, 0.11, (250, 800, 2200), voice=0.12, closure=0.9, noise_hz=900, noise_width=1500, noise=0.2),
-    "d": Consonant(False, 0.05, 0.11, (250, 1700, 2600), voice=0.12, closure=0.88, noise_hz=3800, noise_width=2500, noise=0.3),
-    "g": Consonant(False, 0.05, 0.11, (250, 1900, 2200), voice=0.1, closure=0.85, noise_hz=2000, noise_width=1000, noise=0.3),
-    "p": Consonant(False, 0.07, 0.16, (350, 800, 2200), closure=0.6, noise_hz=1000, noise_width=2000, noise=0.15, breath=0.25),
-    "t": Consonant(False, 0.07, 0.16, (350, 1700, 2600), closure=0.6, noise_hz=4200, noise_width=3000, noise=0.4, breath=0.2),
-    "k": Consonant(False, 0.07, 0.17, (350, 1900, 2200), closure=0.55, noise_hz=2000, noise_width=1200, noise=0.35, breath=0.2),
+    "b": Consonant(
+        False, 0.05, 0.11, (250, 800, 2200), voice=0.12, closure=0.9, noise_hz=900, noise_width=1500, noise=0.2
+    ),
+    "d": Consonant(
+        False, 0.05, 0.11, (250, 1700, 2600), voice=0.12, closure=0.88, noise_hz=3800, noise_width=2500, noise=0.3
+    ),
+    "g": Consonant(
+        False, 0.05, 0.11, (250, 1900, 2200), voice=0.1, closure=0.85, noise_hz=2000, noise_width=1000, noise=0.3
+    ),
+    "p": Consonant(
+        False, 0.07, 0.16, (350, 800, 2200), closure=0.6, noise_hz=1000, noise_width=2000, noise=0.15, breath=0.25
+    ),
+    "t": Consonant(
+        False, 0.07, 0.16, (350, 1700, 2600), closure=0.6, noise_hz=4200, noise_width=3000, noise=0.4, breath=0.2
+    ),
+    "k": Consonant(
+        False, 0.07, 0.17, (350, 1900, 2200), closure=0.55, noise_hz=2000, noise_width=1200, noise=0.35, breath=0.2
+    ),
     "T": Consonant(False, 0.05, 0.12, (300, 1700, 2600), closure=0.85, noise_hz=3800, noise_width=2500, noise=0.35),
     "f": Consonant(False, 0.07, 0.18, (350, 900, 2200), noise_hz=5500, noise_width=6000, noise=0.1, breath=0.03),
     "th": Consonant(False, 0.06, 0.14, (350, 1400, 2600), noise_hz=5500, noise_width=5000, noise=0.08),
@@ -70,5 +82,7 @@ CONSONANTS = {
     "zh": Consonant(False, 0.06, 0.14, (300, 1800, 2500), voice=0.25, noise_hz=3200, noise_width=1800, noise=0.2),
     "ch": Consonant(False, 0.09, 0.19, (320, 1800, 2500), closure=0.4, noise_hz=3400, noise_width=2000, noise=0.45),
     "ts": Consonant(False, 0.09, 0.19, (320, 1650, 2600), closure=0.4, noise_hz=6200, noise_width=2400, noise=0.45),
-    "dj": Consonant(False, 0.07, 0.14, (300, 1800, 2500), voice=0.1, closure=0.5, noise_hz=3300, noise_width=2000, noise=0.3),
+    "dj": Consonant(
+        False, 0.07, 0.14, (300, 1800, 2500), voice=0.1, closure=0.5, noise_hz=3300, noise_width=2000, noise=0.3
+    ),
 }

@@ -45,7 +45,7 @@ def pitch_curve(sung: Sequence[Sung], voice: Voice, n_frames: int, rng: Generato
     drift = ndimage.gaussian_filter1d(rng.standard_normal(n_frames), CONTROL_RATE / (4.0 * voice.drift_rate))
     flutter = ndimage.gaussian_filter1d(rng.standard_normal(n_frames), CONTROL_RATE / 40.0)
     cents = voice.drift_cents * drift / (np.std(drift) + 1e-9)
-    cents += 0.25 * voice.drift_cents * flutter / (np.std(flutter) + 1e-9)
+    cents += 0.3 * voice.drift_cents * flutter / (np.std(flutter) + 1e-9)
     return np.cumsum(levels[:-1]) + curve + depth * vibrato + cents / 100.0, vibrato * (depth > 0)
 
 
@@ -76,11 +76,11 @@ def _move(curve: Curve, levels: Curve, before: Sung, note: Sung, voice: Voice, r
 
 
 def _shape(note: Sung, t: Curve, voice: Voice, last: bool, rng: Generator) -> Curve:
-    """What happens to the pitch inside one note, in semitones at the times ``t``: scoop, bend, ornament, fall."""
+    """Bend the pitch inside one note, in semitones at the times ``t``: scoop, drift, ornament, fall."""
     duration = note.offset - note.onset
     bend = np.zeros(len(t))
     where = np.clip((t - note.onset) / duration, 0.0, 1.0)
-    bend += 0.01 * rng.normal(0.0, 0.7 * voice.drift_cents) * (where - 0.5)
+    bend += 0.01 * rng.normal(0.0, 1.5 * voice.drift_cents) * (where - 0.5)
     if not note.bound and rng.random() < voice.scoop_chance:
         size = voice.scoop_cents / 100.0 * rng.normal(1.0, 0.4) * (1.0 if rng.random() < 0.85 else -1.0)
         fade = rng.uniform(0.015, 0.15 * min(duration, 0.6) + 0.02)

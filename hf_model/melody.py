@@ -24,7 +24,7 @@ SCALES = {
 _SCALE_WEIGHTS = (0.42, 0.15, 0.08, 0.06, 0.06, 0.12, 0.05, 0.03, 0.03)
 
 _CENTRES = (45.0, 52.0, 57.0, 62.0, 66.0, 70.0, 75.0, 79.0)
-_CENTRE_WEIGHTS = (0.08, 0.16, 0.16, 0.2, 0.18, 0.14, 0.05, 0.03)
+_CENTRE_WEIGHTS = (0.07, 0.15, 0.15, 0.2, 0.2, 0.15, 0.05, 0.03)
 
 _RHYTHMS = {
     2: ((1.0, 1.0), (2.0,), (0.5, 0.5, 1.0), (1.0, 0.5, 0.5), (1.5, 0.5), (0.5, 0.5, 0.5, 0.5)),
@@ -45,7 +45,7 @@ _RHYTHMS = {
     ),
     6: ((1.0, 0.5, 1.0, 0.5), (1.5, 1.5), (0.5, 0.5, 0.5, 1.5), (1.0, 0.5, 1.5), (0.5,) * 6, (3.0,)),
 }
-_SHORTEST, _LONGEST = 0.11, 3.0
+_SHORTEST, _LONGEST = 0.18, 2.5
 
 
 def draw_centre(rng: Generator) -> float:
@@ -163,6 +163,25 @@ def phrase_from_song(notes: Sequence[Note], seed: int, n_seconds: float) -> list
     middle = float(np.median([note.pitch for note in chosen]))
     shift = round(draw_centre(rng) - middle)
     return _from_zero([Note(n.onset, n.offset, float(np.clip(n.pitch + shift, 34, 90)), n.velocity) for n in chosen])
+
+
+def twinkle(beat: float = 0.55, keynote: int = 62) -> list[Note]:
+    """First two lines of "Twinkle, twinkle, little star" (traditional).
+
+    Parameters
+    ----------
+    beat : float
+        Seconds a quarter note.
+    keynote : int
+        MIDI number of "do".
+    """
+    steps = (0, 0, 7, 7, 9, 9, 7, 5, 5, 4, 4, 2, 2, 0)
+    beats = (1, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1, 1, 1, 2)
+    onsets = np.concatenate([[0], np.cumsum(beats)]) * beat
+    return [
+        Note(float(start), float(end) - (0.3 if length == 2 else 0.0), float(keynote + step))
+        for start, end, step, length in zip(onsets, onsets[1:], steps, beats, strict=False)
+    ]
 
 
 def _from_zero(notes: list[Note]) -> list[Note]:

@@ -13,7 +13,7 @@ from hf_model.notes import Note
 from hf_model.syllables import Diction, Syllable
 from hf_model.voices import Voice
 
-SHORTEST = 0.07
+SHORTEST = 0.09
 """Seconds of voice that every note keeps when a consonant needs its room."""
 
 
@@ -91,8 +91,9 @@ def plan(score: Sequence[Note], voice: Voice, rng: Generator, lead: float, style
             syllable = Syllable("", sung[-1].syllable.vowel)
         shift = float(np.clip(rng.normal(0.0, voice.timing), -0.06, 0.06))
         onset = note.onset + lead + (shift if i else 0.0)
-        offset = max(note.offset + lead + min(shift, 0.0), onset + SHORTEST)
-        offset = max(onset + SHORTEST, offset - clipped * (offset - onset) * rng.uniform(0.5, 1.2))
+        shortest = max(SHORTEST, min(0.7 * note.duration, 0.2))
+        offset = max(note.offset + lead + min(shift, 0.0), onset + shortest)
+        offset = max(onset + shortest, offset - clipped * (offset - onset) * rng.uniform(0.5, 1.2))
         error = voice.tuning + rng.normal(0.0, voice.error_cents) / 100.0 + voice.tempo_drift_cents * onset / 6000.0
         level = 10.0 ** ((arc + rng.normal(0.0, 0.7 * voice.dynamics_db) + (note.velocity - 80) * 0.25) / 20.0)
         length = _consonant_length(syllable.consonant, note.duration, rng)
@@ -107,21 +108,21 @@ def _consonant_length(consonant: str, duration: float, rng: Generator) -> float:
     if not consonant:
         return 0.0
     sound = CONSONANTS[consonant]
-    return float(min(rng.uniform(sound.low, sound.high), 0.35 * duration + 0.02))
+    return float(min(rng.uniform(sound.low, sound.high), 0.3 * duration + 0.02))
 
 
 def _join(sung: list[Sung], new: Sung, repeated: bool, reattack: float, voice: Voice, rng: Generator) -> Sung:
     """End the sound before where the new one needs room; return the new one, bound to it or not."""
     before = sung[-1]
-    floor = before.onset + SHORTEST
-    start = max(min(new.start, new.onset - 0.0), min(floor, new.onset - 0.01))
+    floor = before.onset + max(SHORTEST, 0.65 * (new.onset - before.onset))
+    start = max(new.start, min(floor, new.onset - 0.01))
     end = min(before.offset, start)
     voiced = not new.syllable.consonant or new.sonorant
     bound = voiced and start - end < 0.04
     dip = 1.0
     if bound and not new.syllable.consonant and (repeated or rng.random() > voice.legato):
         if rng.random() < reattack:  # the voice stops for a moment
-            bound, end = False, max(floor, end - rng.uniform(0.03, 0.12))
+            bound, end = False, max(floor, end - min(rng.uniform(0.03, 0.12), 0.3 * (end - before.onset)))
         else:  # it only gets softer
             dip = 10.0 ** (rng.uniform(-24.0, -5.0) / 20.0)
     if bound and new.sonorant and rng.random() > voice.legato**0.5:
@@ -130,14 +131,12 @@ def _join(sung: list[Sung], new: Sung, repeated: bool, reattack: float, voice: V
     return replace(new, start=start, bound=bound, dip=dip)
 
 
-def babble(start: float, end: float, voice: Voice, middle: float, rng: Generator) -> list[Sung]:
+def babble(start: float, end: float, middle: float, rng: Generator) -> list[Sung]:
     """Speak, or slide like a siren, between two times; ``middle`` is the singer's middle pitch (MIDI number)."""
     if rng.random() < 0.2:
         size = rng.uniform(5.0, 14.0) * rng.choice([-1.0, 1.0])
         length = min(end - start, rng.uniform(0.4, 1.2))
-        return [
-            Sung(start, start, start + length, middle - size / 2, 0.7, Syllable(), slide=size, is_note=False)
-        ]
+        return [Sung(start, start, start + length, middle - size / 2, 0.7, Syllable(), slide=size, is_note=False)]
     diction = Diction(rng, middle, "words")
     sounds: list[Sung] = []
     now, height = start, middle - rng.uniform(0.0, 6.0) + 2.0

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy.io import wavfile
 
-from hf_model.config import check_choice, check_range
-from hf_model.notes import Note
 from hf_model.articulation import articulate
+from hf_model.config import check_choice, check_range
+from hf_model.heard import heard
 from hf_model.intonation import pitch_curve
+from hf_model.melody import twinkle
+from hf_model.notes import Note
 from hf_model.phrasing import Sung, babble, plan
 from hf_model.syllables import STYLES
-from hf_model.vocal_tract import CONTROL_RATE, frames_between, render
+from hf_model.vocal_tract import CONTROL_RATE, render
 from hf_model.voices import Voice, draw_voice
+
+EXAMPLE_SEED = 7
+"""A pleasant voice for the example in the repository."""
 
 F0_RATE = 100.0
 """Frames a second of ``Song.f0``; frame m is centred on m / 100 s."""
@@ -106,7 +115,7 @@ def sing(score: Sequence[Note], seed: int, config: SingerConfig = DEFAULT) -> So
     if not notes:
         msg = "score is empty; a song needs at least one note"
         raise ValueError(msg)
-    for first, second in zip(notes, notes[1:], strict=False):
+    for first, second in pairwise(notes):
         if second.onset < first.offset - 0.005:
             msg = f"score has overlapping notes at {second.onset} s; one voice sings one note at a time"
             raise ValueError(msg)
@@ -123,8 +132,15 @@ def sing(score: Sequence[Note], seed: int, config: SingerConfig = DEFAULT) -> So
     frame_times = np.arange(n_frames) / CONTROL_RATE
     voiced = np.interp(times, frame_times, controls.voice) > 0.05
     f0 = np.where(voiced, 440.0 * 2.0 ** ((np.interp(times, frame_times, controls.pitch) - 69.0) / 12.0), 0.0)
-    heard = _heard(sung, controls.pitch, controls.voice, audio, config)
-    return Song(audio.astype(np.float32), config.sample_rate, heard, f0)
+    truth = heard(
+        sung,
+        controls,
+        audio,
+        config.sample_rate,
+        config.sonorant_onset,
+        config.sonorant_offset,
+    )
+    return Song(audio.astype(np.float32), config.sample_rate, truth, f0)
 
 
 def _all_sounds(notes: Sequence[Note], voice: Voice, config: SingerConfig, rng: Generator) -> tuple[list[Sung], float]:
@@ -141,75 +157,29 @@ def _all_sounds(notes: Sequence[Note], voice: Voice, config: SingerConfig, rng: 
         return sung, n_seconds
     middle = float(np.median([note.pitch for note in notes]))
     if where == 0:
-        return babble(0.05, before, voice, middle, rng) + sung, n_seconds
+        return babble(0.05, before, middle, rng) + sung, n_seconds
     if where == 2:
-        return sung + babble(end + rng.uniform(0.1, 0.4), end + after, voice, middle, rng), n_seconds
+        return sung + babble(end + rng.uniform(0.1, 0.4), end + after, middle, rng), n_seconds
     sounds: list[Sung] = []
     for note in sung:
         if sounds and note.start - sounds[-1].offset > 0.9 and rng.random() < 0.6:
-            sounds += babble(sounds[-1].offset + 0.15, note.start - 0.2, voice, middle, rng)
+            sounds += babble(sounds[-1].offset + 0.15, note.start - 0.2, middle, rng)
         sounds.append(note)
     return sounds, n_seconds
 
 
-def _heard(
-    sung: Sequence[Sung],
-    pitch: NDArray[np.float64],
-    loudness: NDArray[np.float64],
-    audio: NDArray[np.float64],
-    config: SingerConfig,
-) -> list[Note]:
-    """The notes as they came out, measured on the curves and the sound."""
-    onsets = [_onset(note, loudness, config) for note in sung]
-    found: list[tuple[float, float, float, float]] = []
-    for i, note in enumerate(sung):
-        if not note.is_note:
-            continue
-        offset = _offset(note, loudness)
-        if i + 1 < len(sung):
-            following = sung[i + 1]
-            if following.bound and following.sonorant:
-                offset = following.start + config.sonorant_offset * (following.onset - following.start)
-            elif following.bound and following.dip > 0.3:
-                offset = onsets[i + 1]
-            offset = min(offset, onsets[i + 1])
-        offset = max(offset, onsets[i] + 0.03)
-        part = slice(int(onsets[i] * config.sample_rate), int(offset * config.sample_rate) + 1)
-        power = float(np.mean(audio[part] ** 2)) + 1e-12
-        found.append((onsets[i], offset, _steady_pitch(pitch, onsets[i], offset), power))
-    middle = float(np.median([power for *_, power in found]))
-    return [
-        Note(onset, offset, sung_pitch, int(np.clip(round(80 + 20.0 * np.log10(power / middle)), 20, 120)))
-        for onset, offset, sung_pitch, power in found
-    ]
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Sing "Twinkle, twinkle, little star" into a 16-bit wav file: ``python -m hf_model.singer twinkle.wav``."""
+    parser = argparse.ArgumentParser(prog="python -m hf_model.singer", description=main.__doc__)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--seed", type=int, default=EXAMPLE_SEED, help="who sings, and how")
+    parser.add_argument("--style", default="words", choices=list(STYLES), help="what is sung on")
+    parser.add_argument("--sample-rate", type=int, default=22050, help="Hz")
+    chosen = parser.parse_args(arguments)
+    config = SingerConfig(chosen.sample_rate, max_lead=0.4, max_tail=0.6, speech=0.0, style=chosen.style)
+    song = sing(twinkle(), chosen.seed, config)
+    wavfile.write(chosen.output, song.sample_rate, np.rint(song.audio * 32767.0).astype(np.int16))
 
 
-def _onset(note: Sung, loudness: NDArray[np.float64], config: SingerConfig) -> float:
-    """Where a person hears the note begin: where the voice has risen to a third of its strength."""
-    if note.bound:
-        return note.start + config.sonorant_onset * (note.onset - note.start)
-    part = frames_between(note.onset, note.offset, len(loudness))
-    curve = loudness[part]
-    risen = int(np.argmax(curve > 0.35 * np.quantile(curve, 0.8))) / CONTROL_RATE if len(curve) else 0.0
-    if note.sonorant:
-        return note.start + config.sonorant_onset * (note.onset - note.start)
-    return note.onset + min(risen, 0.08)
-
-
-def _offset(note: Sung, loudness: NDArray[np.float64]) -> float:
-    """Where the voice has fallen to a third of what it was towards the note's end."""
-    part = frames_between(note.onset, note.offset, len(loudness))
-    curve = loudness[part]
-    if not len(curve):
-        return note.offset
-    sounding = np.flatnonzero(curve > 0.3 * np.quantile(curve[len(curve) // 2 :], 0.8))
-    return max(note.offset - 0.12, (part.start + int(sounding[-1]) + 1) / CONTROL_RATE) if len(sounding) else note.offset
-
-
-def _steady_pitch(pitch: NDArray[np.float64], onset: float, offset: float) -> float:
-    """Mean pitch (MIDI number) of the note's middle, without the fifth of the values farthest out on each side."""
-    length = offset - onset
-    part = frames_between(onset + min(0.25 * length, 0.15), offset - min(0.2 * length, 0.12), len(pitch))
-    values = np.sort(pitch[part if part.stop > part.start else slice(part.start, part.start + 1)])
-    cut = len(values) // 5
-    return float(np.clip(np.mean(values[cut : len(values) - cut]), 0.0, 127.0))
+if __name__ == "__main__":
+    main()

@@ -103,7 +103,9 @@ def render(controls: Controls, voice: Voice, sample_rate: int, n_samples: int, r
     if voice.kind == "whistle":
         phase = 2.0 * np.pi * np.interp(times, fine, cycles)
         octave = 10.0 ** rng.uniform(-3.0, -1.2)
-        source = 0.1 * (np.sin(phase) + octave * np.sin(2.0 * phase + 1.0)) * np.interp(times, frame_times, controls.voice)
+        source = (
+            0.1 * (np.sin(phase) + octave * np.sin(2.0 * phase + 1.0)) * np.interp(times, frame_times, controls.voice)
+        )
     else:
         source = _pulses(controls, fine, cycles, voice, sample_rate, n_samples, rng)
     swell = 1.0 + voice.breath_pulse * np.cos(2.0 * np.pi * np.interp(times, fine, cycles))
@@ -115,7 +117,7 @@ def render(controls: Controls, voice: Voice, sample_rate: int, n_samples: int, r
 
 
 def _cycles(controls: Controls, n_seconds: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Times (s) on a fine grid, and the glottal cycles that have passed by then."""
+    """Return times (s) on a fine grid, and the glottal cycles that have passed by then."""
     fine_rate = 5.0 * CONTROL_RATE
     fine = np.arange(int(n_seconds * fine_rate) + 2) / fine_rate
     pitch = np.interp(fine, np.arange(controls.n_frames) / CONTROL_RATE, controls.pitch)
@@ -229,7 +231,22 @@ def _responses(
     boost = 10.0 ** (voice.glottal_boost_db / 20.0) - 1.0
     radiated *= 1.0 + boost * np.exp(-0.5 * ((hz - f0[:, None]) / (0.4 * f0[:, None])) ** 2)
     radiated *= hz / (hz + 40.0)
+    tract *= _evened(tract, radiated, f0, sample_rate, n_fft)[:, None]
     return tract, radiated.astype(np.complex128)
+
+
+def _evened(
+    tract: NDArray[np.complex128], glottis: NDArray[np.float64], f0: NDArray[np.float64], sample_rate: int, n_fft: int
+) -> NDArray[np.float64]:
+    """Gain (block,) that shrinks, to a third in dB, what harmonics gain where they meet a formant.
+
+    Singers do the same: they hear themselves and even out.
+    """
+    harmonics = np.rint(f0[:, None] * np.arange(1, 17) * n_fft / sample_rate).astype(np.int64)
+    harmonics = np.minimum(harmonics, tract.shape[1] - 1)
+    met = np.abs(np.take_along_axis(tract, harmonics, axis=1)) * np.take_along_axis(glottis, harmonics, axis=1)
+    power = np.sum(met**2, axis=1)
+    return np.asarray((power / np.median(power)) ** -0.35)
 
 
 def _section(centre: NDArray[np.float64], width: NDArray[np.float64], sample_rate: int) -> NDArray[np.float64]:

@@ -165,7 +165,7 @@ def draw_kind(rng: Generator, pitches: NDArray[np.float64]) -> str:
 def draw_voice(rng: Generator, pitches: NDArray[np.float64]) -> Voice:
     """Draw a singer who can sing these pitches (MIDI numbers)."""
     kind = draw_kind(rng, pitches)
-    trained = bool(rng.random() < 0.3) and kind != "child"
+    trained = bool(rng.random() < 0.25) and kind != "child"
     falsetto = kind == "falsetto"
     vowels, upper, bandwidths = _draw_tract(rng, kind, trained)
     shaky = log_uniform(rng, 0.5, 2.0) * (0.7 if trained else 1.0)
@@ -174,15 +174,15 @@ def draw_voice(rng: Generator, pitches: NDArray[np.float64]) -> Voice:
         vowels=vowels,
         upper=upper,
         bandwidths=bandwidths,
-        tilt_hz=log_uniform(rng, 300.0, 1500.0) if falsetto else log_uniform(rng, 700.0, 7000.0),
+        tilt_hz=log_uniform(rng, 250.0, 1200.0) if falsetto else log_uniform(rng, 350.0, 3500.0),
         glottal_boost_db=float(rng.uniform(6.0, 14.0) if falsetto else rng.uniform(0.0, 9.0)),
-        breathiness=log_uniform(rng, 0.05, 0.5) if falsetto else log_uniform(rng, 0.01, 0.4),
+        breathiness=log_uniform(rng, 0.02, 0.25) if falsetto else log_uniform(rng, 0.003, 0.15),
         breath_pulse=float(rng.uniform(0.0, 0.9)),
         exhale=float(rng.choice([0.0, log_uniform(rng, 0.02, 0.4)])),
-        jitter=log_uniform(rng, 0.0015, 0.008) * shaky,
-        shimmer=log_uniform(rng, 0.015, 0.08) * shaky,
-        drift_cents=log_uniform(rng, 4.0, 15.0) * shaky,
-        drift_rate=log_uniform(rng, 0.8, 4.0),
+        jitter=log_uniform(rng, 0.0004, 0.003) * shaky,
+        shimmer=log_uniform(rng, 0.004, 0.03) * shaky,
+        drift_cents=log_uniform(rng, 10.0, 36.0) * shaky,
+        drift_rate=log_uniform(rng, 1.0, 5.0),
         vibrato_rate=float(rng.uniform(4.0, 7.5)),
         vibrato_cents=log_uniform(rng, 25.0, 120.0) if trained else log_uniform(rng, 8.0, 60.0),
         vibrato_delay=float(rng.uniform(0.05, 0.6)),
@@ -190,7 +190,7 @@ def draw_voice(rng: Generator, pitches: NDArray[np.float64]) -> Voice:
         tuning=float(np.clip(rng.normal(0.0, 0.22), -0.5, 0.5)),
         error_cents=log_uniform(rng, 5.0, 35.0),
         tempo_drift_cents=float(rng.normal(0.0, 25.0)),
-        scoop_chance=float(rng.beta(1.0, 2.0)),
+        scoop_chance=float(rng.beta(1.2, 1.3)),
         scoop_cents=log_uniform(rng, 30.0, 300.0),
         fall_chance=float(rng.beta(1.0, 2.0)),
         glide=log_uniform(rng, 0.035, 0.15),
@@ -198,7 +198,7 @@ def draw_voice(rng: Generator, pitches: NDArray[np.float64]) -> Voice:
         attack=log_uniform(rng, 0.01, 0.08),
         release=log_uniform(rng, 0.02, 0.15),
         legato=float(rng.beta(2.0, 1.0)),
-        dynamics_db=float(rng.uniform(0.5, 3.5)),
+        dynamics_db=float(rng.uniform(0.3, 2.5)),
         creak=float(rng.choice([0.0, rng.uniform(0.0, 0.5)])),
         smear=float(rng.uniform(0.03, 0.08)),
         nasality=float(rng.choice([0.0, rng.uniform(0.0, 0.6)])),
