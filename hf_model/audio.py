@@ -211,6 +211,9 @@ def _check_file(path: Path) -> None:
     if path.is_dir():
         msg = "this is a folder"
         raise AudioError(msg)
+    if not path.is_file():
+        msg = "this is a pipe or a device, not a file"
+        raise AudioError(msg)
     if path.stat().st_size == 0:
         msg = "the file is empty"
         raise AudioError(msg)

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,9 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
     try:
-        signal.signal(signal.SIGTERM, _interrupt)
-        code: int = options.run(options)
-        sys.stdout.flush()
+        with _terminable():
+            code: int = options.run(options)
+            sys.stdout.flush()
     except KeyboardInterrupt:
         _complain("interrupted: nothing half-written is left")
         return INTERRUPTED
@@ -229,8 +230,21 @@ def _one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
-def _interrupt(_number: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let a polite request to end (SIGTERM) clean up as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

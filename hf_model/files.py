@@ -103,22 +103,28 @@ def find_inputs(patterns: Iterable[str]) -> list[Job]:
     """
     jobs: dict[str, Job] = {}
     for pattern in patterns:
-        path = Path(pattern)
-        problem = None
-        if path.is_dir():
-            found = sorted(item for item in path.rglob("*") if item.suffix.lower() in SUFFIXES and _is_input(item))
-            problem = None if found else f"{path}: no audio files in this folder"
-        elif not path.exists() and glob.has_magic(pattern):
-            matches = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207 (Path.glob refuses absolute ones)
-            found = sorted(filter(_is_input, matches))
-            problem = None if found else f"{pattern}: no file matches"
-        else:
-            found = [path]
+        try:
+            found, problem = _search(pattern)
+        except OSError as error:
+            found, problem = [], f"{pattern}: {error.strerror}"
         if problem:
-            jobs[pattern] = Job(path, problem=problem)
+            jobs[pattern] = Job(Path(pattern), problem=problem)
         for item in found:
             jobs.setdefault(os.path.realpath(item), Job(item))
     return list(jobs.values())
+
+
+def _search(pattern: str) -> tuple[list[Path], str | None]:
+    """Give the files of one argument, or say why there are none."""
+    path = Path(pattern)
+    if path.is_dir():
+        found = sorted(item for item in path.rglob("*") if item.suffix.lower() in SUFFIXES and _is_input(item))
+        return found, None if found else f"{path}: no audio files in this folder"
+    if glob.has_magic(pattern) and not path.exists():
+        matches = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207 (Path.glob refuses absolute ones)
+        found = sorted(filter(_is_input, matches))
+        return found, None if found else f"{pattern}: no file matches"
+    return [path], None
 
 
 def _is_input(path: Path) -> bool:
@@ -131,7 +137,7 @@ def plan(jobs: Sequence[Job], options: Options) -> list[Job]:
     made = {os.path.realpath(paths["wav"]) for paths in outputs}
     planned = []
     for job, paths in zip(jobs, outputs, strict=True):
-        is_made = os.path.realpath(job.source) in made and job.source.exists()
+        is_made = not job.problem and os.path.realpath(job.source) in made
         skipped = "left out: it is what this run makes of another input" if is_made else None
         planned.append(Job(job.source, paths, job.problem, skipped))
     return planned
@@ -161,7 +167,11 @@ def convert_jobs(jobs: Iterable[Job], options: Options, models: Models | None = 
                 made[os.path.realpath(job.outputs["wav"])] = job.source
         except (AudioError, FileError) as error:
             report.error = str(error)
-        except MemoryError:
+        except OSError as error:
+            report.error = f"{job.source}: {error.strerror or error}"
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "memory" not in str(error):
+                raise
             report.error = f"{job.source}: not enough memory"
         report.seconds = round(time.perf_counter() - started, 3)
         yield report
