@@ -1,4 +1,4 @@
-"""What others make of the same singing: librosa's pYIN with a plain segmenter, and two peers where they are installed."""
+"""What others make of the same singing: librosa's pYIN with a plain segmenter, and two peers where installed."""
 
 from __future__ import annotations
 

@@ -1,0 +1,64 @@
+"""Long pieces played in constant memory, whatever the piano."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hf_model.config import PIANO_STFT
+from hf_model.notes import Note
+from hf_model.piano import Renderer
+from hf_model.stft import seconds_to_samples
+
+PIANO_RATE = PIANO_STFT.sample_rate
+"""Hz."""
+
+BLOCK_SECONDS = 30.0
+"""Notes that begin within so long are rendered together."""
+
+TAIL_SECONDS = 4.0
+"""How long a string may sound after its key is released."""
+
+
+def render_blocks(renderer: Renderer, notes: Sequence[Note], n_samples: int) -> Iterator[NDArray[np.float32]]:
+    """Play notes block by block: memory does not grow with the length.
+
+    The notes that begin in one block are rendered together, and what sounds on beyond the block is added to the
+    next: strings do not disturb each other.
+
+    Yields
+    ------
+    ndarray, shape (channel, sample)
+        ``n_samples`` together.
+    """
+    size = seconds_to_samples(BLOCK_SECONDS, PIANO_RATE)
+    ringing: NDArray[np.float32] | None = None
+    for start in range(0, max(1, n_samples), size):
+        stop = min(start + size, n_samples)
+        mine = [_shifted(note, start) for note in notes if start <= max(0.0, note.onset) * PIANO_RATE < start + size]
+        end = max((note.offset for note in mine), default=0.0) + TAIL_SECONDS
+        length = min(n_samples - start, max(stop - start, seconds_to_samples(end, PIANO_RATE) if mine else 0))
+        sounding = _padded(renderer.render(mine, length), length)
+        if ringing is not None:
+            sounding = _padded(sounding, max(length, ringing.shape[1]))
+            sounding[:, : ringing.shape[1]] += ringing
+        yield sounding[:, : stop - start]
+        ringing = sounding[:, stop - start :].copy()
+
+
+def gain_for(peak: float) -> float:
+    """Give the factor that keeps a peak magnitude within full scale: 1 unless it must be less."""
+    return 1.0 if peak <= 1.0 else 0.999 / peak
+
+
+def _shifted(note: Note, start: int) -> Note:
+    moved = start / PIANO_RATE
+    onset = max(0.0, note.onset - moved)
+    return Note(onset, note.offset - moved, note.pitch, note.velocity, note.confidence)
+
+
+def _padded(audio: NDArray[np.float32], n_samples: int) -> NDArray[np.float32]:
+    missing = n_samples - audio.shape[1]
+    return np.pad(audio, ((0, 0), (0, missing))) if missing > 0 else audio

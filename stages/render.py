@@ -1,0 +1,22 @@
+"""The test split played on the piano: voices to notes, MIDI and wav files of the same length in data/rendered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hf_model.rendering import RenderSettings, render_split
+from stages import _run
+
+
+def main() -> None:
+    """Run the stage."""
+    settings = _run.settings("render", RenderSettings)
+    with _run.output("data/rendered") as folder:
+        items = render_split(
+            Path("data/aligned"), Path("data/stft"), Path("data/model"), folder, settings, _run.workers()
+        )
+    print(f"{len(items)} recordings rendered as {', '.join(settings.sounds)}")
+
+
+if __name__ == "__main__":
+    _run.main(main)
