@@ -24,7 +24,7 @@ from hf_model.syllables import STYLES
 from hf_model.vocal_tract import CONTROL_RATE, render
 from hf_model.voices import Voice, draw_voice
 
-EXAMPLE_SEED = 7
+EXAMPLE_SEED = 1223
 """A pleasant voice for the example in the repository."""
 
 F0_RATE = 100.0
@@ -173,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m hf_model.singer", description=main.__doc__)
     parser.add_argument("output", type=Path)
     parser.add_argument("--seed", type=int, default=EXAMPLE_SEED, help="who sings, and how")
-    parser.add_argument("--style", default="words", choices=list(STYLES), help="what is sung on")
+    parser.add_argument("--style", default="solfege", choices=list(STYLES), help="what is sung on")
     parser.add_argument("--sample-rate", type=int, default=22050, help="Hz")
     chosen = parser.parse_args(arguments)
     config = SingerConfig(chosen.sample_rate, max_lead=0.4, max_tail=0.6, speech=0.0, style=chosen.style)

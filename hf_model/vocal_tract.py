@@ -85,8 +85,8 @@ class Controls:
 
 def frames_between(start: float, end: float, n_frames: int) -> slice:
     """Control frames from ``start`` to before ``end`` (seconds), inside 0 to ``n_frames``."""
-    first = min(max(0, int(np.ceil(start * CONTROL_RATE))), n_frames)
-    return slice(first, max(first, int(np.ceil(min(end, n_frames / CONTROL_RATE) * CONTROL_RATE))))
+    first, last = (min(max(0, int(np.ceil(time * CONTROL_RATE))), n_frames) for time in (start, min(end, 1e6)))
+    return slice(first, max(first, last))
 
 
 def render(controls: Controls, voice: Voice, sample_rate: int, n_samples: int, rng: Generator) -> NDArray[np.float64]:
