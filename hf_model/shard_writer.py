@@ -318,13 +318,12 @@ def _rows(job: _Job) -> Iterator[Mapping[str, Any]]:
             yield row
 
 
-def _frames(samples: NDArray[np.float32], config: StftConfig, start: int, stop: int) -> NDArray[np.complex64]:
-    """Transform frames [start, stop) of a recording (sample,) as if all of it were transformed."""
+def _frames(samples: NDArray[np.float32], config: StftConfig, start: int, stop: int) -> torch.Tensor:
+    """Transform frames [start, stop) of a recording (sample,) as if all of it were transformed: (frame, bin)."""
     margin = -(-config.n_fft // (2 * config.hop_length))
     first = max(0, start - margin)
     part = samples[first * config.hop_length : (stop + margin) * config.hop_length]
-    spectrum = stft(torch.from_numpy(np.ascontiguousarray(part)), config)[start - first : stop - first]
-    return np.asarray(spectrum.numpy(), dtype=np.complex64)
+    return stft(torch.from_numpy(np.ascontiguousarray(part)), config)[start - first : stop - first]
 
 
 def _notes_between(pair: Pair, start: int, stop: int) -> list[dict[str, Any]]:
