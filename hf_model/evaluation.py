@@ -15,15 +15,14 @@ from hf_model.config import check_choice, check_range
 from hf_model.metrics import NoteErrors, bootstrap_mean, melody_scores, note_errors, note_scores, notes_to_melody
 from hf_model.notes import Note, read_csv, to_keys
 from hf_model.parallel import run_all
-from hf_model.rendering import LABELLED, SOUNDS, Item, read_listing, spread
+from hf_model.rendering import PIANO_RATE
 from hf_model.retranscription import piano_to_notes
+from hf_model.split_rendering import LABELLED, SOUNDS, Item, read_listing, spread
 
 OURS = "hummingface"
 
 HEADLINES = ("con", "conp", "conpoff", "onset_bias", "octave_error_share", "rpa", "rca")
 """Figures that get an interval."""
-
-PIANO_RATE = 44100
 
 
 @dataclass(frozen=True)
@@ -214,7 +213,7 @@ def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _intervals(rows: Sequence[Mapping[str, float]], n_resamples: int) -> dict[str, float]:
-    figures = {}
+    figures: dict[str, float] = {}
     for name in HEADLINES:
         _, low, high = bootstrap_mean([row.get(name, math.nan) for row in rows], n_resamples)
         if not math.isnan(low):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hf_model.rendering import RenderSettings, render_split
+from hf_model.split_rendering import RenderSettings, render_split
 from stages import _run
 
 
