@@ -12,20 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from hf_model.audio import SUFFIXES, AudioError, write_wav_blocks
-from hf_model.inference import (
-    MIN_NOTE,
-    PIANO_RATE,
-    Melody,
-    Models,
-    default_models,
-    gain_for,
-    hear,
-    render_blocks,
-)
+from hf_model.audio import write_wav_blocks
+from hf_model.audio_reader import SUFFIXES, AudioError
+from hf_model.inference import MIN_NOTE, Melody, Models, default_models, hear
 from hf_model.notes import write_csv, write_midi
 from hf_model.piano import Renderer
 from hf_model.recording import Recording, read_recording
+from hf_model.rendering import PIANO_RATE, gain_for, render_blocks
 from hf_model.stft import resampled_length
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -11,27 +11,20 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hf_model.config import PIANO_STFT, VOICE_STFT, check_choice, check_range
+from hf_model.config import VOICE_STFT, check_choice, check_range
 from hf_model.notes import Note, to_keys
 from hf_model.piano import Renderer, SampledPiano
 from hf_model.pitch import estimate_tuning
 from hf_model.pretrained import WEIGHTS
 from hf_model.recording import Recording, as_recording
-from hf_model.stft import resampled_length, seconds_to_samples
+from hf_model.rendering import PIANO_RATE, gain_for, render_blocks
+from hf_model.stft import resampled_length
 
 SOUNDS = ("sampled", "neural")
 """Pianos to choose from: recorded strings, or the synthesizer network."""
 
-PIANO_RATE = PIANO_STFT.sample_rate
-
 MIN_NOTE = 0.05
 """Seconds; shorter notes are left out unless asked for."""
-
-BLOCK_SECONDS = 30.0
-"""Notes that begin within so long are rendered together."""
-
-TAIL_SECONDS = 4.0
-"""How long a string may sound after its key is released."""
 
 
 class Listener(Protocol):
@@ -261,45 +254,3 @@ def render(
     """
     blocks = list(render_blocks((models or default_models()).renderer(sound), notes, n_samples))
     return np.concatenate(blocks, axis=1)
-
-
-def render_blocks(renderer: Renderer, notes: Sequence[Note], n_samples: int) -> Iterator[NDArray[np.float32]]:
-    """Play notes block by block: memory does not grow with the length.
-
-    The notes that begin in one block are rendered together, and what sounds on beyond the block is added to the
-    next: strings do not disturb each other.
-
-    Yields
-    ------
-    ndarray, shape (channel, sample)
-        ``n_samples`` together.
-    """
-    size = seconds_to_samples(BLOCK_SECONDS, PIANO_RATE)
-    ringing: NDArray[np.float32] | None = None
-    for start in range(0, max(1, n_samples), size):
-        stop = min(start + size, n_samples)
-        mine = [_shifted(note, start) for note in notes if start <= max(0.0, note.onset) * PIANO_RATE < start + size]
-        end = max((note.offset for note in mine), default=0.0) + TAIL_SECONDS
-        length = min(n_samples - start, max(stop - start, seconds_to_samples(end, PIANO_RATE) if mine else 0))
-        sounding = _padded(renderer.render(mine, length), length)
-        if ringing is not None:
-            sounding = _padded(sounding, max(length, ringing.shape[1]))
-            sounding[:, : ringing.shape[1]] += ringing
-        yield sounding[:, : stop - start]
-        ringing = sounding[:, stop - start :].copy()
-
-
-def gain_for(peak: float) -> float:
-    """Give the factor that keeps a peak magnitude within full scale: 1 unless it must be less."""
-    return 1.0 if peak <= 1.0 else 0.999 / peak
-
-
-def _shifted(note: Note, start: int) -> Note:
-    moved = start / PIANO_RATE
-    onset = max(0.0, note.onset - moved)
-    return Note(onset, note.offset - moved, note.pitch, note.velocity, note.confidence)
-
-
-def _padded(audio: NDArray[np.float32], n_samples: int) -> NDArray[np.float32]:
-    missing = n_samples - audio.shape[1]
-    return np.pad(audio, ((0, 0), (0, missing))) if missing > 0 else audio

@@ -31,6 +31,9 @@ MOST_COLUMNS = 3000
 RANGE_DB = 50.0
 """Levels from the loudest down to this many dB under it are drawn."""
 
+MOST_LETTERS = 45
+"""Of the title."""
+
 NIGHT, FRAME, INK, GLOW, SUNG = "#0f111c", "#3a3f55", "#c9cede", "#ffb84d", "#ffffff"
 BLACK_KEYS = frozenset((1, 3, 6, 8, 10))
 
@@ -77,6 +80,7 @@ def save_picture(
     axes.set_xlabel("seconds", color=INK)
     count = "1 note" if len(keys) == 1 else f"{len(keys)} notes"
     readable = title.encode("utf-8", "replace").decode()
+    readable = readable if len(readable) <= MOST_LETTERS else f"{readable[: MOST_LETTERS - 1]}…"
     axes.set_title(f"{readable}  ·  {count}", color=INK, loc="left", fontsize=12, parse_math=False)
     axes.set_title("bars: the piano, brighter is louder   dashes: as sung", color=INK, loc="right", fontsize=9)
     with warnings.catch_warnings():

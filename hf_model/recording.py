@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.audio import BLOCK_SAMPLES, AudioError, AudioReader, check_format, resample_blocks
+from hf_model.audio import resample_blocks
+from hf_model.audio_reader import BLOCK_SAMPLES, AudioError, AudioReader, check_format
 from hf_model.config import VOICE_STFT
 
 SILENCE = 10 ** (-70 / 20)

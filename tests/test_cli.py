@@ -11,9 +11,7 @@ import soundfile
 
 import hf_model
 from hf_model.cli import main
-from hf_model.info import SHIPPED, installed
 from hf_model.notes import read_midi
-from hf_model.pretrained import WEIGHTS
 from tests.stand_ins import tone_models, tones
 
 Capture = pytest.CaptureFixture[str]
@@ -63,28 +61,6 @@ def test_version(capsys: Capture) -> None:
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out == f"hummingface {hf_model.__version__}\n"
-
-
-def test_info_tells_versions_weights_and_licences(
-    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "transcriber"
-    folder.mkdir()
-    (folder / "config.json").write_text('{"licence": "MIT", "trained_on": "made voices"}')
-    (folder / "model.safetensors").write_bytes(bytes(1_500_000))
-    monkeypatch.setattr("hf_model.info.SHIPPED", tmp_path)
-    assert main(["info"]) == 0
-    text = capsys.readouterr().out
-    assert f"HummingFace {hf_model.__version__} (MIT licence)" in text
-    assert "torch 2." in text
-    assert "1.5 MB  licence: MIT; from: made voices" in text
-    assert main(["info", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["weights"][0]["folder"] == str(folder)
-
-
-def test_info_looks_where_the_program_does() -> None:
-    assert SHIPPED == WEIGHTS
-    assert installed()["folder"] == str(ROOT / "hf_model")
 
 
 @pytest.mark.parametrize(

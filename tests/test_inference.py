@@ -6,12 +6,11 @@ import pytest
 import hf_model
 from hf_model.audio import AudioError
 from hf_model.config import ConfigError
-from hf_model.inference import Models, convert, gain_for, hear, render, render_blocks, transcribe
+from hf_model.inference import Models, convert, hear, render, transcribe
 from hf_model.notes import Note
-from hf_model.piano import SampledPiano
 from hf_model.recording import as_recording
 from hf_model.stft import resampled_length
-from tests.stand_ins import ToneListener, TonePiano, tone_models, tones
+from tests.stand_ins import ToneListener, tone_models, tones
 
 MELODY = [60, 62, 64, 65, 67]
 
@@ -102,24 +101,6 @@ def test_a_piano_that_is_too_loud_is_turned_down() -> None:
     loud = convert(tones(MELODY), 16000, models=tone_models(level=5.0))
     assert 0.1 < loud.gain < 1
     assert np.abs(loud.audio).max() == pytest.approx(0.999, abs=1e-4)
-    assert gain_for(1.0) == 1.0
-
-
-def notes_across_blocks() -> list[Note]:
-    """Two minutes; some notes ring over the borders at 30, 60 and 90 s, one lasts through a whole block."""
-    rng = np.random.default_rng(1)
-    onsets = np.arange(0, 118, 0.5)
-    notes = [Note(t, t + 0.45, float(rng.integers(48, 84)), int(rng.integers(40, 110))) for t in onsets]
-    return [*notes, Note(29.9, 31, 40), Note(59.99, 92, 45), Note(119.5, 130, 50)]
-
-
-@pytest.mark.parametrize("piano", [TonePiano(), pytest.param(None, id="sampled")])
-def test_blocks_leave_no_trace(piano: TonePiano | None) -> None:
-    renderer = piano or SampledPiano.load()
-    notes, n_samples = notes_across_blocks(), 120 * 44100 + 17
-    blocks = list(render_blocks(renderer, notes, n_samples))
-    assert [block.shape[1] for block in blocks] == [30 * 44100] * 4 + [17]
-    np.testing.assert_allclose(np.concatenate(blocks, axis=1), renderer.render(notes, n_samples), atol=1e-4)
 
 
 def test_render_plays_notes_at_an_absolute_level() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from hf_model.audio import BLOCK_SAMPLES, AudioError
+from hf_model.audio_reader import BLOCK_SAMPLES, AudioError
 from hf_model.recording import as_recording, read_recording
 from tests.stand_ins import tones
 

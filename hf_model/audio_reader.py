@@ -1,0 +1,221 @@
+"""Audio files of every kind, block by block: libsndfile first, FFmpeg for what telephones and browsers record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# fmt: off
+SUFFIXES = frozenset((
+    ".aac", ".aif", ".aifc", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".mka", ".mp3",
+    ".mp4", ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav", ".wave", ".webm", ".wma",
+))
+# fmt: on
+"""Suffixes that count as audio when a folder is searched; any file that is named is tried, whatever its suffix."""
+
+BLOCK_SAMPLES = 1 << 18
+"""Samples of a channel held at a time when a file is read or written (6 s at 44.1 kHz)."""
+
+LOWEST_RATE, HIGHEST_RATE = 4000, 768000
+"""Sample rates that are accepted, in Hz."""
+
+MOST_CHANNELS = 64
+
+
+class AudioError(ValueError):
+    """A recording that cannot be used; the message names the file and the reason."""
+
+
+def check_format(sample_rate: float, n_channels: int) -> None:
+    """Refuse sample rates and channel counts that no recording has.
+
+    Raises
+    ------
+    AudioError
+        Naming the value and the allowed range.
+    """
+    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE or sample_rate != int(sample_rate):
+        msg = f"sample_rate is {sample_rate}, allowed is a whole number from {LOWEST_RATE} to {HIGHEST_RATE} Hz"
+        raise AudioError(msg)
+    if not 1 <= n_channels <= MOST_CHANNELS:
+        msg = f"{n_channels} channels, allowed is 1 to {MOST_CHANNELS}"
+        raise AudioError(msg)
+
+
+class AudioReader:
+    """An audio file, read block by block: memory does not grow with its length.
+
+    Parameters
+    ----------
+    path : path
+        wav, flac, ogg, aiff and others through libsndfile; mp3, m4a, webm and whatever else through FFmpeg.
+
+    Attributes
+    ----------
+    sample_rate : int
+        Hz.
+    n_channels : int
+
+    Raises
+    ------
+    AudioError
+        If the file is missing, empty, or holds no audio. While iterating: if it ends early or is damaged.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        with self._blame_file():
+            _check_file(self.path)
+            self._blocks, self.sample_rate, self.n_channels = _open(self.path)
+            check_format(self.sample_rate, self.n_channels)
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        """Yield blocks of shape (channel, sample), full scale at 1."""
+        n_samples = 0
+        with self._blame_file():
+            for block in self._blocks:
+                n_samples += block.shape[1]
+                yield block
+            if n_samples == 0:
+                msg = "the file holds no samples"
+                raise AudioError(msg)
+
+    @contextmanager
+    def _blame_file(self) -> Iterator[None]:
+        import av
+        import soundfile
+
+        try:
+            yield
+        except AudioError as error:
+            msg = f"{self.path}: {error}"
+            raise AudioError(msg) from error
+        except av.FFmpegError as error:
+            msg = f"{self.path}: the audio is damaged ({error.strerror or error})"
+            raise AudioError(msg) from error
+        except soundfile.SoundFileError as error:
+            msg = f"{self.path}: the audio is damaged or cut off ({error})"
+            raise AudioError(msg) from error
+        except OSError as error:
+            msg = f"{self.path}: {error.strerror or error}"
+            raise AudioError(msg) from error
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        msg = "no such file"
+        raise AudioError(msg)
+    if path.is_dir():
+        msg = "this is a folder"
+        raise AudioError(msg)
+    if not path.is_file():
+        msg = "this is a pipe or a device, not a file"
+        raise AudioError(msg)
+    if path.stat().st_size == 0:
+        msg = "the file is empty"
+        raise AudioError(msg)
+
+
+_Opened = tuple[Iterator[NDArray[np.float32]], int, int]
+
+
+def _open(path: Path) -> _Opened:
+    """Open a file with the decoder that knows it: blocks, sample rate, channels."""
+    import av
+    import soundfile
+
+    # libsndfile's mp3 decoder writes its own warnings to the terminal; FFmpeg's is silent and finds a cut.
+    if path.suffix.lower() != ".mp3":
+        try:
+            return _open_soundfile(path)
+        except soundfile.SoundFileError:
+            pass
+    try:
+        return _open_ffmpeg(path)
+    except av.FFmpegError as error:
+        if isinstance(error, PermissionError):
+            raise
+        msg = "no audio can be read from it: another kind of file, or cut off"
+        raise AudioError(msg) from error
+
+
+def _open_soundfile(path: Path) -> _Opened:
+    import soundfile
+
+    file = soundfile.SoundFile(str(path))
+
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        n_samples = 0
+        with file:
+            while True:
+                block = file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)
+                if not block.shape[0]:
+                    break
+                n_samples += block.shape[0]
+                yield np.ascontiguousarray(block.T)
+        _check_length(n_samples / file.samplerate, file.frames / file.samplerate)
+
+    return blocks(), int(file.samplerate), int(file.channels)
+
+
+def _open_ffmpeg(path: Path) -> _Opened:
+    import av
+
+    container = av.open(str(path))
+    if not container.streams.audio:
+        container.close()
+        msg = "the file holds no sound"
+        raise AudioError(msg)
+    stream = container.streams.audio[0]
+    sample_rate, n_channels = int(stream.rate or 0), int(stream.channels or 0)
+    promised = _promised_seconds(container, stream)
+    exact = None
+    if stream.duration and stream.time_base and stream.time_base * sample_rate == 1:
+        exact = int(stream.duration)
+
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        n_samples = 0
+        resampler = av.AudioResampler(format="fltp", rate=sample_rate)
+        with container:
+            for frame in container.decode(stream):
+                for plain in resampler.resample(frame):
+                    block = plain.to_ndarray().astype(np.float32, copy=False)
+                    if exact is not None and block.shape[1] > exact - n_samples >= 0:
+                        block = block[:, : exact - n_samples]  # what the encoder padded was never recorded
+                    n_samples += block.shape[1]
+                    yield block
+        _check_length(n_samples / sample_rate, promised)
+
+    return _gather(blocks()), sample_rate, n_channels
+
+
+def _promised_seconds(container: Any, stream: Any) -> float:
+    """Duration that the header tells; 0 when it tells none, as in recordings that a browser streamed."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return float(container.duration / 1e6) if container.duration else 0.0
+
+
+def _check_length(seconds: float, promised: float) -> None:
+    if seconds < promised - max(0.1, 0.01 * promised):
+        msg = f"the file is cut off: {seconds:.2f} s of {promised:.2f} s can be read"
+        raise AudioError(msg)
+
+
+def _gather(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    """Join a codec's frames of about a thousand samples to blocks worth a call."""
+    waiting: list[NDArray[np.float32]] = []
+    n_samples = 0
+    for block in blocks:
+        waiting.append(block)
+        n_samples += block.shape[1]
+        if n_samples >= BLOCK_SAMPLES:
+            yield np.concatenate(waiting, axis=1)
+            waiting, n_samples = [], 0
+    if n_samples:
+        yield np.concatenate(waiting, axis=1)
