@@ -278,6 +278,7 @@ def test_a_server_that_cannot_resume_sends_all_of_it_again(known, bring, server)
     known(base_url=server.url, listed=True, keep=("sing&say/2.flac",))
     bring("songs")
     assert content_of(bring.folder / "songs") == {"sing&say/2.flac": FILES["sing&say/2.flac"]}
+    assert server.requests["sing&say/2.flac"] == 2
 
 
 @pytest.mark.parametrize("stale", [b"x" * 100, b"x" * 200_000], ids=["shorter", "longer"])

@@ -26,6 +26,10 @@ Af3    4-     1 h     d                    sein?
 measure 2
 Af3    4      1 h
 rest   4      1 h
+&
+C4     4      1 h           commented out
+&
+@ a remark
 mdouble 3
 $   Q:4  K:-1
 C#5    4      1 q     u

@@ -72,6 +72,7 @@ def test_a_corpus_that_is_not_there_is_named(tmp_path):
     [
         ("1201", "1230", True),
         ("1075", "1344", True),  # one quiet room
+        ("1197", "1344", True),
         ("407", "424", True),
         ("313", "407", False),
         ("1198", "1201", False),
