@@ -70,6 +70,7 @@ def test_what_stands_beside_the_settings(line, tmp_path):
         "data": ["made"],
         "decoder": {"threshold": 0.4},
     }
+    assert list(read_config(tmp_path)) == ["data", "decoder", "kind", "model"], "sorted: two versions can be compared"
     assert Line.from_pretrained(tmp_path).config == line.config
 
 
