@@ -1,0 +1,77 @@
+"""Print how long a conversion takes and how much memory it needs: ``python bench/convert.py [--model DIR]``.
+
+Whole processes, as a musician starts them: the interpreter, the imports, reading, hearing, playing, writing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+PROGRAM = [sys.executable, "-m", "hf_model.cli"]
+
+
+def main() -> None:
+    """Make recordings, convert them, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", help="weights to use instead of the ones that ship")
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    model = ["--model", options.model] if options.model else []
+    print(
+        f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; best and median of {options.repeats}, peak memory\n"
+    )
+    for question in (["--version"], ["--help"], ["info"]):
+        report(f"hummingface {' '.join(question)}", PROGRAM + question, options.repeats)
+    with tempfile.TemporaryDirectory() as folder:
+        minute, ten = Path(folder) / "minute.wav", Path(folder) / "ten.wav"
+        write_singing(minute, 1, 44100, 1)
+        write_singing(ten, 10, 48000, 2)
+        end = ["--out-dir", folder, "--overwrite", "--quiet"]
+        for sound in ("sampled", "neural"):
+            convert = [*PROGRAM, "convert", *end, *model, "--sound", sound]
+            report(f"60 s of singing, {sound}", [*convert, str(minute)], options.repeats)
+            report(
+                f"60 s of singing, {sound}, --csv --plot", [*convert, str(minute), "--csv", "--plot"], options.repeats
+            )
+            report(f"10 minutes in stereo at 48 kHz, {sound}", [*convert, str(ten)], 1)
+
+
+def write_singing(path: Path, minutes: int, sample_rate: int, n_channels: int) -> None:
+    """Sing composed phrases, another one each minute."""
+    from hf_model.melody import compose
+    from hf_model.singer import SingerConfig, sing
+
+    parts = []
+    for seed in range(minutes):
+        song = sing(compose(seed, 60.0), seed, SingerConfig(sample_rate)).audio
+        parts.append(np.resize(song, 60 * sample_rate))
+    soundfile.write(path, np.tile(np.concatenate(parts)[:, np.newaxis], n_channels), sample_rate)
+
+
+def report(title: str, command: list[str], repeats: int) -> None:
+    """Run a command some times and print a row."""
+    seconds, peak = [], 0.0
+    for _ in range(repeats):
+        started = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds.append(time.perf_counter() - started)
+        peak = max(peak, usage.ru_maxrss / 1024)
+        if status:
+            print(f"{title:<48} failed")
+            return
+    print(f"{title:<48} {min(seconds):6.2f} s  {statistics.median(seconds):6.2f} s  {peak:6.0f} MB", flush=True)
+
+
+if __name__ == "__main__":
+    main()
