@@ -44,7 +44,7 @@ def articulate(sung: Sequence[Sung], pitch: Curve, vibrato: Curve, voice: Voice,
     formants[:, 0] = np.maximum(formants[:, 0], f0 * 1.02)  # singers open the mouth rather than lose the fundamental
     formants[:, 1] = np.maximum(formants[:, 1], formants[:, 0] + 200.0)
     breath = ndimage.gaussian_filter1d(mouth.breath, 1.0) + voice.breathiness * loudness
-    tilt = voice.tilt_hz * np.clip(loudness, 0.05, 3.0) ** 0.7
+    tilt = np.maximum(voice.tilt_hz * np.clip(loudness, 0.05, 3.0) ** 0.7, f0) * mouth.openness
     creak = _creak(sung, voice, n_frames, rng)
     return Controls(pitch - 3.0 * creak**2, loudness, breath, formants, nasal_zero, tilt, creak, mouth.noises)
 
@@ -121,6 +121,7 @@ class _Mouth:
         self.formants[:, 3:] = voice.upper
         self.nasal_zero = np.full(n_frames, NASAL_POLE)
         self.breath = np.zeros(n_frames)
+        self.openness = np.ones(n_frames)
         self.noises: list[Noise] = []
         self.spread = np.exp(rng.normal(0.0, 0.06, len(CONSONANTS)))
         self.hum = self.tract * np.array(HUM_FORMANTS) * np.exp(rng.normal(0.0, 0.12, 3))
@@ -158,6 +159,8 @@ class _Mouth:
             self.formants[part, :3] = self.voice.vowels[note.syllable.vowel]
         if sound.nasal_zero:
             self.nasal_zero[part] = sound.nasal_zero
+        if sound.voice:
+            self.openness[part] = 0.7 if sound.sonorant else 0.3
         opening = note.start + sound.closure * (note.onset - note.start)
         if sound.breath:
             strength = sound.breath * note.level * self.rng.lognormal(0.0, 0.4)
@@ -202,7 +205,7 @@ class _Mouth:
                 end = note.start - self.rng.uniform(0.02, 0.08)
                 part = self._frames(end - length, end)
                 swell = np.sin(np.pi * np.linspace(0.0, 1.0, part.stop - part.start)) ** 0.7
-                self.breath[part] += 10.0 ** self.rng.uniform(-2.2, -0.7) * swell
+                self.breath[part] += 10.0 ** self.rng.uniform(-2.6, -1.0) * swell
                 self.formants[part, :3] = self.voice.vowels["@"] * np.exp(self.rng.normal(0.0, 0.15, 3))
                 if self.rng.random() < 0.3:
                     click = end - length - self.rng.uniform(0.0, 0.05)

@@ -124,7 +124,7 @@ def _join(sung: list[Sung], new: Sung, repeated: bool, reattack: float, voice: V
         if rng.random() < reattack:  # the voice stops for a moment
             bound, end = False, max(floor, end - min(rng.uniform(0.03, 0.12), 0.3 * (end - before.onset)))
         else:  # it only gets softer
-            dip = 10.0 ** (rng.uniform(-24.0, -5.0) / 20.0)
+            dip = 10.0 ** (rng.uniform(-24.0, -6.0) / 20.0)
     if bound and new.sonorant and rng.random() > voice.legato**0.5:
         bound, end = False, max(floor, end - rng.uniform(0.02, 0.08))
     sung[-1] = replace(before, offset=new.voice_start if bound else max(end, before.onset + 0.04))

@@ -62,7 +62,7 @@ class Controls:
     nasal_zero : ndarray, shape (frame,)
         Frequency of the antiformant, Hz; equal to the nasal pole (no effect) in oral sounds.
     tilt : ndarray, shape (frame,)
-        Corner of the glottal spectrum, Hz.
+        Corner of the glottal spectrum, Hz; low when the mouth is closed.
     creak : ndarray, shape (frame,)
         How much every second pulse weakens, 0-1.
     noises : list of Noise
@@ -159,7 +159,8 @@ def _scatter(positions: NDArray[np.float64], strengths: NDArray[np.float64], n_s
     where = whole[:, None] + offsets[None, :]
     values = strengths[:, None] * table[phase]
     inside = (where >= 0) & (where < n_samples)
-    return np.bincount(where[inside], weights=values[inside], minlength=n_samples)[:n_samples]
+    summed = np.bincount(where[inside], weights=values[inside], minlength=n_samples)
+    return np.asarray(summed[:n_samples], dtype=np.float64)
 
 
 def _filtered(
@@ -213,24 +214,28 @@ def _responses(
         formants = np.concatenate([formants, nasal_pole], axis=1)
         bandwidths = np.concatenate([bandwidths, np.full((n_blocks, 1), 100.0)], axis=1)
     below = formants < 0.48 * sample_rate
-    poles = np.ones((n_blocks, 1))
-    for k in range(formants.shape[1]):
-        section = _section(formants[:, k], bandwidths[:, k], sample_rate)
-        section[~below[:, k], 1:] = 0.0
-        poles = _product(poles, section)
-    tract = 1.0 / np.fft.rfft(poles, n=n_fft)
-    gain = poles.sum(axis=1)
+    inverse: NDArray[np.complex128] = np.ones((n_blocks, n_fft // 2 + 1), dtype=np.complex128)
+    gain = np.ones(n_blocks)
+    for first in range(0, formants.shape[1], 3):  # polynomials of a higher order lose their digits near 0 Hz
+        poles = np.ones((n_blocks, 1))
+        for k in range(first, min(first + 3, formants.shape[1])):
+            section = _section(formants[:, k], bandwidths[:, k], sample_rate)
+            section[~below[:, k], 1:] = 0.0
+            poles = _product(poles, section)
+        inverse *= np.fft.rfft(poles, n=n_fft)
+        gain *= poles.sum(axis=1)
+    tract = 1.0 / inverse
     if voice.kind == "whistle":
         return tract / np.abs(tract).max(axis=1, keepdims=True), np.ones_like(tract)
     zeros = _section(controls.nasal_zero[index], np.full(n_blocks, 100.0), sample_rate)
     tract *= np.fft.rfft(zeros, n=n_fft) * (gain / zeros.sum(axis=1))[:, None]
     f0 = 440.0 * 2.0 ** ((controls.pitch[index] - 69.0) / 12.0)
     hz = np.fft.rfftfreq(n_fft, 1.0 / sample_rate)[None, :]
-    corner = np.maximum(controls.tilt[index], 2.0 * f0)[:, None]
+    corner = np.maximum(controls.tilt[index], 150.0)[:, None]
     radiated = 1.0 / (1.0 + hz / (1.2 * f0[:, None])) / np.sqrt(1.0 + (hz / corner) ** 2)
     boost = 10.0 ** (voice.glottal_boost_db / 20.0) - 1.0
     radiated *= 1.0 + boost * np.exp(-0.5 * ((hz - f0[:, None]) / (0.4 * f0[:, None])) ** 2)
-    radiated *= hz / (hz + 40.0)
+    radiated *= hz**2 / (hz**2 + 60.0**2)
     tract *= _evened(tract, radiated, f0, sample_rate, n_fft)[:, None]
     return tract, radiated.astype(np.complex128)
 

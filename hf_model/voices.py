@@ -178,7 +178,7 @@ def draw_voice(rng: Generator, pitches: NDArray[np.float64]) -> Voice:
         glottal_boost_db=float(rng.uniform(6.0, 14.0) if falsetto else rng.uniform(0.0, 9.0)),
         breathiness=log_uniform(rng, 0.02, 0.25) if falsetto else log_uniform(rng, 0.003, 0.15),
         breath_pulse=float(rng.uniform(0.0, 0.9)),
-        exhale=float(rng.choice([0.0, log_uniform(rng, 0.02, 0.4)])),
+        exhale=float(rng.choice([0.0, log_uniform(rng, 0.005, 0.08)])),
         jitter=log_uniform(rng, 0.0004, 0.003) * shaky,
         shimmer=log_uniform(rng, 0.004, 0.03) * shaky,
         drift_cents=log_uniform(rng, 10.0, 36.0) * shaky,
