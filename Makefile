@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint check repro ui format lock clean
+.PHONY: help setup run test lint check repro ui peers format lock clean
 
 BIN := .venv/bin
 SETUP := .ci/setup
@@ -41,6 +41,10 @@ repro: setup ## Run the pipeline: whatever changed since the last time
 
 ui: setup ## Look at the training runs in a browser
 	mlflow ui --backend-store-uri "$$MLFLOW_TRACKING_URI" --host 127.0.0.1 --port $${PORT:-5000}
+
+# By its own metadata basic-pitch needs TensorFlow and NumPy 1; it runs on onnxruntime, which is here already.
+peers: setup ## Add basic-pitch, another baseline for the evaluation table
+	.venv/uv/bin/uv pip install --quiet --python .venv/bin/python --no-deps basic-pitch==0.4.0
 
 format: setup ## Format the code and fix what can be fixed
 	ruff format .
