@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from hf_model import inference
 from hf_model.audio import write_audio
-from hf_model.config import PIANO_STFT, VOICE_STFT, check_choice, check_range, from_mapping
+from hf_model.config import check_choice, check_range, from_mapping
 from hf_model.notes import Note, to_keys, write_csv, write_midi
 from hf_model.pairs import Pair, piano_path, read_manifests, voice_path
 from hf_model.parallel import run_all
-from hf_model.recording import Recording, read_recording
+from hf_model.recording import read_recording
 from hf_model.rendering import PIANO_RATE, gain_for
-from hf_model.stft import istft, resampled_length, stft
+from hf_model.stft import resampled_length
 
 S = TypeVar("S")
 
@@ -213,7 +213,7 @@ def _render(job: tuple[Item, Path, Path, RenderSettings]) -> Item:
     write_midi(item.path(folder, ".mid"), melody.piano_notes)
     for sound in settings.sounds:
         if sound == "direct":
-            audio = _direct(folder_of_models / "direct", recording, n_samples)
+            audio = _direct(folder_of_models / "direct").render(recording.voice, n_samples)
         else:
             audio = inference.render(melody.piano_notes, n_samples, sound=sound, models=models)
         _write(item.path(folder, f"_{sound}.wav"), audio)
@@ -235,20 +235,7 @@ def _models(folder: Path) -> inference.Models:
 
 
 @lru_cache(maxsize=1)
-def _direct_model(folder: Path) -> Any:
+def _direct(folder: Path) -> Any:
     from hf_model.direct import Direct
 
     return Direct.from_pretrained(folder)
-
-
-def _direct(folder: Path, recording: Recording, n_samples: int) -> NDArray[np.float32]:
-    """Let the baseline turn the voice's spectrum into a piano's: audio (1, n_samples) at 44.1 kHz."""
-    import torch
-
-    with torch.inference_mode():
-        spectrum = stft(torch.from_numpy(recording.voice)[None], VOICE_STFT)
-        piano = _direct_model(folder)(spectrum)
-        missing = 1 + n_samples // PIANO_STFT.hop_length - piano.shape[1]
-        if missing > 0:
-            piano = torch.nn.functional.pad(piano, (0, 0, 0, missing))
-        return np.asarray(istft(piano, PIANO_STFT, n_samples).numpy(), dtype=np.float32)

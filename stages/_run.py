@@ -47,21 +47,29 @@ def settings(section: str, cls: type[T], params: Path = PARAMS) -> T:
     ConfigError
         For an unknown section, profile or key, or a value of the wrong type; the message names ``section.key``.
     """
-    everything = _read(params)
-    profile = everything.get("profile", "default")
-    profiles = everything.get("profiles", {})
+    return from_mapping(cls, _section(section, params), section)
+
+
+def everything(params: Path = PARAMS) -> dict[str, Any]:
+    """Give all sections with the chosen profile laid over them, as plain values: for the record."""
+    return {section: _section(section, params) for section in SECTIONS if section in _read(params)}
+
+
+def _section(section: str, params: Path) -> Any:
+    content = _read(params)
+    profile = content.get("profile", "default")
+    profiles = content.get("profiles", {})
     if not isinstance(profiles, Mapping) or profile not in profiles:
         known = ", ".join(sorted(profiles)) if isinstance(profiles, Mapping) else "none"
         msg = f"profile is {profile!r}, allowed is one of {known} (the keys of profiles in {params})"
         raise ConfigError(msg)
-    _refuse_unknown(everything, {"profile", "profiles", *SECTIONS}, params)
+    _refuse_unknown(content, {"profile", "profiles", *SECTIONS}, params)
     _refuse_unknown(profiles[profile] or {}, set(SECTIONS), params, f"profiles.{profile}.")
-    base = _part(everything, section)
+    base = _part(content, section)
     if base is None:
         msg = f"{params} has no section {section}"
         raise ConfigError(msg)
-    overrides = _part(profiles[profile] or {}, section) or {}
-    return from_mapping(cls, _merged(base, overrides), section)
+    return _merged(base, _part(profiles[profile] or {}, section) or {})
 
 
 def _read(params: Path) -> Mapping[str, Any]:

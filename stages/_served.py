@@ -1,0 +1,82 @@
+"""The model as MLflow serves it: the bytes of an audio file in, notes and the bytes of a wav file out.
+
+MLflow keeps this file with every model and runs it when the model is loaded (models from code).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel
+
+PIANO_RATE = 44100
+"""Hz."""
+
+
+class Served(PythonModel):
+    """HummingFace behind ``mlflow.pyfunc``."""
+
+    def load_context(self, context: Any) -> None:
+        """Load the models that were kept; what is missing comes with the package."""
+        from hf_model.inference import Models
+
+        self.direct: Any = None
+        if "direct" in context.artifacts:
+            from hf_model.direct import Direct
+
+            self.direct = Direct.from_pretrained(context.artifacts["direct"])
+        if "transcriber" in context.artifacts:
+            self.models = Models(context.artifacts["transcriber"])
+        elif "synthesizer" in context.artifacts:
+            self.models = Models(Path(context.artifacts["synthesizer"]).parent)
+        else:
+            self.models = Models()
+        self.sound = "neural" if "synthesizer" in context.artifacts else "sampled"
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:  # noqa: ARG002 - MLflow's interface
+        """Convert each row's ``audio``, the bytes of an audio file.
+
+        Returns
+        -------
+        DataFrame
+            ``notes``: JSON, a list of onset and offset (seconds), pitch as sung (MIDI number), velocity, confidence;
+            ``audio``: the bytes of a 16-bit wav file at 44.1 kHz, exactly as long.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([self._convert(bytes(content)) for content in model_input["audio"]])
+
+    def _convert(self, content: bytes) -> dict[str, Any]:
+        import soundfile
+
+        from hf_model.inference import hear, render
+        from hf_model.recording import read_recording
+        from hf_model.rendering import gain_for
+        from hf_model.stft import resampled_length
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "voice"
+            path.write_bytes(content)
+            recording = read_recording(path)
+        n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_RATE)
+        notes: list[Any] = []
+        if self.direct is not None:
+            audio = self.direct.render(recording.voice, n_samples)
+        else:
+            melody = hear(recording, models=self.models)
+            notes = melody.notes
+            audio = render(melody.piano_notes, n_samples, sound=self.sound, models=self.models)
+        audio = audio * np.float32(gain_for(float(np.abs(audio).max(initial=0.0))))
+        wav = io.BytesIO()
+        soundfile.write(wav, audio.T, PIANO_RATE, format="WAV", subtype="PCM_16")
+        return {"notes": json.dumps([asdict(note) for note in notes]), "audio": wav.getvalue()}
+
+
+set_model(Served())

@@ -1,0 +1,47 @@
+"""The figures and pictures of the test split: reports/metrics.json, recordings.csv, index.html and plots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hf_model.evaluation import EvaluateSettings, Measured, measure_all, summarize
+from hf_model.report import draw_pictures, write_page, write_recordings
+from hf_model.report_pictures import table_rows
+from hf_model.split_rendering import LABELLED, SOUNDS
+from stages import _run, _tracking
+
+RENDERED, REPORTS = Path("data/rendered"), Path("reports")
+
+
+def main() -> None:
+    """Run the stage."""
+    settings = _run.settings("evaluate", EvaluateSettings)
+    measured = measure_all(RENDERED, settings, _run.workers())
+    report = summarize(measured, settings)
+    with _run.output(REPORTS / "plots") as plots:
+        draw_pictures(measured, report, RENDERED, plots, settings.pictures)
+        write_page(plots / "index.html", report, plots)
+        write_recordings(plots / "recordings.csv", measured)
+    for name in ("index.html", "recordings.csv"):
+        (REPORTS / "plots" / name).replace(REPORTS / name)
+    _run.write_json(REPORTS / "metrics.json", report)
+    for row in table_rows(report)[1]:
+        print("  ".join(row))
+    _tracking.log_evaluation(report, REPORTS, _examples(measured))
+
+
+def _examples(measured: list[Measured]) -> list[tuple[str, Path]]:
+    """Name the sounds of the first recording of each corpus: voice, reference and renditions."""
+    found = []
+    for item in {one.item.corpus: one.item for one in reversed(measured)}.values():
+        folder = f"examples/{item.corpus}_{item.pair_id}"
+        found.append((f"{folder}/voice", Path(item.voice)))
+        if item.piano:
+            found.append((f"{folder}/reference", Path(item.piano)))
+        renditions = [item.path(RENDERED, f"_{sound}.wav") for sound in (*SOUNDS, LABELLED)]
+        found += [(f"{folder}/rendition", path) for path in renditions if path.is_file()]
+    return found
+
+
+if __name__ == "__main__":
+    _run.main(main)
