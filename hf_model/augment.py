@@ -112,7 +112,7 @@ def _stretch(
     if most == 1.0:
         return waveform, notes, n_frames
     old = waveform.shape[1]
-    new = 160 * round(old / 160 * most ** (2 * draw.one() - 1))
+    new = _fast_length(old * most ** (2 * draw.one() - 1))
     spectrum = torch.fft.rfft(waveform)
     kept = min(spectrum.shape[1], new // 2 + 1)
     resized = torch.zeros(waveform.shape[0], new // 2 + 1, dtype=spectrum.dtype, device=waveform.device)
@@ -123,6 +123,19 @@ def _stretch(
     changed = torch.cat([notes[:, :, :2] * factor, pitch, notes[:, :, 3:]], dim=2)
     frames = (n_frames * factor).round().long().clamp_max(1 + new // 160)
     return torch.fft.irfft(resized, n=new) * factor, changed, frames
+
+
+def _fast_length(n_samples: float) -> int:
+    """Next multiple of the 160-sample hop whose Fourier transform is fast (no prime factor above 5)."""
+    frames = max(1, round(n_samples / 160))
+    while True:
+        rest = frames
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return 160 * frames
+        frames += 1
 
 
 def _filtered(waveform: Tensor, response: Tensor) -> Tensor:

@@ -36,11 +36,11 @@ class DecoderConfig:
         Probability from which a local maximum may be a border.
     """
 
-    onset_weight: float = 1.0
-    offset_weight: float = 0.6
-    voicing_weight: float = 0.6
-    pitch_weight: float = 0.5
-    note_cost: float = 0.0
+    onset_weight: float = 1.5
+    offset_weight: float = 1.2
+    voicing_weight: float = 0.2
+    pitch_weight: float = 0.2
+    note_cost: float = 2.5
     missed_onset_weight: float = 0.5
     min_duration: float = 0.06
     max_duration: float = 12.0

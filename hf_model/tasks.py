@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from hf_model.augment import AugmentConfig, augment
-from hf_model.config import VOICE_STFT, check_choice, check_range
+from hf_model.config import VOICE_STFT, check_choice, check_range, to_mapping
 from hf_model.dataset import hash_seed
+from hf_model.decoder_fit import Decode, fit_decoder
 from hf_model.decoding import DecoderConfig
 from hf_model.direct import Direct, DirectConfig, direct_loss
 from hf_model.frontend import set_level
@@ -101,9 +103,9 @@ class Task(ABC):
     def summarize(self, parts: Sequence[Any]) -> dict[str, float]:
         """Turn what :meth:`examine` returned into figures, :attr:`metric` among them."""
 
-    def facts(self) -> dict[str, Any]:
-        """Give plain values that belong into the model's ``config.json``."""
-        return {}
+    def conclude(self, model: Pretrained, batches: Iterable[dict[str, Tensor]]) -> tuple[dict[str, float], dict[str, Any]]:
+        """Finish a trained model on the validation batches: figures, and plain values for its ``config.json``."""
+        return {}, {}
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ class TranscriberTraining:
     fit: FitConfig = field(default_factory=FitConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    decoder_rounds: int = 60
 
 
 class TranscriberTask(Task):
@@ -139,28 +142,34 @@ class TranscriberTask(Task):
             return transcriber_loss(posteriors, notes, n_frames, self.settings.model, VOICE_STFT.frame_rate)
 
     def examine(self, model: Pretrained, batch: dict[str, Tensor]) -> tuple[Matches, float]:
-        waveform = set_level(voice_waveform(batch))
-        posteriors: Posteriors = model(waveform)
-        loss = transcriber_loss(
-            posteriors, batch["notes"], batch["n_frames"], self.settings.model, VOICE_STFT.frame_rate
-        )
-        probabilities = [torch.sigmoid(item).cpu().numpy() for item in posteriors[:3]]
-        pitch = posteriors.pitch.softmax(-1).cpu().numpy()
-        found = []
-        for row, (notes, n_frames) in enumerate(zip(batch["notes"].cpu(), batch["n_frames"].tolist(), strict=True)):
-            onset, offset, voicing = (item[row, :n_frames] for item in probabilities)
-            estimate = self.settings.model.decode(onset, offset, voicing, pitch[row, :n_frames], self.settings.decoder)
-            found.append(match_notes(_whole_notes(notes, n_frames / VOICE_STFT.frame_rate), estimate))
+        posteriors: Posteriors = model(set_level(voice_waveform(batch)))
+        config = self.settings.model
+        loss = transcriber_loss(posteriors, batch["notes"], batch["n_frames"], config, VOICE_STFT.frame_rate)
+        found = [match_notes(notes, decode(self.settings.decoder)) for decode, notes in self._waiting(posteriors, batch)]
         return add_matches(found), float(loss["loss"])
 
     def summarize(self, parts: Sequence[Any]) -> dict[str, float]:
         figures = add_matches([matches for matches, _ in parts]).f_measures()
         return {**figures, "loss": sum(loss for _, loss in parts) / max(1, len(parts))}
 
-    def facts(self) -> dict[str, Any]:
-        from hf_model.config import to_mapping
+    def conclude(self, model: Pretrained, batches: Iterable[dict[str, Tensor]]) -> tuple[dict[str, float], dict[str, Any]]:
+        """Fit the decoder to the trained network."""
+        waiting = []
+        for batch in batches:
+            waiting += self._waiting(model(set_level(voice_waveform(batch))), batch)
+        decoder, figures = fit_decoder(waiting, self.settings.decoder, self.settings.decoder_rounds, self.fit.seed)
+        return {f"fitted_{name}": value for name, value in figures.items()}, {"decoder": to_mapping(decoder)}
 
-        return {"decoder": to_mapping(self.settings.decoder)}
+    def _waiting(self, posteriors: Posteriors, batch: dict[str, Tensor]) -> list[tuple[Decode, list[Note]]]:
+        """Pair each example's posteriors, waiting for decoder settings, with its true notes."""
+        probabilities = [torch.sigmoid(item).cpu().numpy() for item in posteriors[:3]]
+        pitch = posteriors.pitch.softmax(-1).cpu().numpy()
+        pairs: list[tuple[Decode, list[Note]]] = []
+        for row, (notes, n_frames) in enumerate(zip(batch["notes"].cpu(), batch["n_frames"].tolist(), strict=True)):
+            onset, offset, voicing = (item[row, :n_frames] for item in probabilities)
+            decode = partial(self.settings.model.decode, onset, offset, voicing, pitch[row, :n_frames])
+            pairs.append((decode, _whole_notes(notes, n_frames / VOICE_STFT.frame_rate)))
+        return pairs
 
 
 @dataclass(frozen=True)

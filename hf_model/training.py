@@ -216,12 +216,28 @@ def train(
         module, datamodule=Shards(Path(shards), task, workers), ckpt_path=last if last.is_file() else None,
         weights_only=True,
     )
-    best = Path(checkpoints) / "best.ckpt"
-    if best.is_file():
-        state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
+    model = _best_average(module, Path(checkpoints) / "best.ckpt")
+    figures = {**module.best, "seconds": time.perf_counter() - start}
+    if trainer.is_global_zero and not (max_steps and max_steps < fit.steps):
+        data = Shards(Path(shards), task, workers)
+        device = torch.device("cuda" if on_gpu else "cpu")
+        with torch.inference_mode():
+            batches = (_to_device(batch, device) for batch in data.val_dataloader())
+            added, conclusions = task.conclude(model.to(device).eval(), batches)
+        model.save_pretrained(folder, valid={**module.best, **added}, **conclusions, **facts)
+        figures |= added
+    return figures
+
+
+def _best_average(module: Fit, checkpoint: Path) -> Pretrained:
+    """Take the averaged weights of the best validation, or the last ones where there was none."""
+    average: Pretrained = module.average
+    if checkpoint.is_file():
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
         kept = {name.removeprefix("average."): value for name, value in state.items() if name.startswith("average.")}
-        module.average.load_state_dict(kept)
-    model: Pretrained = module.average
-    if trainer.is_global_zero:
-        model.save_pretrained(folder, valid=module.best, **task.facts(), **facts)
-    return {**module.best, "seconds": time.perf_counter() - start}
+        average.load_state_dict(kept)
+    return average
+
+
+def _to_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    return {name: value.to(device) for name, value in batch.items()}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -12,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from hf_model.config import VOICE_STFT, StftConfig, check_range
+from hf_model.config import VOICE_STFT, StftConfig, check_range, from_mapping
 from hf_model.decoding import DecoderConfig, PitchAxis, decode
 from hf_model.frontend import VoiceFeatures, set_level
 from hf_model.notes import Note
-from hf_model.pretrained import Pretrained
+from hf_model.pretrained import Pretrained, read_config
 
 
 PLANE_DILATIONS = (1, 2, 4, 8)
@@ -139,6 +140,7 @@ class Transcriber(Pretrained):
     def __init__(self, config: TranscriberConfig | None = None) -> None:
         config = config or TranscriberConfig()
         super().__init__(config)
+        self.decoder = DecoderConfig()
         self.features = VoiceFeatures(config.lowest_hz, config.pitch_bands, config.bands_per_octave)
         channels, width = config.channels, config.width
         self.stem = nn.Sequential(
@@ -184,6 +186,31 @@ class Transcriber(Pretrained):
         line = self.lines(F.relu(self.enter_norm(self.enter(line))))
         heads = self.heads(line).float()
         return Posteriors(heads[:, 0], heads[:, 1], heads[:, 2], pitch.float())
+
+    def transcribe(self, audio: NDArray[np.float32], decoder: DecoderConfig | None = None) -> list[Note]:
+        """Find the notes of a recording.
+
+        Parameters
+        ----------
+        audio : ndarray, shape (sample,)
+            16 kHz, any level.
+        decoder : DecoderConfig, optional
+            The settings that were fitted to these weights when not given.
+
+        Returns
+        -------
+        list of Note
+            Sorted, without overlaps; pitch as sung; velocity as by default (the voice's loudness is not heard here).
+        """
+        onset, offset, voicing, pitch = self.posteriors(audio)
+        return self.config.decode(onset, offset, voicing, pitch, decoder or self.decoder)
+
+    @classmethod
+    def from_pretrained(cls, folder: Path | str) -> Self:
+        """Read weights and the decoder settings that were fitted to them; see :class:`Pretrained`."""
+        model = super().from_pretrained(folder)
+        model.decoder = from_mapping(DecoderConfig, read_config(folder).get("decoder", {}), "decoder")
+        return model
 
     @property
     def reach(self) -> int:
