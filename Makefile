@@ -10,7 +10,6 @@ EXAMPLE := examples/twinkle.wav
 PYTEST_ARGS ?=
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db
 # Nothing here calls home.
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
@@ -40,11 +39,11 @@ repro: setup ## Run the pipeline: whatever changed since the last time
 	dvc repro
 
 ui: setup ## Look at the training runs in a browser
-	mlflow ui --backend-store-uri "$$MLFLOW_TRACKING_URI" --host 127.0.0.1 --port $${PORT:-5000}
+	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --workers 1 --port $${PORT:-5000}
 
 # By its own metadata basic-pitch needs TensorFlow and NumPy 1; it runs on onnxruntime, which is here already.
 peers: setup ## Add basic-pitch, another baseline for the evaluation table
-	.venv/uv/bin/uv pip install --quiet --python .venv/bin/python --no-deps basic-pitch==0.4.0
+	.venv/uv/bin/uv pip install --quiet --python .venv/bin/python --no-deps basic-pitch==0.4.0 resampy==0.4.3
 
 format: setup ## Format the code and fix what can be fixed
 	ruff format .
