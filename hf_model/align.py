@@ -95,6 +95,7 @@ class _VoiceJob:
     folder: Path
     record: VoiceRecord
     settings: AlignSettings
+    measurement: labels.Measurement | None = None
     prior: labels.Prior | None = None
     reason: str = ""
 
@@ -234,14 +235,15 @@ def _voices(
 ) -> Iterator[_Outcome]:
     """Pair recordings: first measure all labels, then correct each in the light of all."""
     labelled = [record for record in records if _uses_labels(record)]
-    measured = run_all(_measure, labelled, workers=workers, title=f"measuring {name}")
-    prior = labels.corpus_prior(list(measured))
+    measured = list(run_all(_measure, labelled, workers=workers, title=f"measuring {name}"))
+    prior = labels.corpus_prior(measured)
+    measurements = {record.pair_id: found for record, found in zip(labelled, measured, strict=True)}
     jobs = []
     for record in records:
         path = record.audio_path.resolve()
         reason = f"the same recording as {seen[path]}" if path in seen else ""
         seen.setdefault(path, f"{name}/{record.pair_id}")
-        jobs.append(_VoiceJob(folder, record, settings, prior, reason))
+        jobs.append(_VoiceJob(folder, record, settings, measurements.get(record.pair_id), prior, reason))
     yield from run_all(_pair_voice, jobs, workers=workers, title=f"aligning {name}")
 
 
@@ -263,8 +265,8 @@ def _pair_voice(job: _VoiceJob) -> _Outcome:
     notes: list[Note] = []
     correction = Correction()
     extra: dict[str, float] = {}
-    if _uses_labels(record) and job.prior is not None:
-        correction = labels.decide(labels.measure(heard, record.notes or []), job.prior)
+    if job.measurement is not None and job.prior is not None:
+        correction = labels.decide(job.measurement, job.prior)
         notes, extra["notes_moved"] = labels.mend_octaves(heard, labels.apply(record.notes or [], correction, duration))
     if record.score:
         aligned = align_score(heard, record.score)
@@ -330,6 +332,7 @@ def summary(outcomes: Iterable[_Outcome]) -> dict[str, Any]:
         pair, correction = outcome.pair, outcome.pair.correction
         values = {
             "onset_lag": correction.onset_lag,
+            "offset_lag": correction.offset_lag,
             "tuning": correction.tuning,
             "octave": float(correction.octave),
             "pitch_bias_hz": correction.pitch_bias_hz,

@@ -1,6 +1,6 @@
 """What is wrong with the note labels of a recording: measured against the voice itself, and put right.
 
-Onsets that all come too late or too early, pitches that are all too high by some Hz, labels an octave off. Each is one
+Onsets or offsets that all come too late, pitches that are all too high by some Hz, labels an octave off. Each is one
 number a recording, so that a single doubtful note is never made to fit; only gross errors, whole octaves, are
 corrected note by note.
 """
@@ -24,6 +24,13 @@ MAX_LAG = 0.08
 LAG_STEP = 0.0025
 """Seconds."""
 
+ONSET_LEAD = 0.008
+"""Seconds by which the onset curve is highest before what people, and the voices of :mod:`hf_model.singer`, call the
+onset: a consonant's noise comes before its vowel. The offset curve needs none."""
+
+LEGATO = 0.03
+"""Seconds; notes with a shorter gap between them are sung without one."""
+
 LAG_BLUR = 0.012
 """Seconds; standard deviation of the blur of the onset curve, about how well people place onsets."""
 
@@ -35,6 +42,7 @@ _MAX_BIAS = 1.8
 _EDGE = 0.2
 """Share of a note left out at each end where its pitch is measured."""
 _MIN_FRAMES = 4
+_LEAST_EVENTS = 4
 _RESAMPLES = 100
 
 
@@ -44,8 +52,8 @@ class Measurement:
 
     Attributes
     ----------
-    onset_lag, onset_lag_error : float
-        Seconds by which labels come late.
+    onset_lag, onset_lag_error, offset_lag, offset_lag_error : float
+        Seconds by which labels come late; the error is infinite where too little can be seen.
     pitch_bias_hz, pitch_bias_error : float
         Hz by which labels are too high.
     octave : int
@@ -56,6 +64,8 @@ class Measurement:
 
     onset_lag: float
     onset_lag_error: float
+    offset_lag: float
+    offset_lag_error: float
     pitch_bias_hz: float
     pitch_bias_error: float
     octave: int
@@ -68,13 +78,14 @@ class Prior:
 
     onset_lag: float
     onset_lag_spread: float
+    offset_lag: float
+    offset_lag_spread: float
     pitch_bias_hz: float
     pitch_bias_spread: float
 
 
 def measure(track: Track, notes: Sequence[Note]) -> Measurement:
     """Compare the labels of a recording with its voice."""
-    lag, lag_error = onset_lag(track, notes)
     measured = note_pitches(track, notes)
     heard = np.isfinite(measured)
     labels = np.array([note.pitch for note in notes])[heard]
@@ -85,28 +96,37 @@ def measure(track: Track, notes: Sequence[Note]) -> Measurement:
     same = np.abs(distance - 12 * np.round(distance / 12)) < _MAX_BIAS
     folded = measured[same] + 12 * np.round(distance[same] / 12)
     bias, bias_error = _median_and_error(pitch_to_hz(labels[same]) - pitch_to_hz(folded))
-    return Measurement(lag, lag_error, bias, bias_error, octave, int(same.sum()))
+    return Measurement(*onset_lag(track, notes), *offset_lag(track, notes), bias, bias_error, octave, int(same.sum()))
 
 
 def onset_lag(track: Track, notes: Sequence[Note]) -> tuple[float, float]:
-    """Find by how many seconds the onsets of the labels come late, and the standard error of that.
+    """Find by how many seconds the onsets of the labels come late, and the standard error of that."""
+    lag, error = _lag(track.onset_strength, [note.onset for note in notes])
+    return lag - (ONSET_LEAD if np.isfinite(error) else 0.0), error
 
-    The lag at which the onset curve, blurred, is highest on average over the labels. On the voices of
-    :mod:`hf_model.singer` it lies within 5 ms of 0, so that real labels corrected by it mean the same as made ones.
-    """
+
+def offset_lag(track: Track, notes: Sequence[Note]) -> tuple[float, float]:
+    """Find the same for offsets, from the notes that a gap follows."""
+    followers = [*(note.onset for note in notes[1:]), float("inf")]
+    free = [note.offset for note, after in zip(notes, followers, strict=True) if after - note.offset > 2 * LEGATO]
+    return _lag(track.offset_strength, free)
+
+
+def _lag(strength: NDArray[np.float64], times: Sequence[float]) -> tuple[float, float]:
+    """Find the lag at which the curve, blurred, is highest on average over the times; and its standard error."""
     lags = np.arange(-MAX_LAG, MAX_LAG + LAG_STEP / 2, LAG_STEP)
-    if not notes or not track.onset_strength.any():
+    if len(times) < _LEAST_EVENTS or not strength.any():
         return 0.0, float("inf")
     # no single loud consonant may decide
-    curve = np.minimum(track.onset_strength, np.percentile(track.onset_strength, 98))
+    curve = np.minimum(strength, np.percentile(strength, 98))
     reach = np.arange(-4, 5) / FRAME_RATE
     kernel = np.exp(-0.5 * (reach / LAG_BLUR) ** 2)
     curve = np.convolve(curve, kernel / kernel.sum(), mode="same")
-    onsets = np.array([note.onset for note in notes])
-    values = np.interp(onsets[:, None] - lags[None, :], np.arange(len(curve)) / FRAME_RATE, curve)
+    events = np.array(times)
+    values = np.interp(events[:, None] - lags[None, :], np.arange(len(curve)) / FRAME_RATE, curve)
     random = np.random.default_rng(0)
-    draws = random.integers(len(onsets), size=(_RESAMPLES, len(onsets)))
-    weights = np.stack([np.bincount(draw, minlength=len(onsets)) for draw in draws])
+    draws = random.integers(len(events), size=(_RESAMPLES, len(events)))
+    weights = np.stack([np.bincount(draw, minlength=len(events)) for draw in draws])
     found = _peaks(lags, weights @ values)
     return float(_peaks(lags, values.sum(axis=0, keepdims=True))[0]), float(max(found.std(), LAG_STEP))
 
@@ -126,10 +146,11 @@ def note_pitches(track: Track, notes: Sequence[Note]) -> NDArray[np.float64]:
 
 def corpus_prior(measurements: Sequence[Measurement]) -> Prior:
     """Learn from all recordings of a corpus what to expect of one."""
-    usable = [m for m in measurements if np.isfinite(m.onset_lag_error) and m.n_notes >= 3]
-    lag, lag_spread = _between([(m.onset_lag, m.onset_lag_error) for m in usable], least=0.003)
-    bias, bias_spread = _between([(m.pitch_bias_hz, m.pitch_bias_error) for m in usable], least=0.3)
-    return Prior(lag, lag_spread, bias, bias_spread)
+    return Prior(
+        *_between([(m.onset_lag, m.onset_lag_error) for m in measurements], least=0.003),
+        *_between([(m.offset_lag, m.offset_lag_error) for m in measurements], least=0.003),
+        *_between([(m.pitch_bias_hz, m.pitch_bias_error) for m in measurements], least=0.3),
+    )
 
 
 def decide(measurement: Measurement, prior: Prior) -> Correction:
@@ -147,6 +168,9 @@ def decide(measurement: Measurement, prior: Prior) -> Correction:
 
     return Correction(
         onset_lag=weighed(measurement.onset_lag, measurement.onset_lag_error, prior.onset_lag, prior.onset_lag_spread),
+        offset_lag=weighed(
+            measurement.offset_lag, measurement.offset_lag_error, prior.offset_lag, prior.offset_lag_spread
+        ),
         octave=measurement.octave,
         pitch_bias_hz=weighed(
             measurement.pitch_bias_hz, measurement.pitch_bias_error, prior.pitch_bias_hz, prior.pitch_bias_spread
@@ -155,13 +179,21 @@ def decide(measurement: Measurement, prior: Prior) -> Correction:
 
 
 def apply(notes: Sequence[Note], correction: Correction, duration: float) -> list[Note]:
-    """Correct labels; what falls outside the recording (0 to ``duration`` seconds) is cut, or dropped."""
+    """Correct labels, in order of onset.
+
+    Onsets and offsets move by different lags, but legato stays legato and nothing comes to overlap. What falls outside
+    the recording (0 to ``duration`` seconds) is cut, or dropped.
+    """
     corrected = []
-    for note in notes:
+    ordered = sorted(notes)
+    for note, after in zip(ordered, [*ordered[1:], None], strict=True):
         hz = pitch_to_hz(note.pitch - 12 * correction.octave) - correction.pitch_bias_hz
         onset = max(0.0, note.onset - correction.onset_lag)
-        offset = min(duration, note.offset - correction.onset_lag)
-        if offset > onset and hz > 10.0:
+        offset = min(duration, note.offset - correction.offset_lag)
+        if after is not None:
+            limit = after.onset - correction.onset_lag
+            offset = limit if after.onset - note.offset < LEGATO else min(offset, limit)
+        if offset > onset and 8.2 < hz < 12000.0:
             corrected.append(replace(note, onset=onset, offset=offset, pitch=float(hz_to_pitch(hz))))
     return corrected
 
@@ -249,10 +281,11 @@ def _median_and_error(values: NDArray[np.float64]) -> tuple[float, float]:
 
 def _between(values: Sequence[tuple[float, float]], least: float) -> tuple[float, float]:
     """Median of (value, error) pairs, and the spread that the errors do not explain, at least ``least``."""
-    if not values:
+    known = [(value, error) for value, error in values if np.isfinite(error)]
+    if not known:
         return 0.0, least
-    numbers = np.array([value for value, _ in values])
+    numbers = np.array([value for value, _ in known])
     middle = float(np.median(numbers))
     spread = 1.4826 * float(np.median(np.abs(numbers - middle)))
-    unexplained = spread**2 - float(np.median([error for _, error in values])) ** 2
+    unexplained = spread**2 - float(np.median([error for _, error in known])) ** 2
     return middle, float(np.sqrt(max(unexplained, least**2)))

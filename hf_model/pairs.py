@@ -35,6 +35,7 @@ NOTES_TYPE = pa.list_(
 _CORRECTION_TYPE = pa.struct(
     [
         ("onset_lag", pa.float64()),
+        ("offset_lag", pa.float64()),
         ("tuning", pa.float64()),
         ("octave", pa.int16()),
         ("pitch_bias_hz", pa.float64()),
@@ -72,8 +73,8 @@ class Correction:
 
     Attributes
     ----------
-    onset_lag : float
-        Seconds by which the labels came too late; subtracted from every onset and offset.
+    onset_lag, offset_lag : float
+        Seconds by which the labelled onsets and offsets came too late; subtracted.
     tuning : float
         The singer's offset from 440 Hz tuning in semitones; the sung pitches keep it, the piano's keys do not.
     octave : int
@@ -85,6 +86,7 @@ class Correction:
     """
 
     onset_lag: float = 0.0
+    offset_lag: float = 0.0
     tuning: float = 0.0
     octave: int = 0
     pitch_bias_hz: float = 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,9 @@ class Track:
     clarity : ndarray
         0-1: how periodic the sound is; singing is above 0.8.
     onset_strength : ndarray
-        Rise of the spectrum since 20 ms before, mean over bands, dB; 0 where it falls.
+        Rise of the spectrum over 20 ms around the frame, mean over bands, dB; bands that fall count 0.
+    offset_strength : ndarray
+        The same for its fall.
     level : ndarray
         dB, 0 is full scale.
     """
@@ -42,7 +44,12 @@ class Track:
     f0: NDArray[np.float64]
     clarity: NDArray[np.float64]
     onset_strength: NDArray[np.float64]
+    offset_strength: NDArray[np.float64]
     level: NDArray[np.float64]
+
+    def thinned(self, every: int) -> Track:
+        """Keep every so many frames."""
+        return Track(*(getattr(self, one.name)[::every] for one in fields(self)))
 
     @property
     def voiced(self) -> NDArray[np.bool_]:
@@ -75,7 +82,7 @@ def track(audio: NDArray[np.float32]) -> Track:
     rise = np.zeros_like(energy)
     # centred on the frame: the change from one frame before to one after
     rise[1:-1] = energy[2:] - energy[:-2]
-    return Track(f0, clarity, np.maximum(rise, 0.0).mean(axis=1), level)
+    return Track(f0, clarity, np.maximum(rise, 0.0).mean(axis=1), np.maximum(-rise, 0.0).mean(axis=1), level)
 
 
 def _measure(frames: NDArray[np.float32], bands: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:

@@ -67,7 +67,8 @@ def align_score(track: Track, score: Sequence[Note], free_key: bool = True) -> A
         )
         raise ValueError(msg)
     pitches = np.array([note.pitch for note in sorted(score)])
-    coarse = _thinned(track, max(1, min(4, n_frames // (4 * len(score)))))
+    # a quarter of the frames is enough to tell the key
+    coarse = track.thinned(max(1, min(4, n_frames // (4 * len(score)))))
     tried = [(_align(coarse, pitches + shift)[0], abs(shift), shift) for shift in _keys(track, pitches, free_key)]
     transposition = min(tried)[2]
     # once more with the tuning that the first pass found
@@ -79,11 +80,6 @@ def align_score(track: Track, score: Sequence[Note], free_key: bool = True) -> A
         for note, pitch, start, end in zip(sorted(score), pitches + transposition, starts, ends, strict=True)
     ]
     return Alignment(notes, float(transposition), _residual(track, pitches + transposition, starts, ends))
-
-
-def _thinned(track: Track, every: int) -> Track:
-    """Keep every so many frames: enough to tell the key."""
-    return Track(track.f0[::every], track.clarity[::every], track.onset_strength[::every], track.level[::every])
 
 
 def _keys(track: Track, pitches: NDArray[np.float64], free_key: bool) -> list[float]:
