@@ -167,26 +167,30 @@ def _open_ffmpeg(path: Path) -> _Opened:
     import av
 
     container = av.open(str(path))
-    if not container.streams.audio:
+    known = (item for item in container.streams.audio if hasattr(item, "rate"))  # missing where no decoder is known
+    stream = next(known, None)
+    if stream is None:
         container.close()
         msg = "the file holds no sound"
         raise AudioError(msg)
-    stream = container.streams.audio[0]
     sample_rate, n_channels = int(stream.rate or 0), int(stream.channels or 0)
-    promised = _promised_seconds(container, stream)
+    promised = _promised_seconds(path, container, stream)
     exact = None
     if stream.duration and stream.time_base and stream.time_base * sample_rate == 1:
         exact = int(stream.duration)
 
     def blocks() -> Iterator[NDArray[np.float32]]:
         n_samples = 0
-        resampler = av.AudioResampler(format="fltp", rate=sample_rate)
+        plain = av.AudioResampler(format="flt", rate=sample_rate)  # planar arrays of over 8 channels crash PyAV
         with container:
-            for frame in container.decode(stream):
-                for plain in resampler.resample(frame):
-                    block = plain.to_ndarray().astype(np.float32, copy=False)
-                    if exact is not None and block.shape[1] > exact - n_samples >= 0:
-                        block = block[:, : exact - n_samples]  # what the encoder padded was never recorded
+            for frame in _decode(container, stream):
+                if (frame.sample_rate, frame.layout.nb_channels) != (sample_rate, n_channels):
+                    msg = "the audio is damaged (sample rate or channels change on the way)"
+                    raise AudioError(msg)
+                for part in plain.resample(frame):
+                    block = part.to_ndarray().reshape(-1, n_channels).T.astype(np.float32, copy=False)
+                    if exact is not None:
+                        block = block[:, : max(0, exact - n_samples)]  # what the encoder padded was never recorded
                     n_samples += block.shape[1]
                     yield block
         _check_length(n_samples / sample_rate, promised)
@@ -194,11 +198,40 @@ def _open_ffmpeg(path: Path) -> _Opened:
     return _gather(blocks()), sample_rate, n_channels
 
 
-def _promised_seconds(container: Any, stream: Any) -> float:
-    """Duration that the header tells; 0 when it tells none, as in recordings that a browser streamed."""
+def _decode(container: Any, stream: Any) -> Iterator[Any]:
+    """Decode all frames; one packet in a hundred may be bad, as at the start of many an mp3."""
+    import av
+
+    n_packets = n_bad = 0
+    for packet in container.demux(stream):
+        n_packets += 1
+        try:
+            yield from packet.decode()
+        except av.error.InvalidDataError:
+            n_bad += 1
+    if n_bad > max(1, n_packets // 100):
+        msg = f"the audio is damaged ({n_bad} of {n_packets} packets cannot be decoded)"
+        raise AudioError(msg)
+
+
+def _promised_seconds(path: Path, container: Any, stream: Any) -> float:
+    """Duration that the header tells; 0 when it tells none and FFmpeg would only guess, by as much as a factor of 3."""
+    kinds = set(container.format.name.split(","))
+    if not (kinds & {"mov", "matroska"} or ("mp3" in kinds and _mp3_tells_length(path))):
+        return 0.0
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return float(container.duration / 1e6) if container.duration else 0.0
+
+
+def _mp3_tells_length(path: Path) -> bool:
+    """Whether the first frame, after a tag of some length, is a header with the number of frames."""
+    with path.open("rb") as file:
+        start = file.read(10)
+        tag = sum(byte << shift for byte, shift in zip(start[6:10], (21, 14, 7, 0), strict=False))
+        file.seek(10 + tag if start.startswith(b"ID3") else 0)
+        frame = file.read(2048)
+    return b"Xing" in frame or b"Info" in frame
 
 
 def _check_length(seconds: float, promised: float) -> None:

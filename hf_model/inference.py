@@ -30,7 +30,7 @@ MIN_NOTE = 0.05
 class Listener(Protocol):
     """What hears notes: the transcriber, or a stand-in."""
 
-    def transcribe(self, waveform: NDArray[np.float32]) -> list[Note]:
+    def transcribe(self, audio: NDArray[np.float32], /) -> list[Note]:
         """Hear the notes of audio (sample,) at 16 kHz."""
         ...
 

@@ -65,13 +65,16 @@ def tones(pitches: Sequence[float], sample_rate: int = 16000, duration: float = 
 
 
 def write_with_ffmpeg(path: Path, audio: NDArray[np.float32], sample_rate: int, codec: str) -> None:
-    """Encode mono audio (sample,) with one of FFmpeg's codecs ("aac", "libopus", "libmp3lame")."""
+    """Encode audio (sample,) or (channel, sample) with one of FFmpeg's codecs ("aac", "libopus", "pcm_s16le")."""
+    channels = np.atleast_2d(audio)
+    layout = "mono" if channels.shape[0] == 1 else f"{channels.shape[0]}c"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=sample_rate, layout="mono")
-        frame = av.AudioFrame.from_ndarray(audio[np.newaxis], format="fltp", layout="mono")
+        stream = container.add_stream(codec, rate=sample_rate, layout=layout)
+        packed = np.ascontiguousarray(channels.T).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
         frame.sample_rate, frame.pts = sample_rate, 0
         size = stream.codec_context.frame_size or 1024
-        fit = av.AudioResampler(format=stream.format, layout="mono", rate=sample_rate, frame_size=size)
+        fit = av.AudioResampler(format=stream.format, layout=layout, rate=sample_rate, frame_size=size)
         for part in [*fit.resample(frame), *fit.resample(None)]:
             container.mux(stream.encode(part))
         container.mux(stream.encode(None))

@@ -87,3 +87,37 @@ def test_impossible_rates_are_named(rate: float) -> None:
 def test_too_many_channels_are_refused() -> None:
     with pytest.raises(AudioError, match="65 channels, allowed is 1 to 64"):
         check_format(44100, 65)
+
+
+def test_a_length_that_ffmpeg_only_guesses_is_not_believed(tmp_path: Path) -> None:
+    quiet_then_loud = np.zeros(44100 * 8, dtype=np.float32)
+    quiet_then_loud[-44100:] = 0.3 * np.random.default_rng(0).standard_normal(44100)
+    write_with_ffmpeg(tmp_path / "a.aac", quiet_then_loud, 44100, "aac")
+    assert read_audio(tmp_path / "a.aac")[0].shape[1] == pytest.approx(8 * 44100, abs=3000)
+
+
+def test_one_bad_packet_in_a_hundred_is_forgiven(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.mp3", np.tile(A4, 20), 44100)
+    whole = read_audio(tmp_path / "a.mp3")[0]
+    content = bytearray((tmp_path / "a.mp3").read_bytes())
+    place = content.index(content[:2], len(content) // 2)  # the next frame's first bytes
+    content[place : place + 60] = b"\xff" * 60
+    (tmp_path / "a.mp3").write_bytes(content)
+    assert read_audio(tmp_path / "a.mp3")[0].shape[1] == pytest.approx(whole.shape[1], abs=5000)
+
+
+def test_a_damaged_file_that_changes_its_channels_is_refused(tmp_path: Path) -> None:
+    write_with_ffmpeg(tmp_path / "a.aac", np.tile(A4, 4), 44100, "aac")
+    write_with_ffmpeg(tmp_path / "b.aac", np.tile(A4, 4), 22050, "aac")
+    (tmp_path / "c.aac").write_bytes((tmp_path / "a.aac").read_bytes() + (tmp_path / "b.aac").read_bytes())
+    with pytest.raises(AudioError, match=r"c.aac: the audio is damaged \(sample rate or channels change on the way\)"):
+        read_audio(tmp_path / "c.aac")
+
+
+def test_twelve_channels_through_ffmpeg(tmp_path: Path) -> None:
+    tone = tones([69], 48000)
+    write_with_ffmpeg(tmp_path / "a.wav", np.tile(tone, (12, 1)), 48000, "pcm_s16le")
+    (tmp_path / "a.wav").rename(tmp_path / "a.mp3")  # so that FFmpeg reads it
+    audio, _ = read_audio(tmp_path / "a.mp3")
+    assert audio.shape == (12, tone.shape[0])
+    np.testing.assert_allclose(audio, np.tile(tone, (12, 1)), atol=1e-4)
