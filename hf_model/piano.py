@@ -139,18 +139,23 @@ class SampledPiano:
 
     def note_sound(self, key: int, velocity: int, duration: float, max_samples: int) -> NDArray[np.float32]:
         """Play one note (sample,), at most ``max_samples`` long, from its onset to the end of its release."""
-        row = key - LOWEST_KEY
-        release = float(self._set.release[row, velocity])
+        release = float(self._set.release[key - LOWEST_KEY, velocity])
         held = seconds_to_samples(max(duration, SHORTEST_NOTE), SAMPLE_RATE)
         n_samples = max(0, min(max_samples, held + round(SILENCE_DB / release * SAMPLE_RATE)))
-        sound = self._struck(row, velocity, n_samples)
+        sound = self.struck_sound(key, velocity, n_samples)
         if len(sound) > held:
             seconds = np.arange(len(sound) - held, dtype=np.float32) / SAMPLE_RATE
             sound[held:] *= 10.0 ** (-release / 20.0 * seconds)
         return sound
 
-    def _struck(self, row: int, velocity: int, n_samples: int) -> NDArray[np.float32]:
+    @property
+    def settings(self) -> PianoSet:
+        """The set that is played from."""
+        return self._set
+
+    def struck_sound(self, key: int, velocity: int, n_samples: int) -> NDArray[np.float32]:
         """Play a key that is held: (sample,), shorter than ``n_samples`` where the recording ends."""
+        row = key - LOWEST_KEY
         below = max(0, int(np.searchsorted(self._set.velocities, velocity, side="right")) - 1)
         above = min(below + 1, len(self._set.velocities) - 1)
         n_frames = min(-(-n_samples // HOP) + 1, max(int(self._set.shape[row, layer, 0]) for layer in (below, above)))

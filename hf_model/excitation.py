@@ -1,0 +1,190 @@
+"""Playing the table of partials with tensors: notes to an excitation that can be differentiated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hf_model.config import PIANO_STFT
+from hf_model.mdct import POWER
+from hf_model.notes import HIGHEST_KEY, LOWEST_KEY
+from hf_model.partials import HAMMER_SAMPLES, KNOTS, LAST_SOFT, N_BANDS, PartialTable, interpolation, knot_weights
+
+N_KEYS = HIGHEST_KEY - LOWEST_KEY + 1
+RATE, HOP = PIANO_STFT.sample_rate, PIANO_STFT.hop_length
+MARGIN = PIANO_STFT.n_fft // 2
+"""Samples before the first and after the last frame's centre that the frames see."""
+
+SILENCE_DB = 72.0
+"""A released note is cut once its damper has taken this much."""
+
+FACTOR_KNOTS = np.array([0, 2, 4, 8, 16, 30, 50, 80, 140, 260, 500, 1000])
+"""Blocks after the onset at which the trainable factors of envelopes are kept."""
+
+
+class Sounding(NamedTuple):
+    """The notes of a batch that are heard in it, one after the other (note,); times in samples of the padded crop.
+
+    ``release`` is in dB a second; ``layers`` and ``mix`` (note, 2) are the two velocity layers and their gains.
+    """
+
+    example: Tensor
+    start: Tensor
+    held: Tensor
+    key: Tensor
+    velocity: Tensor
+    release: Tensor
+    layers: Tensor
+    mix: Tensor
+
+    @property
+    def row(self) -> Tensor:
+        """Row of the table, (note,)."""
+        return self.key + N_KEYS * (self.velocity > LAST_SOFT)
+
+
+class Excitation(nn.Module):
+    """The table of partials as buffers, and trainable factors of the envelopes (zero: as fitted)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        table = PartialTable.load()
+        for item in fields(table):
+            self.register_buffer(item.name, torch.from_numpy(np.array(getattr(table, item.name))), persistent=False)
+        self.register_buffer("knots", torch.from_numpy(KNOTS.astype(np.float32)), persistent=False)
+        self.register_buffer("knot_weights", torch.from_numpy(knot_weights(int(KNOTS[-1]) + 2)), persistent=False)
+        factors = torch.from_numpy(interpolation(KNOTS, FACTOR_KNOTS))
+        self.register_buffer("factor_weights", factors, persistent=False)
+        self.register_buffer("table_digest", torch.tensor(table.digest))
+        self.envelope_factor = nn.Parameter(torch.zeros(len(table.frequency), len(FACTOR_KNOTS), 2))
+        self.first_partials: list[int] = table.first.tolist()
+        self.register_load_state_dict_pre_hook(_check_table)
+
+    def sounding(self, notes: Tensor, n_frames: int) -> Sounding:
+        """Select and describe the notes (batch, note, 4) that are heard in ``n_frames`` frames."""
+        start = torch.floor(notes[..., 0].double() * RATE + 0.5).long() + MARGIN
+        end = torch.floor(notes[..., 1].double() * RATE + 0.5).long() + MARGIN
+        key = (notes[..., 2].round().long() - LOWEST_KEY).clamp(0, N_KEYS - 1)
+        velocity = notes[..., 3].round().long().clamp(1, 127)
+        release = self.release[key, velocity]
+        over = end + (SILENCE_DB / release * RATE).long()
+        heard = (notes[..., 2] > 0) & (start < (n_frames - 1) * HOP + 2 * MARGIN) & (over > 0)
+        example, _ = torch.nonzero(heard, as_tuple=True)
+        key, velocity = key[heard], velocity[heard]
+        below = (torch.searchsorted(self.velocities, velocity, right=True) - 1).clamp(min=0)
+        layers = torch.stack([below, (below + 1).clamp(max=len(self.velocities) - 1)], dim=-1)
+        held = (end - start)[heard].clamp(min=HOP)
+        return Sounding(example, start[heard], held, key, velocity, release[heard], layers, self.mix[key, velocity])
+
+    def forward(self, sounding: Sounding, n_examples: int, n_frames: int) -> Tensor:
+        """Play partials and hammers: (batch, sample), with ``MARGIN`` samples before and after the frames' centres."""
+        n_samples = (n_frames - 1) * HOP + 2 * MARGIN
+        stride = n_samples + 2 * HAMMER_SAMPLES
+        audio = self.knot_weights.new_zeros(n_examples * stride)
+        origin = sounding.example * stride + HAMMER_SAMPLES
+        for note, sample, sound in (self.hammers(sounding, n_samples), self.partials(sounding, n_samples)):
+            at = (origin[note] + sample)[:, None] + torch.arange(sound.shape[1], device=sound.device)
+            audio = audio.index_add(0, at.reshape(-1), sound.reshape(-1))
+        return audio.reshape(n_examples, -1)[:, HAMMER_SAMPLES : HAMMER_SAMPLES + n_samples]
+
+    def hammers(self, sounding: Sounding, n_samples: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Play the attacks: the note and the first sample of each (attack,), and the sounds (attack, sample)."""
+        note = torch.nonzero((sounding.start > -HAMMER_SAMPLES) & (sounding.start < n_samples))[:, 0]
+        key, layers = sounding.key[note, None], sounding.layers[note]
+        level = self.hammer[key, layers].float() / 127.0
+        peak = self.hammer_peak[key, layers] * sounding.mix[note]
+        sound = (level.sign() * level.abs() ** POWER * peak[..., None]).sum(dim=1)
+        since = torch.arange(HAMMER_SAMPLES, device=note.device)[None]
+        return note, sounding.start[note], sound * damping(sounding, note, since)
+
+    def partials(self, sounding: Sounding, n_samples: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Play the partials in blocks: the note and the first sample of each (block,), the sounds (block, sample)."""
+        tail = sounding.held + (SILENCE_DB / sounding.release * RATE).long()
+        stop = torch.minimum(tail, n_samples - sounding.start).clamp(min=0)
+        last = ((stop + HOP - 1) // HOP).clamp(max=int(KNOTS[-1]))
+        first = torch.minimum((-sounding.start).clamp(min=0) // HOP, last)
+        order = torch.argsort(sounding.row, stable=True)
+        counts = (last - first)[order]
+        note = order.repeat_interleave(counts)
+        begin = torch.cumsum(counts, 0) - counts
+        block = torch.arange(len(note), device=note.device) - begin.repeat_interleave(counts) + first[note]
+        rows, sizes = torch.unique_consecutive(sounding.row[note], return_counts=True)
+        at, sounds = 0, [self.knot_weights.new_zeros(0, HOP)]
+        for row, size in zip(rows.tolist(), sizes.tolist(), strict=True):
+            part = slice(at, at + size)
+            sounds.append(self.play_row(row, sounding, note[part], block[part]))
+            at += size
+        since = block[:, None] * HOP + torch.arange(HOP, device=note.device)
+        return note, sounding.start[note] + block * HOP, torch.cat(sounds) * damping(sounding, note, since)
+
+    def play_row(self, row: int, sounding: Sounding, note: Tensor, block: Tensor) -> Tensor:
+        """Play blocks of the notes of one row: (block, HOP).
+
+        Within a block each partial is a line between two envelope values times a rotation that all blocks share, so
+        that the whole is one matrix product.
+        """
+        own = slice(self.first_partials[row], self.first_partials[row + 1])
+        turn = 2.0 * math.pi / RATE * self.frequency[own]
+        n_blocks = int(block.max()) + 2
+        factor = torch.view_as_complex((self.factor_weights @ self.envelope_factor[own]).contiguous()) + 1.0
+        knots = torch.view_as_complex(self.envelope[own].float()) * factor
+        line = (self.knot_weights[:n_blocks].to(knots.dtype) @ knots.T) * turned(
+            torch.arange(n_blocks, device=note.device)[:, None] * HOP * turn
+        )
+        notes, place = torch.unique(note, return_inverse=True)
+        layered = torch.view_as_complex(self.gain[own].float()).T
+        gain = (layered[sounding.layers[notes]] * sounding.mix[notes, :, None]).sum(dim=1)[place]
+        ends = torch.cat([line[block] * gain, line[block + 1] * turned(-HOP * turn) * gain], dim=1)
+        sample = torch.arange(HOP, device=note.device)
+        rotation, rise = turned(turn[:, None] * sample), sample / HOP
+        basis = torch.cat([rotation * (1.0 - rise), rotation * rise])
+        return torch.cat([ends.real, -ends.imag], dim=1) @ torch.cat([basis.real, basis.imag])
+
+    def noise_level(self, sounding: Sounding, n_examples: int, n_frames: int) -> Tensor:
+        """Noise magnitude of all notes together, (batch, frame, band)."""
+        centre = torch.arange(n_frames, device=sounding.key.device) * HOP + MARGIN
+        since = (centre[None] - sounding.start[:, None]) / HOP
+        after = since.clamp(min=0).contiguous()
+        upper = torch.searchsorted(self.knots, after, right=True).clamp(max=len(self.knots) - 1)
+        share = ((after - self.knots[upper - 1]) / (self.knots[upper] - self.knots[upper - 1])).clamp(max=1.0)
+        row = sounding.row[:, None]
+        level = torch.lerp(self.noise[row, upper - 1].float(), self.noise[row, upper].float(), share[..., None])
+        reaching = since.clamp(max=0) * 20.0  # dB; a frame before the onset, whose window only reaches into it
+        late = (centre[None] - sounding.start[:, None] - sounding.held[:, None]).clamp(min=0) / RATE
+        level = level + (reaching - late * sounding.release[:, None])[..., None]
+        gains = decibel(self.noise_gain[sounding.key[:, None], sounding.layers].float())
+        gain = (gains * sounding.mix[..., None]).sum(dim=1).clamp(min=1e-4)
+        power = (decibel(level) * gain[:, None]) ** 2
+        total = power.new_zeros(n_examples, n_frames, N_BANDS).index_add(0, sounding.example, power)
+        return torch.sqrt(total + 1e-12)
+
+
+def turned(angle: Tensor) -> Tensor:
+    """Turn one by angles in radians, float64 (float32 would lose the phase of late samples): complex64."""
+    return torch.polar(torch.ones_like(angle), torch.remainder(angle, 2.0 * math.pi)).to(torch.complex64)
+
+
+def decibel(level: Tensor) -> Tensor:
+    """Convert dB to amplitude."""
+    return torch.exp(level * (math.log(10.0) / 20.0))
+
+
+def damping(sounding: Sounding, note: Tensor, since: Tensor) -> Tensor:
+    """Gain of the damper, ``since`` samples after the onset of each ``note``: (item, sample)."""
+    late = (since - sounding.held[note, None]).clamp(min=0) / RATE
+    return decibel(-sounding.release[note, None] * late)
+
+
+def _check_table(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Refuse weights that were trained over another table."""
+    found = state.get(prefix + "table_digest")
+    if found is not None and int(found) != int(module.table_digest):  # type: ignore[arg-type]
+        msg = (
+            "these weights were trained over another table of partials than hf_model/weights/partials: train them anew"
+        )
+        raise ValueError(msg)
