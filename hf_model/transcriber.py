@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -17,8 +19,8 @@ from hf_model.config import VOICE_STFT, StftConfig, check_range, from_mapping
 from hf_model.decoding import DecoderConfig, PitchAxis, decode
 from hf_model.frontend import VoiceFeatures, set_level
 from hf_model.notes import Note
+from hf_model.pieces import Curves, decode_in_pieces
 from hf_model.pretrained import Pretrained, read_config
-
 
 PLANE_DILATIONS = (1, 2, 4, 8)
 """Frames between the taps of the convolutions on the (frame, band) plane."""
@@ -65,8 +67,10 @@ class TranscriberConfig:
     @property
     def lowest_pitch(self) -> float:
         """MIDI number of the first pitch bin's centre."""
-        return 69.0 + 12.0 * math.log2(self.lowest_hz / 440.0) - 6.0 / self.bands_per_octave * (
-            1.0 - 1.0 / self.bins_per_band
+        return (
+            69.0
+            + 12.0 * math.log2(self.lowest_hz / 440.0)
+            - 6.0 / self.bands_per_octave * (1.0 - 1.0 / self.bins_per_band)
         )
 
     @property
@@ -202,8 +206,8 @@ class Transcriber(Pretrained):
         list of Note
             Sorted, without overlaps; pitch as sung; velocity as by default (the voice's loudness is not heard here).
         """
-        onset, offset, voicing, pitch = self.posteriors(audio)
-        return self.config.decode(onset, offset, voicing, pitch, decoder or self.decoder)
+        decode = partial(self.config.decode, decoder=decoder or self.decoder)
+        return decode_in_pieces(self.posterior_chunks(audio), decode, self.stft_config.frame_rate)
 
     @classmethod
     def from_pretrained(cls, folder: Path | str) -> Self:
@@ -217,9 +221,13 @@ class Transcriber(Pretrained):
         """Frames that a frame's posteriors can see on either side."""
         return sum(self.config.dilations) + sum(PLANE_DILATIONS) + 16
 
-    @torch.inference_mode()
     def posteriors(self, audio: NDArray[np.float32], chunk_frames: int = 2000) -> list[NDArray[np.float32]]:
-        """Compute probabilities of a whole recording, chunk by chunk; the chunks' borders leave no trace.
+        """Compute probabilities of a whole recording: what :meth:`posterior_chunks` yields, joined."""
+        return [np.concatenate(items) for items in zip(*self.posterior_chunks(audio, chunk_frames), strict=True)]
+
+    @torch.inference_mode()
+    def posterior_chunks(self, audio: NDArray[np.float32], chunk_frames: int = 2000) -> Iterator[Curves]:
+        """Compute probabilities chunk by chunk; the chunks' borders leave no trace.
 
         Parameters
         ----------
@@ -228,15 +236,14 @@ class Transcriber(Pretrained):
         chunk_frames : int
             Frames computed at once, beside what the network sees around them.
 
-        Returns
-        -------
+        Yields
+        ------
         list of ndarray
             onset, offset, voicing (frame,) and pitch (frame, pitch_bin).
         """
         waveform = set_level(torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None])
         hop = self.stft_config.hop_length
         n_frames = 1 + waveform.shape[-1] // hop
-        parts: list[list[NDArray[np.float32]]] = []
         for start in range(0, n_frames, chunk_frames):
             stop = min(n_frames, start + chunk_frames)
             first = max(0, start - self.reach)
@@ -247,8 +254,7 @@ class Transcriber(Pretrained):
                 logits = self(piece)
             keep = slice(start - first, stop - first)
             onset, offset, voicing = (torch.sigmoid(item[0, keep]).numpy() for item in logits[:3])
-            parts.append([onset, offset, voicing, logits.pitch[0, keep].softmax(-1).numpy()])
-        return [np.concatenate(items) for items in zip(*parts, strict=True)]
+            yield [onset, offset, voicing, logits.pitch[0, keep].softmax(-1).numpy()]
 
 
 def _bf16_is_fast() -> bool:
