@@ -226,6 +226,12 @@ def test_every_option_in_the_readme_is_known_to_the_program():
         assert option in known, option
 
 
+def test_the_readme_has_a_line_for_every_module():
+    modules = [*(ROOT / "hf_model").glob("*.py"), *(ROOT / "stages").glob("*.py")]
+    missing = [path.name for path in modules if path.name != "__init__.py" and f"`{path.name}`" not in README]
+    assert not missing
+
+
 def test_the_changelog_tells_of_this_version():
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.search(rf"^## \[?{re.escape(hf_model.__version__)}\]?", changelog, re.MULTILINE)
