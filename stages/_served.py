@@ -13,11 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydantic
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 
 PIANO_RATE = 44100
 """Hz."""
+
+
+class Converted(pydantic.BaseModel):
+    """Notes as JSON, and a wav file."""
+
+    notes: str
+    audio: bytes
 
 
 class Served(PythonModel):
@@ -40,20 +48,18 @@ class Served(PythonModel):
             self.models = Models()
         self.sound = "neural" if "synthesizer" in context.artifacts else "sampled"
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:  # noqa: ARG002 - MLflow's interface
-        """Convert each row's ``audio``, the bytes of an audio file.
+    def predict(self, context: Any, model_input: list[bytes]) -> list[Converted]:  # type: ignore[override]  # noqa: ARG002
+        """Convert audio files, given as bytes.
 
         Returns
         -------
-        DataFrame
+        list of Converted
             ``notes``: JSON, a list of onset and offset (seconds), pitch as sung (MIDI number), velocity, confidence;
             ``audio``: the bytes of a 16-bit wav file at 44.1 kHz, exactly as long.
         """
-        import pandas as pd
+        return [self._convert(content) for content in model_input]
 
-        return pd.DataFrame([self._convert(bytes(content)) for content in model_input["audio"]])
-
-    def _convert(self, content: bytes) -> dict[str, Any]:
+    def _convert(self, content: bytes) -> Converted:
         import soundfile
 
         from hf_model.inference import hear, render
@@ -76,7 +82,7 @@ class Served(PythonModel):
         audio = audio * np.float32(gain_for(float(np.abs(audio).max(initial=0.0))))
         wav = io.BytesIO()
         soundfile.write(wav, audio.T, PIANO_RATE, format="WAV", subtype="PCM_16")
-        return {"notes": json.dumps([asdict(note) for note in notes]), "audio": wav.getvalue()}
+        return Converted(notes=json.dumps([asdict(note) for note in notes]), audio=wav.getvalue())
 
 
 set_model(Served())

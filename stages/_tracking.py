@@ -237,11 +237,12 @@ def _client() -> Any:
     try:
         import mlflow
 
-        mlflow.set_tracking_uri(uri)
-        client = mlflow.MlflowClient()
-        if client.get_experiment_by_name(EXPERIMENT) is None:
-            place = ARTIFACTS.resolve().as_uri() if uri.startswith("sqlite:") else None
-            client.create_experiment(EXPERIMENT, artifact_location=place)
+        with _hushed():
+            mlflow.set_tracking_uri(uri)
+            client = mlflow.MlflowClient()
+            if client.get_experiment_by_name(EXPERIMENT) is None:
+                place = ARTIFACTS.resolve().as_uri() if uri.startswith("sqlite:") else None
+                client.create_experiment(EXPERIMENT, artifact_location=place)
         return client
     except ImportError:
         print("MLflow is not installed: this run is not tracked")
@@ -290,22 +291,32 @@ def _log_model(tracker: Tracker, kind: str, folder: Path) -> None:
         if not on:
             return
         import mlflow
-        from mlflow.models import ModelSignature
-        from mlflow.types import ColSpec, DataType, Schema
 
-        signature = ModelSignature(
-            inputs=Schema([ColSpec(DataType.binary, "audio")]),
-            outputs=Schema([ColSpec(DataType.string, "notes"), ColSpec(DataType.binary, "audio")]),
-        )
-        with mlflow.start_run(run_id=tracker.run_id, log_system_metrics=False):
+        with _hushed(), mlflow.start_run(run_id=tracker.run_id, log_system_metrics=False):
             mlflow.pyfunc.log_model(
                 name=kind,
                 python_model=str(Path(__file__).with_name("_served.py")),
                 artifacts={kind: str(folder)},
                 code_paths=["hf_model"],
-                signature=signature,
                 pip_requirements=[f"{name}=={version(name)}" for name in SERVING],
             )
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep MLflow's advice (input examples, the version of pip) off the terminal."""
+    import logging
+    import warnings
+
+    logger = logging.getLogger("mlflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _note(folder: Path) -> Path:
