@@ -114,7 +114,8 @@ def third_party(modules: set[str]) -> set[str]:
         for imported in graph().find_modules_directly_imported_by(module):
             top = imported.split(".")[0]
             if top not in sys.stdlib_module_names and top not in {"hf_model", "stages"}:
-                found.add(canonicalize_name(homes.get(top, [top])[0]))
+                # MLflow's module comes from three distributions; the one with its own name is asked for.
+                found.add(canonicalize_name(min(homes.get(top, [top]), key=len)))
     return found
 
 
