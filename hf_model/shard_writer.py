@@ -37,6 +37,8 @@ class StftSettings:
         Rows that are read at once, and rows in a file; the latter a multiple of the former.
     valid_fraction, test_fraction : float
         Of the singers.
+    test_singers : tuple of str
+        Singers that are in test whatever their hash says.
     piano : bool
         Whether to write the piano's spectra (two thirds of the bytes).
     on_error : str
@@ -50,6 +52,7 @@ class StftSettings:
     rows_per_shard: int = 64
     valid_fraction: float = 0.1
     test_fraction: float = 0.1
+    test_singers: tuple[str, ...] = ()
     piano: bool = True
     on_error: str = "stop"
     compression_level: int = 1
@@ -85,13 +88,16 @@ class _Job:
         return f"{self.split}/{self.corpus}-{self.number:05d}.parquet"
 
 
-def assign_splits(pairs_: Sequence[Pair], valid_fraction: float, test_fraction: float) -> dict[str, str]:
+def assign_splits(
+    pairs_: Sequence[Pair], valid_fraction: float, test_fraction: float, test_singers: Sequence[str] = ()
+) -> dict[str, str]:
     """Decide for every singer between train, valid and test.
 
     By a hash of the singer's name alone, so that adding recordings moves nobody; but with three singers or more, no
-    split that was asked for stays empty. Singers of pairs that are only measured on are always in test.
+    split that was asked for stays empty. Singers of pairs that are only measured on, and ``test_singers``, are always in
+    test.
     """
-    measured = {pair.singer for pair in pairs_ if pair.role == "measure"}
+    measured = {pair.singer for pair in pairs_ if pair.role == "measure" or pair.singer in test_singers}
     singers = sorted({pair.singer for pair in pairs_} - measured, key=lambda singer: (_unit_hash(singer), singer))
     n_test = _share(singers, 0.0, test_fraction)
     n_valid = _share(singers, test_fraction, test_fraction + valid_fraction)
@@ -173,7 +179,7 @@ def write_shards(aligned: Path, folder: Path, settings: StftSettings, workers: i
 
 def plan(aligned: Path, folder: Path, usable: Sequence[Pair], settings: StftSettings) -> list[_Job]:
     """Deal segments to shards: all of a split and corpus in order, ``rows_per_shard`` to each but the last."""
-    splits = assign_splits(usable, settings.valid_fraction, settings.test_fraction)
+    splits = assign_splits(usable, settings.valid_fraction, settings.test_fraction, settings.test_singers)
     ordered = sorted(usable, key=lambda pair: (splits[pair.singer], pair.corpus, pair.pair_id))
     jobs = []
     for (split, corpus), group in groupby(ordered, key=lambda pair: (splits[pair.singer], pair.corpus)):

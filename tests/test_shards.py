@@ -290,3 +290,10 @@ def test_manifest_of_pairs_comes_back(tmp_path: Path) -> None:
         pairs.read_manifests(tmp_path / "tiny")
     with pytest.raises(pairs.PairError, match="role is 'other'"):
         Pair("p", "c", "s", "MIT", "other", 1, 1)
+
+
+def test_named_test_singers_go_to_test_whatever_their_hash_says() -> None:
+    many = [Pair(str(n), "c", f"singer-{n}", "MIT", "train", 16000, 16000) for n in range(40)]
+    before = assign_splits(many, 0.1, 0.1)
+    named = next(singer for singer, split in before.items() if split == "train")
+    assert assign_splits(many, 0.1, 0.1, (named,)) == before | {named: "test"}
