@@ -53,14 +53,14 @@ def loudness_curve(sung: Sequence[Sung], voice: Voice, n_frames: int, rng: Gener
     """Strength (frame,) of the voice, linear, about 1 in a note and 0 in silence."""
     times = np.arange(n_frames) / CONTROL_RATE
     curve = np.zeros(n_frames)
-    decay = max(0.0, rng.normal(0.1, 0.3))
+    decay = rng.normal(0.1, 0.25)
     for i, note in enumerate(sung):
         held = i + 1 < len(sung) and sung[i + 1].bound
         duration = note.offset - note.voice_start
         part = frames_between(note.voice_start, note.offset, n_frames)
         t = times[part]
         where = (t - note.voice_start) / duration
-        shape = 1.0 + rng.normal(0.0, 0.15) * np.sin(np.pi * where) - rng.normal(decay, 0.15) * where
+        shape = 1.0 + rng.normal(0.0, 0.15) * np.sin(np.pi * where) - rng.normal(decay, 0.25) * where
         level = note.level * np.clip(shape, 0.25, 2.0)
         if not note.bound:
             attack = min(voice.attack * rng.uniform(0.6, 1.5), 0.25 * duration)

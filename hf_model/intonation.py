@@ -35,7 +35,8 @@ def pitch_curve(sung: Sequence[Sung], voice: Voice, n_frames: int, rng: Generato
         if i:
             _move(curve, levels, sung[i - 1], note, voice, rng)
         last = i + 1 == len(sung) or not sung[i + 1].bound
-        part = frames_between(note.voice_start - 0.1, note.offset, n_frames)
+        quiet = sung[i - 1].offset if i else 0.0
+        part = frames_between(max(note.voice_start - 0.1, min(quiet, note.voice_start)), note.offset, n_frames)
         t = times[part]
         if note.slide:
             where = np.clip((t - note.onset) / (note.offset - note.onset), 0.0, 1.0)
@@ -83,11 +84,12 @@ def _shape(note: Sung, t: Curve, voice: Voice, last: bool, rng: Generator) -> Cu
     bend += 0.01 * rng.normal(0.0, 1.5 * voice.drift_cents) * (where - 0.5)
     if not note.bound and rng.random() < voice.scoop_chance:
         size = voice.scoop_cents / 100.0 * rng.normal(1.0, 0.4) * (1.0 if rng.random() < 0.85 else -1.0)
+        size = float(np.clip(size, -4.0, 4.0)) * min(1.0, duration / 0.25)
         fade = rng.uniform(0.015, 0.15 * min(duration, 0.6) + 0.02)
         bend -= size * np.exp(-np.maximum(t - note.voice_start, 0.0) / fade)
     if last and rng.random() < voice.fall_chance:
         length = min(rng.uniform(0.05, 0.2), 0.35 * duration)
-        size = rng.uniform(0.2, 4.0) * (1.0 if rng.random() < 0.9 else -0.5)
+        size = min(1.0, duration / 0.25) * rng.uniform(0.2, 4.0) * (1.0 if rng.random() < 0.9 else -0.5)
         bend -= size * np.clip((t - note.offset + length) / length, 0.0, None) ** 2
     if duration > 0.3 and rng.random() < voice.ornament_chance:
         size = rng.choice([-2.0, -1.0, 1.0, 2.0])

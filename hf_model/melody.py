@@ -86,13 +86,14 @@ def compose(seed: int, n_seconds: float) -> list[Note]:
     place = int(np.argmin(np.abs(np.array(ladder) - centre)))
     notes: list[Note] = []
     now, motif = 0.0, None
+    rubato = _Rubato(rng)
     while now < n_seconds:
         bars = int(rng.choice([1, 2, 2, 4]))
         if motif is None or rng.random() < 0.6:
             motif = [_RHYTHMS[meter][rng.integers(len(_RHYTHMS[meter]))] for _ in range(bars)]
         for length in (length for bar in motif for length in bar):
             place = _next_place(place, len(ladder), repeat, leap, rng)
-            duration = float(np.clip(length * beat, _SHORTEST, _LONGEST))
+            duration = float(np.clip(length * beat * rubato.step(rng), _SHORTEST, _LONGEST))
             rest = rng.random() < 0.04
             if not rest:
                 notes.append(Note(now, now + duration, float(ladder[place]), int(np.clip(rng.normal(80, 8), 40, 120))))
@@ -148,11 +149,13 @@ def phrase_from_song(notes: Sequence[Note], seed: int, n_seconds: float) -> list
         first = int(rng.integers(len(late))) if late else 0
     chosen: list[Note] = []
     now, previous_end = 0.0, melody[first].onset
+    rubato = _Rubato(rng)
     for i, note in enumerate(melody[first:], start=first):
-        pause = min(max(note.onset - previous_end, 0.0) * stretch, 1.5)
+        local = stretch * rubato.step(rng)
+        pause = min(max(note.onset - previous_end, 0.0) * local, 1.5)
         until = melody[i + 1].onset if i + 1 < len(melody) else note.offset
         end = min(note.offset, max(until, note.onset + 0.02))
-        duration = float(np.clip((end - note.onset) * stretch, _SHORTEST, _LONGEST))
+        duration = float(np.clip((end - note.onset) * local, _SHORTEST, _LONGEST))
         onset = now + pause * (pause > 0.015)
         if onset + duration > n_seconds:
             break
@@ -163,6 +166,19 @@ def phrase_from_song(notes: Sequence[Note], seed: int, n_seconds: float) -> list
     middle = float(np.median([note.pitch for note in chosen]))
     shift = round(draw_centre(rng) - middle)
     return _from_zero([Note(n.onset, n.offset, float(np.clip(n.pitch + shift, 34, 90)), n.velocity) for n in chosen])
+
+
+class _Rubato:
+    """A tempo that wanders as a person's does; for some it does not."""
+
+    def __init__(self, rng: Generator) -> None:
+        self._size = float(rng.choice([0.0, rng.uniform(0.0, 0.08)]))
+        self._state = 0.0
+
+    def step(self, rng: Generator) -> float:
+        """Return how much longer the next note is than written, as a factor."""
+        self._state = 0.8 * self._state + 0.6 * rng.normal()
+        return float(np.exp(self._size * self._state))
 
 
 def twinkle(beat: float = 0.55, keynote: int = 62) -> list[Note]:

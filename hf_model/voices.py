@@ -168,7 +168,7 @@ def draw_voice(rng: Generator, pitches: NDArray[np.float64]) -> Voice:
     trained = bool(rng.random() < 0.25) and kind != "child"
     falsetto = kind == "falsetto"
     vowels, upper, bandwidths = _draw_tract(rng, kind, trained)
-    shaky = log_uniform(rng, 0.5, 2.0) * (0.7 if trained else 1.0)
+    shaky = log_uniform(rng, 0.5, 2.5) * (0.7 if trained else 1.0)  # control of the voice: one habit behind many
     return Voice(
         kind=kind,
         vowels=vowels,
@@ -181,7 +181,7 @@ def draw_voice(rng: Generator, pitches: NDArray[np.float64]) -> Voice:
         exhale=float(rng.choice([0.0, log_uniform(rng, 0.005, 0.08)])),
         jitter=log_uniform(rng, 0.0004, 0.003) * shaky,
         shimmer=log_uniform(rng, 0.004, 0.03) * shaky,
-        drift_cents=log_uniform(rng, 10.0, 36.0) * shaky,
+        drift_cents=min(log_uniform(rng, 10.0, 28.0) * shaky, 36.0),
         drift_rate=log_uniform(rng, 1.0, 5.0),
         vibrato_rate=float(rng.uniform(4.0, 7.5)),
         vibrato_cents=log_uniform(rng, 25.0, 120.0) if trained else log_uniform(rng, 8.0, 60.0),
@@ -190,21 +190,21 @@ def draw_voice(rng: Generator, pitches: NDArray[np.float64]) -> Voice:
         tuning=float(np.clip(rng.normal(0.0, 0.22), -0.5, 0.5)),
         error_cents=log_uniform(rng, 5.0, 35.0),
         tempo_drift_cents=float(rng.normal(0.0, 25.0)),
-        scoop_chance=float(rng.beta(1.2, 1.3)),
-        scoop_cents=log_uniform(rng, 30.0, 300.0),
+        scoop_chance=float(rng.beta(1.2, 1.3 / shaky)),
+        scoop_cents=log_uniform(rng, 30.0, 250.0) * shaky**0.5,
         fall_chance=float(rng.beta(1.0, 2.0)),
-        glide=log_uniform(rng, 0.035, 0.15),
+        glide=log_uniform(rng, 0.035, 0.15) * shaky**0.5,
         overshoot=float(rng.choice([0.0, rng.uniform(0.0, 0.15)])),
-        attack=log_uniform(rng, 0.01, 0.08),
+        attack=log_uniform(rng, 0.01, 0.12),
         release=log_uniform(rng, 0.02, 0.15),
         legato=float(rng.beta(2.0, 1.0)),
-        dynamics_db=float(rng.uniform(0.3, 2.5)),
+        dynamics_db=float(rng.uniform(0.3, 2.0)) * shaky**0.5,
         creak=float(rng.choice([0.0, rng.uniform(0.0, 0.5)])),
         smear=float(rng.uniform(0.03, 0.08)),
         nasality=float(rng.choice([0.0, rng.uniform(0.0, 0.6)])),
         ornament_chance=float(rng.beta(0.5, 8.0)),
         tremolo=float(rng.uniform(0.0, 0.4)),
-        timing=log_uniform(rng, 0.004, 0.03),
+        timing=log_uniform(rng, 0.004, 0.03) * shaky**0.5,
     )
 
 

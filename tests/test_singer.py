@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,11 +9,14 @@ import pytest
 from scipy.io import wavfile
 
 from hf_model.config import ConfigError
+from hf_model.intonation import pitch_curve
 from hf_model.melody import compose, twinkle
 from hf_model.notes import Note
 from hf_model.pitch import pitch_to_hz
+from hf_model.phrasing import plan
 from hf_model.singer import SingerConfig, Song, main, sing
 from hf_model.syllables import STYLES
+from hf_model.vocal_tract import CONTROL_RATE
 from hf_model.voices import KINDS, draw_voice
 
 
@@ -113,6 +117,26 @@ def test_every_way_of_singing_keeps_repeated_notes_apart(style: str) -> None:
             frame = int(note.onset * 100) - 2
             dips.append(change[max(0, frame - 8) : frame + 8].max() > 1.2 * np.median(change))
     assert np.mean(dips) > (0.75 if style in ("vowel", "hum") else 0.85)
+
+
+def test_a_scoop_does_not_reach_into_the_note_before() -> None:
+    score = [Note(0.3 * i, 0.3 * i + 0.29, 60) for i in range(10)]
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        calm = {
+            "drift_cents": 1.0,
+            "fall_chance": 0.0,
+            "vibrato_chance": 0.0,
+            "ornament_chance": 0.0,
+            "error_cents": 0.0,
+        }
+        voice = replace(draw_voice(rng, np.array([60.0])), scoop_chance=1.0, scoop_cents=400.0, glide=0.04, **calm)
+        sung = plan(score, voice, rng, 0.2, "syllable")
+        pitch, _ = pitch_curve(sung, voice, 700, rng)
+        for note, following in pairwise(sung):
+            end = int(note.offset * CONTROL_RATE) - 1
+            if not following.bound:
+                assert np.abs(pitch[end - 10 : end] - note.pitch).max() < 1.0
 
 
 def test_a_part_of_the_songs_has_speech_that_is_no_note() -> None:
