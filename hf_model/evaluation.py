@@ -21,7 +21,7 @@ from hf_model.split_rendering import LABELLED, SOUNDS, Item, read_listing, sprea
 
 OURS = "hummingface"
 
-HEADLINES = ("con", "conp", "conpoff", "onset_bias", "octave_error_share", "rpa", "rca")
+HEADLINES = ("con", "conp", "conpoff", "onset_bias")
 """Figures that get an interval."""
 
 
@@ -170,7 +170,7 @@ def summarize(measured: Sequence[Measured], settings: EvaluateSettings) -> dict[
 
 
 def _transcription(measured: Sequence[Measured], n_resamples: int) -> dict[str, Any]:
-    systems = sorted({name for one in measured for name in one.scores})
+    systems = sorted({name for one in measured for name in one.scores}, key=lambda name: (name != OURS, name))
     table: dict[str, Any] = {}
     for system in systems:
         rows = [one.scores[system] for one in measured if system in one.scores]

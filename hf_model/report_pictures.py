@@ -195,4 +195,4 @@ def _save(figure: Figure, path: Path | str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(figure)
-    figure.savefig(str(path), format="png", dpi=100, facecolor=NIGHT, metadata={"Software": None})
+    figure.savefig(str(path), format="png", dpi=100, facecolor=NIGHT, metadata={"Software": None}, bbox_inches="tight")

@@ -36,7 +36,7 @@ CHANGE_COST = 1.5
 RISE_FRAMES = 6
 """A rise is measured over 30 ms."""
 
-NEW_KEY_RISE_DB, SAME_KEY_RISE_DB = 2.0, 1.0
+NEW_KEY_RISE_DB, SAME_KEY_RISE_DB = 2.0, 1.5
 """Rise of a key's partials that begins a note, after another key and after itself."""
 
 MIN_GAP_FRAMES = 10
@@ -145,10 +145,11 @@ def _onsets(magnitude: NDArray[np.float32], key: int, start: int, end: int) -> l
     from scipy.signal import find_peaks
 
     first = max(0, start - 3 * RISE_FRAMES)
-    power = (magnitude[first:end, _partials(key)] ** 2).sum(axis=1)
-    level = 10 * np.log10(power + 1e-8 * float((magnitude**2).sum(axis=1).max()))
-    rise = np.zeros_like(level)
-    rise[RISE_FRAMES:] = level[RISE_FRAMES:] - level[:-RISE_FRAMES]
+    power = np.stack([(magnitude[first:end, near] ** 2).sum(axis=1) for near in _partials(key)])
+    floor = 1e-8 * float((magnitude**2).sum(axis=1).max())
+    rise = _rise(power.sum(axis=0), floor)
+    # partials of one string beat, each in its own time: only a hammer makes most of them rise at once
+    struck = np.median([_rise(one, floor) for one in power], axis=0)
     onsets = []
     if start < RISE_FRAMES:
         onsets.append(start)  # it sounded when the recording began
@@ -156,7 +157,7 @@ def _onsets(magnitude: NDArray[np.float32], key: int, start: int, end: int) -> l
         near = slice(max(RISE_FRAMES, start - 14 - first), start + 14 - first)
         if rise[near].max(initial=0.0) >= NEW_KEY_RISE_DB:
             onsets.append(first + near.start + int(rise[near].argmax()))
-    peaks, _ = find_peaks(rise[start - first :], height=SAME_KEY_RISE_DB, distance=MIN_GAP_FRAMES)
+    peaks, _ = find_peaks(struck[start - first :], height=SAME_KEY_RISE_DB, distance=MIN_GAP_FRAMES)
     for peak in peaks + start:
         since = peak - (onsets[-1] if onsets else start)
         if since > MIN_GAP_FRAMES and peak - start > MIN_GAP_FRAMES:
@@ -164,9 +165,16 @@ def _onsets(magnitude: NDArray[np.float32], key: int, start: int, end: int) -> l
     return [max(0, onset - RISE_FRAMES + 1) for onset in onsets]
 
 
+def _rise(power: NDArray[np.float32], floor: float) -> NDArray[np.float32]:
+    """How much the level (frame,) has risen over the last ``RISE_FRAMES`` frames, in dB."""
+    level = 10 * np.log10(power + floor)
+    rise = np.zeros_like(level)
+    rise[RISE_FRAMES:] = level[RISE_FRAMES:] - level[:-RISE_FRAMES]
+    return rise
+
+
 def _partials(key: int) -> NDArray[np.bool_]:
-    """Bins within 2 % (8 Hz at least) of a key's first six partials, shape (bin,)."""
+    """Bins within 2 % (8 Hz at least) of each of a key's first six partials, shape (partial, bin)."""
     frequency = np.arange(N_FFT // 2 + 1) * RATE / N_FFT
-    partials = float(pitch_to_hz(KEYS[key])) * np.arange(1, 7)
-    near = np.abs(frequency[:, None] - partials) <= np.maximum(0.02 * partials, 8.0)
-    return np.asarray(near.any(axis=1))
+    partials = float(pitch_to_hz(KEYS[key])) * np.arange(1, 7)[:, None]
+    return np.asarray(np.abs(frequency - partials) <= np.maximum(0.02 * partials, 8.0))
