@@ -12,8 +12,8 @@ from hf_model.config import ConfigError
 from hf_model.intonation import pitch_curve
 from hf_model.melody import compose, twinkle
 from hf_model.notes import Note
-from hf_model.pitch import pitch_to_hz
 from hf_model.phrasing import plan
+from hf_model.pitch import pitch_to_hz
 from hf_model.singer import SingerConfig, Song, main, sing
 from hf_model.syllables import STYLES
 from hf_model.vocal_tract import CONTROL_RATE
