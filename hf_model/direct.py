@@ -27,7 +27,8 @@ LOWEST_HZ, BANDS_PER_OCTAVE, N_BANDS = 50.0, 36, 304
 FLOOR = 1e-3
 """Magnitudes are taken to logarithms above this (the spectra of audio in [-1, 1] reach some hundreds)."""
 
-CHUNK_FRAMES, CONTEXT_FRAMES = 1500, 100
+CHUNK_FRAMES, CONTEXT_FRAMES = 1500, 10
+"""Frames of the pieces that rendering goes through, and of the cross-fade between two."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Direct(Pretrained):
 
     config_class = DirectConfig
     kind = "direct"
+    voice_bands: Tensor
+    piano_bins: Tensor
     channels = 1
 
     def __init__(self, config: DirectConfig) -> None:
@@ -103,7 +106,7 @@ class Direct(Pretrained):
             image = step(torch.cat([functional.interpolate(image, scale_factor=2.0), skip], dim=1))
         level = self.head(image)[:, 0, :n_frames].float()
         with torch.autocast(level.device.type, enabled=False):
-            return torch.as_tensor(torch.pow(10.0, (level @ self.piano_bins).clamp(-4.0, 3.0)))
+            return torch.as_tensor(torch.pow(10.0, (level @ self.piano_bins).clamp(max=3.0)))
 
     @torch.no_grad()
     def render(self, voice_audio: NDArray[np.float32], n_samples: int) -> NDArray[np.float32]:
@@ -111,8 +114,8 @@ class Direct(Pretrained):
         device = self.voice_bands.device
         voice = stft(torch.from_numpy(voice_audio).to(device), VOICE_STFT)
         needed = frame_count(n_samples, PIANO_STFT)
-        voice = functional.pad(torch.view_as_real(voice), (0, 0, 0, 0, 0, max(0, needed - len(voice))))
-        voice = torch.view_as_complex(voice[:needed].contiguous())
+        voice = functional.pad(torch.view_as_real(voice), (0, 0, 0, 0, 0, max(0, needed + 1 - len(voice))))
+        voice = torch.view_as_complex(voice[: needed + 1].contiguous())
         hop = PIANO_STFT.hop_length
         audio = np.zeros((1, n_samples + hop), dtype=np.float32)
         rise = np.linspace(0.0, 1.0, CONTEXT_FRAMES * hop, dtype=np.float32)
@@ -144,7 +147,7 @@ def direct_loss(model: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     parts = spectral_loss(target, estimate, batch["n_frames"], phase_weight=0.0)
     del parts["complex"]
     if model.discriminator is not None:
-        reverse = ReverseGradient.apply(estimate, model.config.adversarial)
+        reverse = ReverseGradient.apply(estimate, model.config.adversarial)  # type: ignore[no-untyped-call]
         real, fake = (
             model.discriminator(torch.log10(magnitude + FLOOR)[:, None]) for magnitude in (target.abs(), reverse)
         )
@@ -162,13 +165,13 @@ class ReverseGradient(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor, weight: float) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, value: Tensor, weight: float) -> Tensor:
         """Pass the value on."""
         ctx.weight = weight
         return value.view_as(value)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Turn the gradient round."""
         return -ctx.weight * gradient, None
 

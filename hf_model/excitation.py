@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hf_model.config import PIANO_STFT
@@ -22,6 +23,9 @@ MARGIN = PIANO_STFT.n_fft // 2
 
 SILENCE_DB = 72.0
 """A released note is cut once its damper has taken this much."""
+
+SILENT = 1e-4
+"""Amplitude below which a key's partials, added up, are not played on (80 dB under a loud note)."""
 
 FACTOR_KNOTS = np.array([0, 2, 4, 8, 16, 30, 50, 80, 140, 260, 500, 1000])
 """Blocks after the onset at which the trainable factors of envelopes are kept."""
@@ -51,6 +55,23 @@ class Sounding(NamedTuple):
 class Excitation(nn.Module):
     """The table of partials as buffers, and trainable factors of the envelopes (zero: as fitted)."""
 
+    first: Tensor
+    frequency: Tensor
+    envelope: Tensor
+    gain: Tensor
+    hammer: Tensor
+    hammer_peak: Tensor
+    noise: Tensor
+    noise_gain: Tensor
+    mix: Tensor
+    release: Tensor
+    velocities: Tensor
+    knots: Tensor
+    knot_weights: Tensor
+    factor_weights: Tensor
+    last_block: Tensor
+    table_digest: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         table = PartialTable.load()
@@ -62,8 +83,9 @@ class Excitation(nn.Module):
         self.register_buffer("factor_weights", factors, persistent=False)
         self.register_buffer("table_digest", torch.tensor(table.digest))
         self.envelope_factor = nn.Parameter(torch.zeros(len(table.frequency), len(FACTOR_KNOTS), 2))
+        self.register_buffer("last_block", torch.from_numpy(last_blocks(table)), persistent=False)
         self.first_partials: list[int] = table.first.tolist()
-        self.register_load_state_dict_pre_hook(_check_table)
+        self.register_load_state_dict_pre_hook(_check_table)  # type: ignore[no-untyped-call]
 
     def sounding(self, notes: Tensor, n_frames: int) -> Sounding:
         """Select and describe the notes (batch, note, 4) that are heard in ``n_frames`` frames."""
@@ -106,7 +128,7 @@ class Excitation(nn.Module):
         """Play the partials in blocks: the note and the first sample of each (block,), the sounds (block, sample)."""
         tail = sounding.held + (SILENCE_DB / sounding.release * RATE).long()
         stop = torch.minimum(tail, n_samples - sounding.start).clamp(min=0)
-        last = ((stop + HOP - 1) // HOP).clamp(max=int(KNOTS[-1]))
+        last = torch.minimum((stop + HOP - 1) // HOP, self.last_block[sounding.row])
         first = torch.minimum((-sounding.start).clamp(min=0) // HOP, last)
         order = torch.argsort(sounding.row, stable=True)
         counts = (last - first)[order]
@@ -162,6 +184,14 @@ class Excitation(nn.Module):
         power = (decibel(level) * gain[:, None]) ** 2
         total = power.new_zeros(n_examples, n_frames, N_BANDS).index_add(0, sounding.example, power)
         return torch.sqrt(total + 1e-12)
+
+
+def last_blocks(table: PartialTable) -> NDArray[np.int64]:
+    """Find the block from which on a row is silent, (row,): its partials together stay under ``SILENT``."""
+    size = np.abs(table.envelope.astype(np.float32)).sum(axis=2)
+    per_row = np.add.reduceat(size, table.first[:-1], axis=0)
+    loud = np.where(per_row > SILENT, np.arange(len(KNOTS)), 0).max(axis=1)
+    return np.asarray(KNOTS[np.minimum(loud + 1, len(KNOTS) - 1)])
 
 
 def turned(angle: Tensor) -> Tensor:

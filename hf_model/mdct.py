@@ -10,7 +10,6 @@ import lzma
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dct
 
 HOP = 1024
 """Samples between frames, and coefficients of a frame."""
@@ -23,6 +22,22 @@ _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 0, "lp": 0, "pb": 0}]
 _DEQUANTISED = (np.sign(np.arange(-128, 128)) * (np.abs(np.arange(-128, 128)) / 127.0) ** POWER).astype(np.float32)
 
 
+_PLACE = np.arange(HOP // 2)
+_TWIST = np.exp(-1j * np.pi * (8 * _PLACE + 1) / (8 * HOP)).astype(np.complex64)
+
+
+def dct4(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Transform rows (frame, HOP) by the orthonormal discrete cosine transform of type 4, its own inverse.
+
+    By a complex FFT of half the length. (``scipy.fft`` does the same, but costs a quarter of a second to import.)
+    """
+    twisted = np.fft.fft((values[:, ::2] + 1j * values[:, ::-2]) * _TWIST, axis=1) * _TWIST
+    transformed = np.empty(values.shape, dtype=np.float32)
+    transformed[:, ::2], transformed[:, ::-2] = twisted.real, -twisted.imag
+    transformed *= np.sqrt(2.0 / HOP)
+    return transformed
+
+
 def mdct(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     """Transform audio (sample,) to coefficients (frame, HOP); sine window, perfect reconstruction by :func:`imdct`."""
     n_frames = -(-len(audio) // HOP) + 1
@@ -31,13 +46,13 @@ def mdct(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     half = HOP // 2
     a, b, c, d = (frames[:, i * half : (i + 1) * half] for i in range(4))
     folded = np.concatenate([-c[:, ::-1] - d, a - b[:, ::-1]], axis=1)
-    return np.asarray(dct(folded, type=4, axis=1, norm="ortho"), dtype=np.float32)
+    return np.asarray(dct4(folded), dtype=np.float32)
 
 
 def imdct(coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
     """Transform coefficients (frame, HOP) back to audio; all but the last ``HOP`` samples are complete."""
     n_frames = len(coefficients)
-    unfolded = dct(coefficients, type=4, axis=1, norm="ortho")
+    unfolded = dct4(coefficients)
     late, early = unfolded[:, HOP // 2 :], unfolded[:, : HOP // 2]
     frames = np.concatenate([late, -late[:, ::-1], -early[:, ::-1], -early], axis=1) * _WINDOW
     audio = np.zeros((n_frames + 1) * HOP, dtype=np.float32)

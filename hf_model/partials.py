@@ -104,7 +104,7 @@ def band_weights() -> NDArray[np.float32]:
     bins = np.arange(PIANO_STFT.n_bins) * SAMPLE_RATE / PIANO_STFT.n_fft
     mel = 2595.0 * np.log10(1.0 + bins / 700.0)
     place = mel / mel[-1] * (N_BANDS - 1)
-    return np.maximum(0.0, 1.0 - np.abs(place[:, None] - np.arange(N_BANDS))).astype(np.float32)
+    return np.asarray(np.maximum(0.0, 1.0 - np.abs(place[:, None] - np.arange(N_BANDS))), dtype=np.float32)
 
 
 def knot_weights(n_blocks: int) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 RANGE_DB = 60.0
-"""Levels are floored this far below each example's peak before their logarithms are compared."""
+"""Only what lies in the target or the estimate within this range of the target's peak is compared in decibels."""
 
 
 def spectral_loss(target: Tensor, estimate: Tensor, n_frames: Tensor, phase_weight: float = 1.0) -> dict[str, Tensor]:
@@ -37,7 +37,8 @@ def spectral_loss(target: Tensor, estimate: Tensor, n_frames: Tensor, phase_weig
     norm = torch.sqrt((wanted**2).sum(dim=(1, 2)) + 1e-6)
     floor = wanted.amax(dim=(1, 2), keepdim=True).clamp(min=1e-3) * 10.0 ** (-RANGE_DB / 20.0)
     heard = ((torch.maximum(wanted, given.detach()) > floor) & valid).float()
-    ratio = torch.log10(torch.maximum(given, floor) / torch.maximum(wanted, floor)).abs()
+    # A tenth of the floor is added, not a limit set: a limit has no gradient that could wake a silent estimate.
+    ratio = torch.log10((given + 0.1 * floor) / (wanted + 0.1 * floor)).abs()
     parts = {
         "log_magnitude": 2.0 * (ratio * heard).sum() / heard.sum().clamp(min=1.0),
         "convergence": (torch.sqrt(((wanted - given) ** 2).sum(dim=(1, 2)) + 1e-8) / norm).mean(),

@@ -43,10 +43,14 @@ class SynthesizerConfig:
         Width of the correcting network.
     layers : int
         Its hidden convolutions over time, kernel 3.
+    train_partials : bool
+        Learn a factor for every partial's envelope too: twice the time a step, and worth it only where every key is
+        heard many times. Weights that were trained with it keep it.
     """
 
     channels: int = 128
     layers: int = 3
+    train_partials: bool = False
 
     def __post_init__(self) -> None:
         """Refuse impossible values; rendering's context must cover what the network sees."""
@@ -59,11 +63,14 @@ class Synthesizer(Pretrained):
 
     config_class = SynthesizerConfig
     kind = "synthesizer"
+    band_weights: Tensor
+    noise_audio: Tensor
     channels = 1
 
     def __init__(self, config: SynthesizerConfig) -> None:
         super().__init__(config)
         self.excitation = Excitation()
+        self.excitation.envelope_factor.requires_grad_(config.train_partials)
         self.register_buffer("band_weights", torch.from_numpy(band_weights()), persistent=False)
         noise = torch.randn(NOISE_SAMPLES, generator=torch.Generator().manual_seed(0))
         energy = torch.sqrt((window(PIANO_STFT) ** 2).sum())
@@ -105,6 +112,11 @@ class Synthesizer(Pretrained):
             noise_magnitude = (noise_level * torch.exp(2.0 * torch.tanh(noise))) @ self.band_weights.T
             hiss = transform(self.hiss(n_frames, first_frame)[None])
             return torch.as_tensor(excitation * gain + hiss * noise_magnitude)
+
+    def excitation_spectrum(self, notes: Tensor, n_frames: int) -> Tensor:
+        """Play partials and hammers alone, without network and noise: complex64 (batch, frame, bin)."""
+        sounding = self.excitation.sounding(notes, n_frames)
+        return transform(self.excitation(sounding, notes.shape[0], n_frames))
 
     def features(self, sounding: Sounding, excitation: Tensor, noise_level: Tensor) -> Tensor:
         """Gather what the network sees, (batch, frame, feature): band levels, keys held, keys just struck."""
