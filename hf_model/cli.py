@@ -139,6 +139,8 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
+    # Before torch is imported: threads that spin while they wait make a busy machine ten times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from hf_model.files import Options, convert_jobs, find_inputs, plan
 
     options = Options(
