@@ -107,13 +107,13 @@ def _salience(magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def _kernels() -> NDArray[np.float32]:
-    """One row a key: positive lobes at its first ten harmonics, negative ones between; shape (key, bin)."""
+    """One row a key: positive lobes at its first five harmonics, negative ones between; shape (key, bin)."""
     frequency = np.arange(N_FFT // 2 + 1) * RATE / N_FFT
     rows = []
     for f0 in pitch_to_hz(KEYS):
         ratio = frequency / f0
         row = np.zeros_like(frequency)
-        for harmonic in range(1, max(1, min(10, int(5000 // f0))) + 1):
+        for harmonic in range(1, max(1, min(5, int(5000 // f0))) + 1):
             distance = np.abs(ratio - harmonic)
             lobe = np.cos(2 * np.pi * distance)
             row += np.where(distance < 0.25, lobe, np.where(distance < 0.75, 0.5 * lobe, 0.0))

@@ -48,10 +48,11 @@ def test_silence_has_no_notes(n_samples):
 
 def test_the_sampled_piano_is_understood():
     generator = np.random.default_rng(3)
-    onset, notes = 0.3, []
+    onset, key, notes = 0.3, 60, []
     while onset < 10:
         duration = float(generator.choice([0.2, 0.3, 0.45, 0.7]))
-        notes.append(Note(onset, onset + duration, float(generator.integers(48, 80)), int(generator.integers(60, 95))))
+        key = int(np.clip(key + generator.integers(-5, 6), 48, 80))
+        notes.append(Note(onset, onset + duration, float(key), int(generator.integers(60, 95))))
         onset += duration + float(generator.choice([0.0, 0.03, 0.2]))
     audio = SampledPiano.load().render(notes, 44100 * 12)
     assert note_scores(notes, piano_to_notes(audio, 44100))["conp"] >= 0.95
