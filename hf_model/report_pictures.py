@@ -110,6 +110,7 @@ def save_error_histograms(path: Path | str, errors: Mapping[str, Sequence[NoteEr
 
 def save_table(path: Path | str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Draw a table of text as PNG; the first column is left-aligned."""
+    rows = rows or [["nothing"] + ["-"] * (len(header) - 1)]
     figure, axes = _figure(1.0 + 1.45 * len(header), 0.6 + 0.32 * len(rows))
     axes.axis("off")
     table = axes.table(cellText=[list(row) for row in rows], colLabels=list(header), loc="center", cellLoc="center")
