@@ -87,19 +87,10 @@ class AudioReader:
 
     @contextmanager
     def _blame_file(self) -> Iterator[None]:
-        import av
-        import soundfile
-
         try:
             yield
         except AudioError as error:
             msg = f"{self.path}: {error}"
-            raise AudioError(msg) from error
-        except av.FFmpegError as error:
-            msg = f"{self.path}: the audio is damaged ({error.strerror or error})"
-            raise AudioError(msg) from error
-        except soundfile.SoundFileError as error:
-            msg = f"{self.path}: the audio is damaged or cut off ({error})"
             raise AudioError(msg) from error
         except OSError as error:
             msg = f"{self.path}: {error.strerror or error}"
@@ -126,34 +117,29 @@ _Opened = tuple[Iterator[NDArray[np.float32]], int, int]
 
 def _open(path: Path) -> _Opened:
     """Open a file with the decoder that knows it: blocks, sample rate, channels."""
-    import av
-    import soundfile
-
     # libsndfile's mp3 decoder writes its own warnings to the terminal; FFmpeg's is silent and finds a cut.
-    if path.suffix.lower() != ".mp3":
-        try:
-            return _open_soundfile(path)
-        except soundfile.SoundFileError:
-            pass
-    try:
-        return _open_ffmpeg(path)
-    except av.FFmpegError as error:
-        if isinstance(error, PermissionError):
-            raise
-        msg = "no audio can be read from it: another kind of file, or cut off"
-        raise AudioError(msg) from error
+    opened = None if path.suffix.lower() == ".mp3" else _open_soundfile(path)
+    return opened or _open_ffmpeg(path)
 
 
-def _open_soundfile(path: Path) -> _Opened:
+def _open_soundfile(path: Path) -> _Opened | None:
+    """Open what libsndfile knows."""
     import soundfile
 
-    file = soundfile.SoundFile(str(path))
+    try:
+        file = soundfile.SoundFile(str(path))
+    except soundfile.SoundFileError:
+        return None
 
     def blocks() -> Iterator[NDArray[np.float32]]:
         n_samples = 0
         with file:
             while True:
-                block = file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)
+                try:
+                    block = file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)
+                except soundfile.SoundFileError as error:
+                    msg = f"the audio is damaged or cut off ({error})"
+                    raise AudioError(msg) from error
                 if not block.shape[0]:
                     break
                 n_samples += block.shape[0]
@@ -164,9 +150,16 @@ def _open_soundfile(path: Path) -> _Opened:
 
 
 def _open_ffmpeg(path: Path) -> _Opened:
-    import av
+    """Open what FFmpeg knows."""
+    import av  # a fifth of a second, and few files need it
 
-    container = av.open(str(path))
+    try:
+        container = av.open(str(path))
+    except PermissionError:
+        raise
+    except av.FFmpegError as error:
+        msg = "no audio can be read from it: another kind of file, or cut off"
+        raise AudioError(msg) from error
     known = (item for item in container.streams.audio if hasattr(item, "rate"))  # missing where no decoder is known
     stream = next(known, None)
     if stream is None:
@@ -203,12 +196,18 @@ def _decode(container: Any, stream: Any) -> Iterator[Any]:
     import av
 
     n_packets = n_bad = 0
-    for packet in container.demux(stream):
-        n_packets += 1
-        try:
-            yield from packet.decode()
-        except av.error.InvalidDataError:
-            n_bad += 1
+    try:
+        for packet in container.demux(stream):
+            n_packets += 1
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:
+                n_bad += 1
+                continue
+            yield from frames
+    except av.FFmpegError as error:
+        msg = "the audio is damaged"
+        raise AudioError(msg) from error
     if n_bad > max(1, n_packets // 100):
         msg = f"the audio is damaged ({n_bad} of {n_packets} packets cannot be decoded)"
         raise AudioError(msg)
