@@ -215,7 +215,7 @@ class _Evidence:
 
 
 def _cumulative(values: Float, axis: int = 0) -> Float:
-    """Running sum that starts at 0: entry ``i`` sums the first ``i`` values."""
+    """Sum up from 0: entry ``i`` sums the first ``i`` values."""
     total = np.cumsum(values, axis=axis)
     return np.concatenate([np.zeros_like(np.take(total, [0], axis=axis)), total], axis=axis)
 

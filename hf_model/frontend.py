@@ -36,10 +36,11 @@ def set_level(waveform: Tensor) -> Tensor:
     block = 800  # 50 ms
     n_blocks = max(1, waveform.shape[-1] // block)
     padded = nn.functional.pad(waveform, (0, max(0, n_blocks * block - waveform.shape[-1])))
-    power = padded[:, : n_blocks * block].unflatten(1, (n_blocks, block)).square().mean(-1)
+    power = padded[:, : n_blocks * block].reshape(-1, n_blocks, block).square().mean(-1)
     loud = power >= 0.05 * power.amax(1, keepdim=True)
     level = ((power * loud).sum(1) / loud.sum(1).clamp_min(1)).sqrt()
-    return waveform * (LEVEL / level.clamp_min(1e-7))[:, None]
+    gain: Tensor = LEVEL / level.clamp_min(1e-7)
+    return waveform * gain[:, None]
 
 
 class VoiceFeatures(nn.Module):

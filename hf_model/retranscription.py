@@ -170,7 +170,7 @@ def _rise(power: NDArray[np.float32], floor: float) -> NDArray[np.float32]:
     level = 10 * np.log10(power + floor)
     rise = np.zeros_like(level)
     rise[RISE_FRAMES:] = level[RISE_FRAMES:] - level[:-RISE_FRAMES]
-    return rise
+    return np.asarray(rise)
 
 
 def _partials(key: int) -> NDArray[np.bool_]:

@@ -131,7 +131,8 @@ class _Line(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.dropout(self.mix(F.relu(self.norm(self.conv(x)))))
+        change: Tensor = self.dropout(self.mix(F.relu(self.norm(self.conv(x)))))
+        return x + change
 
 
 class Transcriber(Pretrained):
