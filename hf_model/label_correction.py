@@ -16,17 +16,13 @@ from numpy.typing import NDArray
 from hf_model.notes import Note
 from hf_model.pairs import Correction
 from hf_model.pitch import estimate_tuning, hz_to_pitch, pitch_to_hz
-from hf_model.pitch_track import FRAME_RATE, Track
+from hf_model.pitch_track import FRAME_RATE, ONSET_LEAD, Track
 
 MAX_LAG = 0.08
 """Seconds; a lag is looked for between minus and plus this."""
 
 LAG_STEP = 0.0025
 """Seconds."""
-
-ONSET_LEAD = 0.008
-"""Seconds by which the onset curve is highest before what people, and the voices of :mod:`hf_model.singer`, call the
-onset: a consonant's noise comes before its vowel. The offset curve needs none."""
 
 LEGATO = 0.03
 """Seconds; notes with a shorter gap between them are sung without one."""
@@ -107,7 +103,7 @@ def onset_lag(track: Track, notes: Sequence[Note]) -> tuple[float, float]:
 
 def offset_lag(track: Track, notes: Sequence[Note]) -> tuple[float, float]:
     """Find the same for offsets, from the notes that a gap follows."""
-    followers = [*(note.onset for note in notes[1:]), float("inf")]
+    followers = [*(note.onset for note in notes), float("inf")][1:]
     free = [note.offset for note, after in zip(notes, followers, strict=True) if after - note.offset > 2 * LEGATO]
     return _lag(track.offset_strength, free)
 

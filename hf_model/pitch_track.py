@@ -14,6 +14,10 @@ HOP = 160
 FRAME_RATE = SAMPLE_RATE / HOP
 """100 frames a second; frame m is centred on m / 100 s."""
 
+ONSET_LEAD = 0.008
+"""Seconds by which the onset curve is highest before what people, and the voices of :mod:`hf_model.singer`, call the
+onset: a consonant's noise comes before its vowel. The offset curve needs no such correction."""
+
 LOWEST_HZ, HIGHEST_HZ = 55.0, 1500.0
 
 _WINDOW = 1024

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hf_model.notes import Note
 from hf_model.pitch import hz_to_pitch
-from hf_model.pitch_track import FRAME_RATE, Track
+from hf_model.pitch_track import FRAME_RATE, ONSET_LEAD, Track
 
 _CAP = 3.0
 """Semitones; being further off costs no more, so that one wrong note does not bend the rest."""
@@ -19,6 +19,8 @@ _VOICED_IN_REST = 1.5
 _NEW_NOTE = 4.0
 """Cost of beginning a note where nothing begins, against 0 at the strongest onsets."""
 _NEW_REST = 2.0
+_PEAK_REACH = 5
+"""Frames to both sides."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,13 @@ def align_score(track: Track, score: Sequence[Note], free_key: bool = True) -> A
     for _ in range(2):
         _, starts, ends = _align(track, pitches + transposition)
         transposition += _offset(track, pitches + transposition, starts, ends)
+    onsets = starts / FRAME_RATE + ONSET_LEAD
+    offsets = ends / FRAME_RATE
+    offsets[:-1] = np.where(ends[:-1] == starts[1:], onsets[1:], offsets[:-1])
+    offsets = np.maximum(offsets, onsets + 1.0 / FRAME_RATE)
     notes = [
-        replace(note, onset=start / FRAME_RATE, offset=end / FRAME_RATE, pitch=float(np.clip(pitch, 0, 127)))
-        for note, pitch, start, end in zip(sorted(score), pitches + transposition, starts, ends, strict=True)
+        replace(note, onset=float(onset), offset=float(offset), pitch=float(np.clip(pitch, 0, 127)))
+        for note, pitch, onset, offset in zip(sorted(score), pitches + transposition, onsets, offsets, strict=True)
     ]
     return Alignment(notes, float(transposition), _residual(track, pitches + transposition, starts, ends))
 
@@ -128,8 +134,12 @@ def _costs(track: Track, pitches: NDArray[np.float64]) -> tuple[NDArray[np.float
     costs = np.empty((len(sung), 2 * len(pitches) + 1))
     costs[:, 1::2] = np.where(voiced[:, None], distance, _UNVOICED_IN_NOTE)
     costs[:, 0::2] = np.where(voiced, _VOICED_IN_REST, 0.0)[:, None]
-    strong = max(float(np.percentile(track.onset_strength, 95)), 1e-9)
-    return costs, _NEW_NOTE * (1.0 - np.minimum(track.onset_strength / strong, 1.0))
+    # one rise of the sound begins one note: only its highest frame is cheap
+    strength = track.onset_strength
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(strength, _PEAK_REACH), 2 * _PEAK_REACH + 1)
+    peaks = np.where(strength >= around.max(axis=1), strength, 0.0)
+    strong = max(float(np.percentile(strength, 95)), 1e-9)
+    return costs, _NEW_NOTE * (1.0 - np.minimum(peaks / strong, 1.0))
 
 
 def _offset(track: Track, pitches: NDArray[np.float64], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> float:

@@ -1,4 +1,4 @@
-"""Aligned pairs to parquet shards: the split by singer, the plan of rows, and the files."""
+"""Aligned pairs to parquet shards."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,103 +17,13 @@ import torch
 from numpy.typing import NDArray
 
 from hf_model import audio, pairs, shards
-from hf_model.config import PIANO_STFT, VOICE_STFT, StftConfig, check_choice, check_range
+from hf_model.audio_reader import AudioError
+from hf_model.config import PIANO_STFT, VOICE_STFT, StftConfig
 from hf_model.pairs import Pair
 from hf_model.parallel import run_all
+from hf_model.shard_plan import ShardJob, StftSettings, n_frames, parameters, plan
 from hf_model.shards import ShardError
-from hf_model.stft import frame_count, resampled_length, stft
-
-
-@dataclass(frozen=True)
-class StftSettings:
-    """How shards are written.
-
-    Attributes
-    ----------
-    segment_frames : int
-        Frames in a row, 100 a second.
-    rows_per_group, rows_per_shard : int
-        Rows that are read at once, and rows in a file; the latter a multiple of the former.
-    valid_fraction, test_fraction : float
-        Of the singers.
-    test_singers : tuple of str
-        Singers that are in test whatever their hash says.
-    piano : bool
-        Whether to write the piano's spectra (two thirds of the bytes).
-    on_error : str
-        "stop" at the first bad recording, or "skip" it and list it in the manifest.
-    compression_level : int
-        Of zstd.
-    """
-
-    segment_frames: int = 512
-    rows_per_group: int = 1
-    rows_per_shard: int = 64
-    valid_fraction: float = 0.1
-    test_fraction: float = 0.1
-    test_singers: tuple[str, ...] = ()
-    piano: bool = True
-    on_error: str = "stop"
-    compression_level: int = 1
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        check_range("segment_frames", self.segment_frames, 16, 65536)
-        check_range("rows_per_group", self.rows_per_group, 1, 1024)
-        check_range("rows_per_shard", self.rows_per_shard, 1, 65536)
-        check_range("rows_per_shard % rows_per_group", self.rows_per_shard % self.rows_per_group, 0, 0)
-        check_range("valid_fraction", self.valid_fraction, 0.0, 0.9)
-        check_range("test_fraction", self.test_fraction, 0.0, 0.9)
-        check_range("valid_fraction + test_fraction", self.valid_fraction + self.test_fraction, 0.0, 0.95)
-        check_choice("on_error", self.on_error, ("stop", "skip"))
-        check_range("compression_level", self.compression_level, 1, 19)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One shard to write: its rows are (pair, segment)."""
-
-    aligned: Path
-    folder: Path
-    split: str
-    corpus: str
-    number: int
-    rows: tuple[tuple[Pair, int], ...]
-    settings: StftSettings
-
-    @property
-    def path(self) -> str:
-        """Relative to the folder of shards."""
-        return f"{self.split}/{self.corpus}-{self.number:05d}.parquet"
-
-
-def assign_splits(
-    pairs_: Sequence[Pair], valid_fraction: float, test_fraction: float, test_singers: Sequence[str] = ()
-) -> dict[str, str]:
-    """Decide for every singer between train, valid and test.
-
-    By a hash of the singer's name alone, so that adding recordings moves nobody; but with three singers or more, no
-    split that was asked for stays empty. Singers of pairs that are only measured on, and ``test_singers``, are always in
-    test.
-    """
-    measured = {pair.singer for pair in pairs_ if pair.role == "measure" or pair.singer in test_singers}
-    singers = sorted({pair.singer for pair in pairs_} - measured, key=lambda singer: (_unit_hash(singer), singer))
-    n_test = _share(singers, 0.0, test_fraction)
-    n_valid = _share(singers, test_fraction, test_fraction + valid_fraction)
-    names = ["test"] * n_test + ["valid"] * n_valid
-    names += ["train"] * (len(singers) - len(names))
-    return dict(zip(singers, names, strict=False)) | dict.fromkeys(measured, "test")
-
-
-def _share(singers: Sequence[str], low: float, high: float) -> int:
-    """Count the singers whose hash lies in [low, high), at least one of three."""
-    count = sum(low <= _unit_hash(singer) < high for singer in singers)
-    return max(count, 1) if high > low and len(singers) >= 3 else count
-
-
-def _unit_hash(name: str) -> float:
-    """Hash a name to [0, 1), the same on every machine."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+from hf_model.stft import stft
 
 
 def write_shards(aligned: Path, folder: Path, settings: StftSettings, workers: int = 1) -> dict[str, Any]:
@@ -166,7 +75,7 @@ def write_shards(aligned: Path, folder: Path, settings: StftSettings, workers: i
         if path.relative_to(folder).as_posix() not in wanted:
             path.unlink()
     manifest = {
-        **_parameters(settings),
+        **parameters(settings),
         "schema_version": shards.SCHEMA_VERSION,
         "licences": {pair.corpus: pair.licence for pair in usable},
         "splits": {split: sum(entry["rows"] for entry in files if entry["split"] == split) for split in shards.SPLITS},
@@ -177,40 +86,9 @@ def write_shards(aligned: Path, folder: Path, settings: StftSettings, workers: i
     return manifest
 
 
-def plan(aligned: Path, folder: Path, usable: Sequence[Pair], settings: StftSettings) -> list[_Job]:
-    """Deal segments to shards: all of a split and corpus in order, ``rows_per_shard`` to each but the last."""
-    splits = assign_splits(usable, settings.valid_fraction, settings.test_fraction, settings.test_singers)
-    ordered = sorted(usable, key=lambda pair: (splits[pair.singer], pair.corpus, pair.pair_id))
-    jobs = []
-    for (split, corpus), group in groupby(ordered, key=lambda pair: (splits[pair.singer], pair.corpus)):
-        rows = [(pair, segment) for pair in group for segment in range(-(-_n_frames(pair) // settings.segment_frames))]
-        for number, start in enumerate(range(0, len(rows), settings.rows_per_shard)):
-            part = tuple(rows[start : start + settings.rows_per_shard])
-            jobs.append(_Job(aligned, folder, split, corpus, number, part, settings))
-    return jobs
-
-
-def _n_frames(pair: Pair) -> int:
-    """Frames that the voice and the piano both have."""
-    voice = frame_count(resampled_length(pair.n_samples, pair.voice_sample_rate, VOICE_STFT.sample_rate), VOICE_STFT)
-    return min(voice, frame_count(pair.piano_n_samples, PIANO_STFT))
-
-
-def _parameters(settings: StftSettings) -> dict[str, Any]:
-    return {
-        "voice_stft": asdict(VOICE_STFT),
-        "piano_stft": asdict(PIANO_STFT),
-        "piano": settings.piano,
-        "segment_frames": settings.segment_frames,
-        "rows_per_group": settings.rows_per_group,
-        "rows_per_shard": settings.rows_per_shard,
-        "compression_level": settings.compression_level,
-    }
-
-
-def _check_space(folder: Path, jobs: Sequence[_Job]) -> None:
+def _check_space(folder: Path, jobs: Sequence[ShardJob]) -> None:
     bins = VOICE_STFT.n_bins + (PIANO_STFT.n_bins if jobs[0].settings.piano else 0)
-    needed = sum(sum(min(_n_frames(pair), job.settings.segment_frames) for pair, _ in job.rows) for job in jobs)
+    needed = sum(sum(min(n_frames(pair), job.settings.segment_frames) for pair, _ in job.rows) for job in jobs)
     # spectra shrink to about 0.8 of their float16 size; shards of an interrupted run are there already
     needed = int(needed * bins * 4 * 0.7) - sum(path.stat().st_size for path in folder.glob("*/*.parquet"))
     free = shutil.disk_usage(folder).free
@@ -232,7 +110,7 @@ def _fault(job: tuple[Path, Pair, bool]) -> str:
     return ""
 
 
-def _write_shard(job: _Job) -> dict[str, Any]:
+def _write_shard(job: ShardJob) -> dict[str, Any]:
     """Write one shard, unless it is there already; returns its entry of the manifest."""
     path = job.folder / job.path
     key = _plan_key(job)
@@ -251,9 +129,9 @@ def _write_shard(job: _Job) -> dict[str, Any]:
     }
 
 
-def _plan_key(job: _Job) -> str:
+def _plan_key(job: ShardJob) -> str:
     """Hash everything that decides a shard's content: settings, rows, and the recordings themselves."""
-    digest = hashlib.sha256(json.dumps([shards.SCHEMA_VERSION, _parameters(job.settings)], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([shards.SCHEMA_VERSION, parameters(job.settings)], sort_keys=True).encode())
     for pair, group in groupby(job.rows, key=lambda row: row[0]):
         digest.update(repr((pair, [segment for _, segment in group])).encode())
         for name in ("voice", "piano") if job.settings.piano else ("voice",):
@@ -269,9 +147,9 @@ def _is_done(path: Path, key: str) -> bool:
         return False
 
 
-def _write_rows(path: Path, job: _Job, key: str) -> None:
+def _write_rows(path: Path, job: ShardJob, key: str) -> None:
     content = {
-        **_parameters(job.settings),
+        **parameters(job.settings),
         "schema_version": shards.SCHEMA_VERSION,
         "licences": sorted({pair.licence for pair, _ in job.rows}),
         "split": job.split,
@@ -302,13 +180,13 @@ def _write_rows(path: Path, job: _Job, key: str) -> None:
             writer.write_table(pa.Table.from_pylist(waiting, schema=schema), row_group_size=size)
 
 
-def _rows(job: _Job) -> Iterator[Mapping[str, Any]]:
+def _rows(job: ShardJob) -> Iterator[Mapping[str, Any]]:
     length = job.settings.segment_frames
     for pair, group in groupby(job.rows, key=lambda row: row[0]):
         voice = _read_voice(job.aligned, pair)
         piano = _read_piano(job.aligned, pair) if job.settings.piano else None
         for _, segment in group:
-            start, stop = segment * length, min((segment + 1) * length, _n_frames(pair))
+            start, stop = segment * length, min((segment + 1) * length, n_frames(pair))
             row = {
                 "pair_id": pair.pair_id,
                 "corpus": pair.corpus,
@@ -353,7 +231,7 @@ def _read(path: Path, n_samples: int) -> tuple[NDArray[np.float32], int]:
     hint = "rebuild it: dvc repro --force align, or set stft.on_error to skip"
     try:
         samples, rate = audio.read_audio(path)
-    except audio.AudioError as error:
+    except AudioError as error:
         msg = f"{error}; {hint}"
         raise ShardError(msg) from error
     if samples.shape[-1] != n_samples:

@@ -7,6 +7,9 @@ from pathlib import Path
 from hf_model.align import AlignSettings, align
 from stages import _run
 
+SHOWN = 5
+"""Pairs left out that are printed; all are in the report."""
+
 
 def main() -> None:
     """Run the stage."""
@@ -16,8 +19,10 @@ def main() -> None:
     for name, part in report.items():
         found = f"{part['kept']} of {part['pairs']} pairs kept"
         print(f"{name}: {found}, {part['seconds'] / 60:.1f} min, {part['notes']} notes")
-        for left in part["left_out"]:
+        for left in part["left_out"][:SHOWN]:
             print(f"{name}: left out {left['pair_id']}: {left['reason']}")
+        if len(part["left_out"]) > SHOWN:
+            print(f"{name}: {len(part['left_out']) - SHOWN} more left out: see data/aligned/report.json")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hf_model.shard_writer import StftSettings, write_shards
+from hf_model.shard_plan import StftSettings
+from hf_model.shard_writer import write_shards
 from stages import _run
 
 

@@ -15,7 +15,8 @@ from hf_model.audio import write_audio
 from hf_model.config import PIANO_STFT, VOICE_STFT, ConfigError
 from hf_model.notes import Note
 from hf_model.pairs import Pair
-from hf_model.shard_writer import StftSettings, assign_splits, write_shards
+from hf_model.shard_plan import StftSettings, assign_splits
+from hf_model.shard_writer import write_shards
 from hf_model.shards import ShardError, ShardIndex
 from hf_model.stft import stft
 
