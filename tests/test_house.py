@@ -238,6 +238,12 @@ def test_the_changelog_tells_of_this_version():
     assert re.search(rf"^## \[?{re.escape(hf_model.__version__)}\]?", changelog, re.MULTILINE)
 
 
+def test_the_citations_name_this_version():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"version: {hf_model.__version__}\n" in citation
+    assert f"version = {{{hf_model.__version__}}}" in README
+
+
 # -------------------------------------------------------------------------------------------- what must not be here
 
 
