@@ -22,7 +22,8 @@ def installed() -> dict[str, Any]:
     -------
     dict
         ``version``, ``python``, ``libraries`` (name to version), ``folder`` and ``weights``: for each model its
-        ``name``, ``folder``, ``bytes``, ``licence`` and ``trained_on`` as its ``config.json`` tells them.
+        ``name``, ``folder``, ``bytes``, ``licence`` and ``trained_on`` as its ``config.json`` tells them (empty when
+        it does not), and the path of its model ``card``.
     """
     return {
         "version": __version__,
@@ -44,10 +45,9 @@ def as_text(description: dict[str, Any]) -> str:
         "Weights:" if description["weights"] else "Weights: none are installed",
     ]
     for item in description["weights"]:
-        size = f"{item['bytes'] / 1e6:.1f} MB"
-        lines.append(f"  {item['name']:<12} {size:>8}  licence: {item['licence']}; from: {item['trained_on']}")
-        lines.append(f"  {'':<12} {'':>8}  {item['folder']}")
-    return "\n".join(lines)
+        lines.append(f"  {item['name']} ({item['bytes'] / 1e6:.1f} MB) in {item['folder']}")
+        lines += [f"    {word}: {item[word]}" for word in ("licence", "trained_on", "card") if item[word]]
+    return "\n".join(lines).replace("trained_on:", "trained on:")
 
 
 def _version(name: str) -> str:
@@ -58,12 +58,23 @@ def _version(name: str) -> str:
 
 
 def _weights(folder: Path) -> dict[str, Any]:
-    config = folder / "config.json"
+    config, card = folder / "config.json", folder / "README.md"
     settings = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
     return {
         "name": folder.name,
         "folder": str(folder),
         "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
-        "licence": settings.get("licence", "see its model card"),
-        "trained_on": settings.get("trained_on", "see its model card"),
+        "licence": _find(settings, "licence"),
+        "trained_on": _find(settings, "trained_on"),
+        "card": str(card) if card.is_file() else "",
     }
+
+
+def _find(settings: Any, key: str) -> str:
+    """Find a text in nested settings: some weights carry the description of what they were made of."""
+    if not isinstance(settings, dict):
+        return ""
+    own = settings.get(key, "")
+    if own:
+        return ", ".join(map(str, own)) if isinstance(own, list) else str(own)
+    return next(filter(None, (_find(item, key) for item in settings.values())), "")

@@ -23,7 +23,9 @@ def test_info_tells_versions_weights_and_licences(
     text = capsys.readouterr().out
     assert f"HummingFace {hf_model.__version__} (MIT licence)" in text
     assert "torch 2." in text
-    assert "1.5 MB  licence: MIT; from: made voices" in text
+    assert f"transcriber (1.5 MB) in {folder}" in text
+    assert "licence: MIT" in text
+    assert "trained on: made voices" in text
     assert main(["info", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["weights"][0]["folder"] == str(folder)
 
@@ -31,3 +33,17 @@ def test_info_tells_versions_weights_and_licences(
 def test_info_looks_where_the_program_does() -> None:
     assert SHIPPED == WEIGHTS
     assert installed()["folder"] == str(Path(hf_model.__file__).parent)
+
+
+def test_weights_without_a_word_of_their_own_tell_what_they_were_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in {"a": '{"fitted_to": {"licence": "CC0"}}', "b": '{"trained_on": ["x", "y"]}', "c": "[]"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(text)
+    (tmp_path / "c" / "README.md").touch()
+    monkeypatch.setattr("hf_model.info.SHIPPED", tmp_path)
+    a, b, c = installed()["weights"]
+    assert (a["licence"], a["trained_on"], a["card"]) == ("CC0", "", "")
+    assert b["trained_on"] == "x, y"
+    assert c["card"] == str(tmp_path / "c" / "README.md")
