@@ -194,3 +194,8 @@ def _leave(message: str, code: int) -> NoReturn:
 def workers() -> int:
     """Count the processor cores that this process may use (an environment fact, never a parameter)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def is_first() -> bool:
+    """Whether this process is the one, of all that train together, that writes and tracks."""
+    return all(os.environ.get(name, "0") == "0" for name in ("SLURM_PROCID", "LOCAL_RANK"))

@@ -226,8 +226,8 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _client() -> Any:
     """Connect, or say in one line why not."""
-    if os.environ.get("SLURM_PROCID", "0") != "0" or os.environ.get("LOCAL_RANK", "0") != "0":
-        return None  # one process of many tracks
+    if not _run.is_first():
+        return None
     for name, value in CALM.items():
         os.environ.setdefault(name, value)
     uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"

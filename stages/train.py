@@ -10,13 +10,14 @@ import hashlib
 import json
 import shutil
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from hf_model.config import check_choice, to_mapping
 from stages import _run, _tracking
 
-SHARDS, SCRATCH = Path("data/stft"), Path("data/scratch/checkpoints")
+SHARDS, MODELS, SCRATCH = Path("data/stft"), Path("data/model"), Path("data/scratch/checkpoints")
 KINDS = ("transcriber", "synthesizer", "direct")
 
 
@@ -34,10 +35,11 @@ def main() -> None:
     settings = _run.settings(f"train.{kind}", settings_class)
     key = training_key(settings)
     checkpoints = SCRATCH / f"{kind}-{key}"
-    tracker = _tracking.begin(kind, key, resumed=(checkpoints / "last.ckpt").is_file())
+    resumed = checkpoints.is_dir() and any(checkpoints.iterdir())
+    tracker = _tracking.begin(kind, key, resumed=resumed)
     workers = min(8, _run.workers() - 1) if torch.cuda.is_available() else 0
     try:
-        with _run.output(Path("data/model") / kind) as folder:
+        with _run.output(MODELS / kind) if _run.is_first() else nullcontext(MODELS / kind) as folder:
             figures = train(
                 task_class(settings),
                 SHARDS,
@@ -50,7 +52,9 @@ def main() -> None:
     except BaseException as error:
         tracker.finish("FAILED" if isinstance(error, Exception) else "KILLED")
         raise
-    _tracking.end(tracker, kind, Path("data/model") / kind, figures)
+    if not _run.is_first():
+        return
+    _tracking.end(tracker, kind, MODELS / kind, figures)
     shutil.rmtree(checkpoints, ignore_errors=True)
     print(f"{kind}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
 
