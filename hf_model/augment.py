@@ -9,6 +9,9 @@ from torch import Tensor
 
 from hf_model.config import check_range
 
+HUM_SHARE = 0.15
+"""Of the examples, those that get mains hum."""
+
 
 @dataclass(frozen=True)
 class AugmentConfig:
@@ -141,7 +144,8 @@ def _fast_length(n_samples: float) -> int:
 def _filtered(waveform: Tensor, response: Tensor) -> Tensor:
     """Filter by a frequency response of twice the length: (batch, sample)."""
     n_samples = waveform.shape[1]
-    return torch.fft.irfft(torch.fft.rfft(waveform, n=2 * n_samples) * response, n=2 * n_samples)[:, :n_samples]
+    filtered: Tensor = torch.fft.irfft(torch.fft.rfft(waveform, n=2 * n_samples) * response, n=2 * n_samples)
+    return filtered[:, :n_samples]
 
 
 def _curve(knots: Tensor, n_bins: int) -> Tensor:
@@ -162,7 +166,7 @@ def _room_and_microphone(waveform: Tensor, config: AugmentConfig, draw: _Draw) -
     tail = tail / tail.square().sum(1, keepdim=True).sqrt() * draw.decibels(-20, -1) * draw.chosen(config.room)
     tail = torch.cat([torch.zeros_like(tail[:, :32]), tail[:, 32:]], dim=1)  # the direct sound comes first, by 2 ms
     tail[:, 0] += 1.0
-    response = torch.fft.rfft(tail, n=2 * n_samples)
+    response: Tensor = torch.fft.rfft(tail, n=2 * n_samples)
     knots = draw.uniform(-8, 8, 8) * draw.chosen(config.colour)
     return response * _curve(knots, response.shape[1])
 
@@ -177,12 +181,12 @@ def _noise(waveform: Tensor, level: Tensor, config: AugmentConfig, draw: _Draw) 
     noise = noise / noise.square().mean(1, keepdim=True).sqrt().clamp_min(1e-9)
     times = torch.arange(n_samples, device=waveform.device) / 16000
     mains = torch.where(draw.uniform(0, 1) < 0.5, 50.0, 60.0)
-    hum = sum(torch.sin(2 * torch.pi * mains * k * times + draw.uniform(0, 6.28)) / k for k in (1, 2, 3, 5))
+    partials = [torch.sin(2 * torch.pi * mains * k * times + draw.uniform(0, 6.28)) / k for k in (1, 2, 3, 5)]
+    hum = torch.stack(partials).sum(0)
     swell = 1 + draw.uniform(0, 0.9) * torch.sin(2 * torch.pi * draw.uniform(0.05, 2) * times + draw.uniform(0, 6.28))
     snr = torch.pow(10.0, -draw.uniform(config.snr_low, config.snr_high) / 20)
-    return level * (
-        noise * swell * snr * draw.chosen(config.noise) + hum * draw.decibels(-45, -20) * draw.chosen(0.15)
-    )
+    hiss: Tensor = noise * swell * snr * draw.chosen(config.noise)
+    return level * (hiss + hum * draw.decibels(-45, -20) * draw.chosen(HUM_SHARE))
 
 
 def _telephone(waveform: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
+from hf_model.fit_config import FitConfig
 from hf_model.shards import ShardIndex
 
 Key = tuple[int, int]
@@ -32,6 +33,8 @@ class Segments(Dataset[dict[str, Tensor]]):
         Frames of a crop; whole segments when not given.
     corpora : sequence of str, optional
         Only these.
+    repeats : mapping of str to int, optional
+        Corpora whose segments are listed several times.
     """
 
     def __init__(
@@ -41,18 +44,21 @@ class Segments(Dataset[dict[str, Tensor]]):
         columns: Sequence[str],
         crop_frames: int | None = None,
         corpora: Sequence[str] | None = None,
+        repeats: Mapping[str, int] | None = None,
     ) -> None:
         self.index = ShardIndex(folder, split, columns, corpora)
+        counts = [(repeats or {}).get(entry["corpus"], 1) for entry in self.index.files for _ in range(entry["rows"])]
+        self.numbers = np.repeat(np.arange(len(counts)), counts)
         self.crop_frames = min(crop_frames or self.index.segment_frames, self.index.segment_frames)
 
     def __len__(self) -> int:
-        """Count the segments."""
-        return len(self.index)
+        """Count the segments, repeated ones as often as they are listed."""
+        return len(self.numbers)
 
     def __getitem__(self, key: Key) -> dict[str, Tensor]:
-        """Read the crop that ``key`` names: spectra (frame, bin), notes (note, 4) from the crop's start, n_frames ()."""
+        """Read the crop that ``key`` names: spectra (frame, bin), notes (note, 4) from its start, n_frames ()."""
         number, seed = key
-        item = self.index[number]
+        item = self.index[int(self.numbers[number])]
         spare = max(0, int(item["n_frames"]) - self.crop_frames)
         start = int(np.random.default_rng(seed).integers(spare + 1))
         crop: dict[str, Tensor] = {
@@ -93,15 +99,27 @@ class StepSampler(Sampler[list[Key]]):
     n_segments : int
     batch_size : int
         Examples a step, of all processes together.
+    interval : int
+        Steps from a validation to the next: what one call of ``iter`` covers at most.
     n_steps : int
-        Steps that one call of ``iter`` covers when it starts at a multiple of it (a validation interval).
+        Steps of the whole training; its last interval may be a short one.
     seed : int
+    now : callable
+        Gives the step that comes next, whenever ``iter`` is called.
     rank, world_size : int
         This process among all.
     """
 
     def __init__(
-        self, n_segments: int, batch_size: int, n_steps: int, seed: int, rank: int = 0, world_size: int = 1
+        self,
+        n_segments: int,
+        batch_size: int,
+        interval: int,
+        n_steps: int,
+        seed: int,
+        now: Callable[[], int],
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         if n_segments < 1:
             msg = "there are no training segments: the train split of the shards is empty"
@@ -109,18 +127,23 @@ class StepSampler(Sampler[list[Key]]):
         if batch_size % world_size:
             msg = f"batch_size is {batch_size}, it must be a multiple of the {world_size} processes"
             raise ValueError(msg)
-        self.n_segments, self.batch_size, self.n_steps, self.seed = n_segments, batch_size, n_steps, seed
+        self.n_segments, self.batch_size, self.seed = n_segments, batch_size, seed
+        self.interval, self.n_steps, self.now = interval, n_steps, now
         self.rank, self.world_size = rank, world_size
-        self.next_step = 0
+
+    def _bounds(self) -> tuple[int, int]:
+        """First step of the interval that the next step lies in, and the step after its last."""
+        start = min(self.now(), self.n_steps - 1) // self.interval * self.interval
+        return start, min(start + self.interval, self.n_steps)
 
     def __len__(self) -> int:
-        """Count the steps of a whole interval."""
-        return self.n_steps
+        """Count the steps of the whole interval, those that are done already among them."""
+        start, stop = self._bounds()
+        return stop - start
 
     def __iter__(self) -> Iterator[list[Key]]:
-        """Yield the batches from ``next_step`` to the end of its interval."""
-        stop = (self.next_step // self.n_steps + 1) * self.n_steps
-        for step in range(self.next_step, stop):
+        """Yield the batches from the next step to the end of its interval."""
+        for step in range(self.now(), self._bounds()[1]):
             yield self.batch(step)
 
     def batch(self, step: int) -> list[Key]:
@@ -135,6 +158,50 @@ class StepSampler(Sampler[list[Key]]):
             self._epoch = epoch
             self._order = np.random.default_rng([self.seed, epoch]).permutation(self.n_segments)
         return int(self._order[place])
+
+
+def train_loader(
+    folder: Path | str,
+    columns: Sequence[str],
+    fit: FitConfig,
+    workers: int,
+    now: Callable[[], int],
+    rank: int = 0,
+    world_size: int = 1,
+) -> DataLoader[Any]:
+    """Read the crops of the train split, from step ``now()`` to the end of its validation interval."""
+    data = Segments(folder, "train", columns, fit.crop_frames, fit.corpora or None, fit.repeats)
+    sampler = StepSampler(
+        len(data), fit.batch_size, fit.validate_every, fit.steps, fit.seed, now, rank=rank, world_size=world_size
+    )
+    return _loader(data, sampler, workers)
+
+
+def valid_loader(folder: Path | str, columns: Sequence[str], fit: FitConfig, workers: int) -> DataLoader[Any]:
+    """Read ``fit.valid_segments`` whole segments, spread over the valid split, the same ones every time."""
+    data = Segments(folder, "valid", columns, None, fit.corpora or None)
+    if len(data) == 0:
+        msg = "there are no validation segments: the valid split of the shards is empty"
+        raise ValueError(msg)
+    chosen = np.linspace(0, len(data) - 1, min(len(data), fit.valid_segments)).round().astype(int).tolist()
+    size = max(1, fit.batch_size // 2)
+    return _loader(
+        data, [[(at, 0) for at in chosen[first : first + size]] for first in range(0, len(chosen), size)], workers
+    )
+
+
+def _loader(data: Segments, batches: Any, workers: int) -> DataLoader[Any]:
+    """Load batches in processes that live as long as the loader."""
+    return DataLoader(
+        data,
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        prefetch_factor=4 if workers else None,
+        multiprocessing_context="spawn" if workers else None,
+        persistent_workers=workers > 0,
+    )
 
 
 def hash_seed(*numbers: int) -> int:

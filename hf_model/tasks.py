@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from hf_model.augment import AugmentConfig, augment
-from hf_model.config import VOICE_STFT, check_choice, check_range, to_mapping
+from hf_model.config import VOICE_STFT, to_mapping
 from hf_model.dataset import hash_seed
 from hf_model.decoder_fit import Decode, fit_decoder
 from hf_model.decoding import DecoderConfig
 from hf_model.direct import Direct, DirectConfig, direct_loss
+from hf_model.fit_config import FitConfig
 from hf_model.frontend import set_level
 from hf_model.losses import transcriber_loss
 from hf_model.note_matching import Matches, add_matches, match_notes
@@ -26,70 +27,30 @@ from hf_model.stft import istft
 from hf_model.synthesizer import Synthesizer, SynthesizerConfig, synthesizer_loss
 from hf_model.transcriber import Posteriors, Transcriber, TranscriberConfig
 
-
-@dataclass(frozen=True)
-class FitConfig:
-    """How a model is trained.
-
-    Attributes
-    ----------
-    steps, warmup_steps : int
-        Optimizer steps; the learning rate rises over the warm-up and falls to 1 % along a cosine.
-    batch_size : int
-        Crops a step, of all processes together.
-    crop_frames : int
-        Frames of a crop (100 a second).
-    learning_rate, weight_decay, clip : float
-        AdamW's, and the largest norm of the gradient.
-    ema : float
-        Share of the running average of the weights that survives a step; the average is what is validated and kept.
-    validate_every : int
-        Steps.
-    patience : int
-        Validations without a better figure before training stops.
-    valid_segments : int
-        Segments of the valid split that are looked at.
-    precision : str
-        "bf16" or "float32".
-    corpora : tuple of str
-        Only these; all when empty.
-    seed : int
-    """
-
-    steps: int = 400
-    warmup_steps: int = 50
-    batch_size: int = 16
-    crop_frames: int = 400
-    learning_rate: float = 2.0e-3
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    ema: float = 0.98
-    validate_every: int = 100
-    patience: int = 10
-    valid_segments: int = 64
-    precision: str = "bf16"
-    corpora: tuple[str, ...] = ()
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        for name in ("steps", "batch_size", "validate_every", "patience", "valid_segments"):
-            check_range(name, getattr(self, name), 1, 100_000_000)
-        check_range("crop_frames", self.crop_frames, 32, 100_000)
-        check_range("learning_rate", self.learning_rate, 1e-8, 1.0)
-        check_range("ema", self.ema, 0.0, 0.99999)
-        check_choice("precision", self.precision, ("bf16", "float32"))
+Figures = dict[str, float]
 
 
 class Task(ABC):
-    """One model and how it learns."""
+    """One model and how it learns.
 
+    Parameters
+    ----------
+    settings : TranscriberTraining, SynthesizerTraining or DirectTraining
+        The model's first weights follow from ``settings.fit.seed`` alone.
+    """
+
+    model_class: type[Pretrained]
     columns: tuple[str, ...]
     metric: str
     """Name of the figure that models are chosen by; ``higher_is_better`` says which way."""
     higher_is_better: bool
-    model: Pretrained
-    fit: FitConfig
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+        self.fit: FitConfig = settings.fit
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.fit.seed)
+            self.model = self.model_class(settings.model)
 
     @abstractmethod
     def losses(self, model: Pretrained, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
@@ -100,10 +61,14 @@ class Task(ABC):
         """Look at a validation batch."""
 
     @abstractmethod
-    def summarize(self, parts: Sequence[Any]) -> dict[str, float]:
+    def summarize(self, parts: Sequence[Any]) -> Figures:
         """Turn what :meth:`examine` returned into figures, :attr:`metric` among them."""
 
-    def conclude(self, model: Pretrained, batches: Iterable[dict[str, Tensor]]) -> tuple[dict[str, float], dict[str, Any]]:
+    def conclude(
+        self,
+        model: Pretrained,  # noqa: ARG002 - for those that have something to do
+        batches: Iterable[dict[str, Tensor]],  # noqa: ARG002
+    ) -> tuple[Figures, dict[str, Any]]:
         """Finish a trained model on the validation batches: figures, and plain values for its ``config.json``."""
         return {}, {}
 
@@ -122,15 +87,14 @@ class TranscriberTraining:
 class TranscriberTask(Task):
     """Voice to notes; chosen by COnPOff."""
 
+    model_class = Transcriber
     columns = ("voice_stft", "notes")
     metric = "conpoff"
     higher_is_better = True
-
-    def __init__(self, settings: TranscriberTraining) -> None:
-        self.settings, self.fit = settings, settings.fit
-        self.model: Pretrained = Transcriber(settings.model)
+    settings: TranscriberTraining
 
     def losses(self, model: Pretrained, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+        """Cross entropies on voices in a world that the step decides."""
         generator = torch.Generator().manual_seed(hash_seed(self.fit.seed, step))
         with torch.no_grad(), torch.autocast(batch["notes"].device.type, enabled=False):
             waveform, notes, n_frames = augment(
@@ -142,17 +106,20 @@ class TranscriberTask(Task):
             return transcriber_loss(posteriors, notes, n_frames, self.settings.model, VOICE_STFT.frame_rate)
 
     def examine(self, model: Pretrained, batch: dict[str, Tensor]) -> tuple[Matches, float]:
+        """Count the notes found, and take the loss."""
         posteriors: Posteriors = model(set_level(voice_waveform(batch)))
         config = self.settings.model
         loss = transcriber_loss(posteriors, batch["notes"], batch["n_frames"], config, VOICE_STFT.frame_rate)
-        found = [match_notes(notes, decode(self.settings.decoder)) for decode, notes in self._waiting(posteriors, batch)]
-        return add_matches(found), float(loss["loss"])
+        waiting = self._waiting(posteriors, batch)
+        found = add_matches([match_notes(notes, decode(self.settings.decoder)) for decode, notes in waiting])
+        return found, float(loss["loss"])
 
-    def summarize(self, parts: Sequence[Any]) -> dict[str, float]:
+    def summarize(self, parts: Sequence[Any]) -> Figures:
+        """Note scores over all recordings, and the mean loss."""
         figures = add_matches([matches for matches, _ in parts]).f_measures()
         return {**figures, "loss": sum(loss for _, loss in parts) / max(1, len(parts))}
 
-    def conclude(self, model: Pretrained, batches: Iterable[dict[str, Tensor]]) -> tuple[dict[str, float], dict[str, Any]]:
+    def conclude(self, model: Pretrained, batches: Iterable[dict[str, Tensor]]) -> tuple[Figures, dict[str, Any]]:
         """Fit the decoder to the trained network."""
         waiting = []
         for batch in batches:
@@ -193,41 +160,35 @@ class _SpectrumTask(Task):
 
     metric = "loss"
     higher_is_better = False
+    loss: Callable[[Pretrained, dict[str, Tensor]], dict[str, Tensor]]
 
-    def losses(self, model: Pretrained, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        raise NotImplementedError
+    def losses(self, model: Pretrained, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:  # noqa: ARG002
+        """Compare spectra; the same at every step."""
+        return type(self).loss(model, batch)
 
-    def examine(self, model: Pretrained, batch: dict[str, Tensor]) -> dict[str, float]:
+    def examine(self, model: Pretrained, batch: dict[str, Tensor]) -> Figures:
+        """Take the losses."""
         return {name: float(value) for name, value in self.losses(model, batch, 0).items()}
 
-    def summarize(self, parts: Sequence[Any]) -> dict[str, float]:
+    def summarize(self, parts: Sequence[Any]) -> Figures:
+        """Mean losses."""
         return {name: sum(part[name] for part in parts) / len(parts) for name in parts[0]}
 
 
 class SynthesizerTask(_SpectrumTask):
     """Notes to piano."""
 
+    model_class = Synthesizer
     columns = ("piano_stft", "notes")
-
-    def __init__(self, settings: SynthesizerTraining) -> None:
-        self.settings, self.fit = settings, settings.fit
-        self.model: Pretrained = Synthesizer(settings.model)
-
-    def losses(self, model: Pretrained, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        return synthesizer_loss(model, batch)
+    loss = staticmethod(synthesizer_loss)
 
 
 class DirectTask(_SpectrumTask):
     """Voice to piano without notes between them, the baseline."""
 
+    model_class = Direct
     columns = ("voice_stft", "piano_stft", "notes")
-
-    def __init__(self, settings: DirectTraining) -> None:
-        self.settings, self.fit = settings, settings.fit
-        self.model: Pretrained = Direct(settings.model)
-
-    def losses(self, model: Pretrained, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        return direct_loss(model, batch)
+    loss = staticmethod(direct_loss)
 
 
 TASKS: dict[str, tuple[type[Any], type[Any]]] = {

@@ -3,30 +3,48 @@
 from __future__ import annotations
 
 import copy
-import math
+import logging
 import time
+import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, Checkpoint, EarlyStopping, RichProgressBar
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from hf_model.dataset import Key, Segments, StepSampler, collate, hash_seed
-from hf_model.pretrained import Pretrained
-from hf_model.tasks import FitConfig, Task
+from hf_model.checkpoints import LAST, add_checkpoint, load_best, newest_checkpoint, save_best
+from hf_model.dataset import hash_seed, train_loader, valid_loader
+from hf_model.fit_config import learning_rate_share
+from hf_model.tasks import Task
+
+NOT_HERE = (
+    "You're resuming from a checkpoint that ended before the epoch ended",  # these batches follow from the step
+    ".*does not have many workers",  # rows of parquet are read fast enough
+    r".*isinstance\(treespec, LeafSpec\)",  # Lightning's own use of torch
+)
+"""Warnings of Lightning that have no cause here."""
 
 
 class Fit(pl.LightningModule):
-    """One training: every step's randomness is a function of (seed, step), so that a resumed run continues exactly."""
+    """One training: every step's randomness is a function of (seed, step), so that a resumed run continues exactly.
+
+    Attributes
+    ----------
+    model, average : Pretrained
+        What is trained, and the running average of its weights, which is validated and kept.
+    best : dict
+        Figures and step of the best validation so far.
+    """
 
     def __init__(self, task: Task) -> None:
         super().__init__()
         self.task = task
-        self.model = task.model.to(memory_format=torch.channels_last)
+        self.model = task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(task.model).requires_grad_(requires_grad=False)
         self.parts: list[Any] = []
         self.best: dict[str, float] = {}
@@ -38,14 +56,14 @@ class Fit(pl.LightningModule):
         decayed = [p for p in self.model.parameters() if p.requires_grad and p.ndim >= 2]
         groups = [{"params": decayed, "weight_decay": fit.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, lr=fit.learning_rate, betas=(0.9, 0.98))
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_share(step, fit))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(learning_rate_share, fit=fit))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, *_: Any) -> None:
         """Seed what the network itself draws (dropout) by the step."""
         torch.manual_seed(hash_seed(self.task.fit.seed, 1, self.global_step, self.global_rank))
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: dict[str, Tensor]) -> Tensor:
         """Compute the loss of one batch."""
         losses = self.task.losses(self.model, batch, self.global_step)
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()}, prog_bar=False)
@@ -69,16 +87,16 @@ class Fit(pl.LightningModule):
         self.parts = []
         self.average.eval()
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: dict[str, Tensor]) -> None:
         """Look at one batch with the averaged weights."""
         self.parts.append(self.task.examine(self.average, batch))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the figures."""
+        """Log the figures, and note whether they are the best."""
         figures = self.task.summarize(self.parts)
         self.log_dict({f"valid/{name}": value for name, value in figures.items()}, prog_bar=True, sync_dist=True)
-        better = figures[self.task.metric] > self.best.get(self.task.metric, -math.inf)
-        if better == self.task.higher_is_better or not self.best:
+        name, sign = self.task.metric, 1 if self.task.higher_is_better else -1
+        if not self.best or sign * figures[name] > sign * self.best[name]:
             self.best = {**figures, "step": float(self.global_step)}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -90,52 +108,45 @@ class Fit(pl.LightningModule):
         self.best = checkpoint["best"]
 
 
-class Shards(pl.LightningDataModule):
-    """The batches of one training, from any step on."""
+class Keeper(Checkpoint):
+    """Keeps the best averaged weights, and a checkpoint every so many steps and after every validation.
 
-    def __init__(self, folder: Path, task: Task, workers: int) -> None:
-        super().__init__()
-        self.folder, self.task, self.workers = folder, task, workers
-        self.first_step = 0
+    Parameters
+    ----------
+    folder : Path
+        Where they are kept.
+    every : int
+        Steps.
+    """
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        """Read the crops of the steps from the trainer's step to the end of its validation interval."""
-        fit = self.task.fit
-        data = Segments(self.folder, "train", self.task.columns, fit.crop_frames, fit.corpora or None)
-        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        sampler = StepSampler(len(data), fit.batch_size, fit.validate_every, fit.seed, rank, world)
-        sampler.next_step = self.trainer.global_step if self.trainer else 0
-        return self._loader(data, sampler)
+    def __init__(self, folder: Path, every: int) -> None:
+        self.folder, self.every = folder, every
 
-    def val_dataloader(self) -> DataLoader[Any]:
-        """Read whole segments of the valid split, the same ones every time."""
-        fit = self.task.fit
-        data = Segments(self.folder, "valid", self.task.columns, None, fit.corpora or None)
-        chosen = torch.linspace(0, len(data) - 1, min(len(data), fit.valid_segments)).round().long().tolist()
-        size = max(1, fit.batch_size // 2)
-        batches: list[list[Key]] = [
-            [(number, 0) for number in chosen[at : at + size]] for at in range(0, len(chosen), size)
-        ]
-        return self._loader(data, batches)
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Keep a checkpoint, but not while an interval's validation is to come: resuming there would leave it out."""
+        if trainer.global_step % self.every == 0 and not _interval_is_over(trainer):
+            self._keep(trainer)
 
-    def _loader(self, data: Segments, batches: Any) -> DataLoader[Any]:
-        return DataLoader(
-            data,
-            batch_sampler=batches,
-            collate_fn=collate,
-            num_workers=self.workers,
-            pin_memory=torch.cuda.is_available(),
-            prefetch_factor=4 if self.workers else None,
-            multiprocessing_context="spawn" if self.workers else None,
-        )
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the averaged weights if they are the best."""
+        assert isinstance(pl_module, Fit)
+        if trainer.is_global_zero and pl_module.best["step"] == trainer.global_step:
+            save_best(self.folder, pl_module.average.state_dict(), pl_module.best)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Keep a checkpoint after an interval's validation, but not of a run that stops early: it would go on."""
+        if _interval_is_over(trainer) and not trainer.should_stop:
+            self._keep(trainer)
+
+    def _keep(self, trainer: pl.Trainer) -> None:
+        fresh = self.folder / f"{LAST}.part"
+        trainer.save_checkpoint(fresh, weights_only=False)
+        if trainer.is_global_zero:
+            add_checkpoint(fresh, self.folder)
 
 
-def learning_rate_share(step: int, fit: FitConfig) -> float:
-    """Share of the full learning rate at a step."""
-    if step < fit.warmup_steps:
-        return (step + 1) / fit.warmup_steps
-    progress = (step - fit.warmup_steps) / max(1, fit.steps - fit.warmup_steps)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+def _interval_is_over(trainer: pl.Trainer) -> bool:
+    return bool(trainer.fit_loop.epoch_loop.batch_progress.is_last_batch)
 
 
 def train(
@@ -165,7 +176,7 @@ def train(
     folder : path
         Gets ``model.safetensors`` and ``config.json``.
     checkpoints : path
-        Where checkpoints live; a run that finds one there goes on from it.
+        Where checkpoints live; a run that finds one there goes on from it, or from the one before if it is damaged.
     workers : int
         Processes that read batches; 0 reads in this one.
     max_steps : int, optional
@@ -178,66 +189,88 @@ def train(
     dict
         The figures of the best validation, its step, and the seconds that training took.
     """
-    fit, start = task.fit, time.perf_counter()
-    torch.manual_seed(fit.seed)
+    start = time.perf_counter()
+    checkpoints = Path(checkpoints)
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # it advertises
     module = Fit(task)
-    keeper = ModelCheckpoint(
-        dirpath=str(checkpoints), filename="last", every_n_train_steps=checkpoint_every, enable_version_counter=False
-    )
-    chooser = ModelCheckpoint(
-        dirpath=str(checkpoints),
-        filename="best",
-        monitor=f"valid/{task.metric}",
-        mode="max" if task.higher_is_better else "min",
-        enable_version_counter=False,
-    )
-    stopper = EarlyStopping(chooser.monitor or "", patience=fit.patience, mode=chooser.mode)
-    on_gpu = torch.cuda.is_available()
     trainer = pl.Trainer(
-        accelerator="gpu" if on_gpu else "cpu",
-        devices=devices if on_gpu else 1,
-        num_nodes=nodes,
-        precision="bf16-mixed" if fit.precision == "bf16" else "32-true",
-        max_steps=min(fit.steps, max_steps or fit.steps),
-        check_val_every_n_epoch=1,
-        gradient_clip_val=fit.clip,
-        callbacks=[keeper, chooser, stopper, *callbacks, *([RichProgressBar()] if progress else [])],
+        **_place(devices, nodes),
+        **_schedule(task, max_steps),
+        callbacks=[
+            EarlyStopping(
+                f"valid/{task.metric}",
+                patience=task.fit.patience,
+                mode="max" if task.higher_is_better else "min",
+                check_on_train_epoch_end=False,
+            ),
+            Keeper(checkpoints, checkpoint_every),
+            *callbacks,
+            *([RichProgressBar()] if progress else []),
+        ],
         logger=list(loggers) or False,
         enable_progress_bar=progress,
         enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-        use_distributed_sampler=False,
-        reload_dataloaders_every_n_epochs=1,
-        benchmark=True,
     )
-    last = Path(checkpoints) / "last.ckpt"
-    trainer.fit(
-        module, datamodule=Shards(Path(shards), task, workers), ckpt_path=last if last.is_file() else None,
-        weights_only=True,
+    validation = valid_loader(shards, task.columns, task.fit, workers)
+    examples = train_loader(
+        shards,
+        task.columns,
+        task.fit,
+        workers,
+        lambda: int(trainer.global_step),
+        trainer.global_rank,
+        trainer.world_size,
     )
-    model = _best_average(module, Path(checkpoints) / "best.ckpt")
+    with warnings.catch_warnings():
+        for message in NOT_HERE:
+            warnings.filterwarnings("ignore", message)
+        trainer.fit(module, examples, validation, ckpt_path=newest_checkpoint(checkpoints), weights_only=True)
     figures = {**module.best, "seconds": time.perf_counter() - start}
-    if trainer.is_global_zero and not (max_steps and max_steps < fit.steps):
-        data = Shards(Path(shards), task, workers)
-        device = torch.device("cuda" if on_gpu else "cpu")
-        with torch.inference_mode():
-            batches = (_to_device(batch, device) for batch in data.val_dataloader())
-            added, conclusions = task.conclude(model.to(device).eval(), batches)
-        model.save_pretrained(folder, valid={**module.best, **added}, **conclusions, **facts)
-        figures |= added
+    if trainer.is_global_zero and not (max_steps and max_steps < task.fit.steps):
+        figures |= _finish(module, validation, checkpoints, Path(folder), facts)
     return figures
 
 
-def _best_average(module: Fit, checkpoint: Path) -> Pretrained:
-    """Take the averaged weights of the best validation, or the last ones where there was none."""
-    average: Pretrained = module.average
-    if checkpoint.is_file():
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-        kept = {name.removeprefix("average."): value for name, value in state.items() if name.startswith("average.")}
-        average.load_state_dict(kept)
-    return average
+def _finish(
+    module: Fit, validation: DataLoader[Any], checkpoints: Path, folder: Path, facts: dict[str, Any]
+) -> dict[str, float]:
+    """Write the model with the best averaged weights, and return its figures."""
+    model, best = module.average, module.best
+    kept = load_best(checkpoints)
+    if kept is not None:
+        model.load_state_dict(kept[0])
+        best = kept[1]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with torch.inference_mode():
+        batches = ({name: value.to(device) for name, value in batch.items()} for batch in validation)
+        added, conclusions = module.task.conclude(model.to(device).eval(), batches)
+    figures = {**best, **added}
+    model.save_pretrained(folder, valid=figures, **conclusions, **facts)
+    return figures
 
 
-def _to_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    return {name: value.to(device) for name, value in batch.items()}
+def _place(devices: int | str, nodes: int) -> dict[str, Any]:
+    """Where to train: arguments of the trainer."""
+    on_gpu = torch.cuda.is_available()
+    return {
+        "accelerator": "gpu" if on_gpu else "cpu",
+        "devices": devices if on_gpu else 1,
+        "num_nodes": nodes,
+        "benchmark": True,
+        "use_distributed_sampler": False,
+    }
+
+
+def _schedule(task: Task, max_steps: int | None) -> dict[str, Any]:
+    """How long and how exactly to train: arguments of the trainer, to which an interval of validation is an epoch."""
+    fit = task.fit
+    return {
+        "precision": "bf16-mixed" if fit.precision == "bf16" else "32-true",
+        "max_steps": min(fit.steps, max_steps or fit.steps),
+        "gradient_clip_val": fit.clip,
+        "check_val_every_n_epoch": 1,
+        "reload_dataloaders_every_n_epochs": 1,
+        "num_sanity_val_steps": 0,
+        "log_every_n_steps": min(10, fit.validate_every),
+    }
