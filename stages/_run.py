@@ -192,7 +192,13 @@ def _leave(message: str, code: int) -> NoReturn:
 
 
 def workers() -> int:
-    """Count the processor cores that this process may use (an environment fact, never a parameter)."""
+    """Count processes to work with: HUMMINGFACE_WORKERS, or the cores that this process may use (never a parameter)."""
+    asked = os.environ.get("HUMMINGFACE_WORKERS", "")
+    if asked:
+        if not asked.isdecimal() or int(asked) < 1:
+            msg = f"HUMMINGFACE_WORKERS is {asked!r}, allowed is a whole number from 1"
+            raise ConfigError(msg)
+        return int(asked)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -174,3 +174,14 @@ def test_a_termination_cleans_up(tmp_path):
 
 def test_there_is_at_least_one_worker():
     assert _run.workers() >= 1
+
+
+def test_workers_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("HUMMINGFACE_WORKERS", "3")
+    assert _run.workers() == 3
+    monkeypatch.delenv("HUMMINGFACE_WORKERS")
+    assert _run.workers() >= 1
+    for wrong in ("0", "-1", "many"):
+        monkeypatch.setenv("HUMMINGFACE_WORKERS", wrong)
+        with pytest.raises(ConfigError, match="HUMMINGFACE_WORKERS is"):
+            _run.workers()
