@@ -132,7 +132,7 @@ class Tracker:
         self.flush()
 
 
-def begin(kind: str, key: str, resumed: bool) -> Tracker:
+def begin(kind: str, key: str, settings: Mapping[str, Any], resumed: bool) -> Tracker:
     """Open the run of one training, or the one that an interrupted training left.
 
     Parameters
@@ -141,6 +141,8 @@ def begin(kind: str, key: str, resumed: bool) -> Tracker:
         The model.
     key : str
         Names settings, data and code of the training.
+    settings : mapping
+        All settings of the training, defaults too.
     resumed : bool
         Whether there is a checkpoint to go on from.
     """
@@ -149,7 +151,7 @@ def begin(kind: str, key: str, resumed: bool) -> Tracker:
     with tracker._step("opening a run") as on:
         if on:
             known = json.loads(note.read_text(encoding="utf-8"))["run_id"] if resumed and note.is_file() else ""
-            tracker.run_id = tracker.version = known or _new_run(tracker.client, kind)
+            tracker.run_id = tracker.version = known or _new_run(tracker.client, kind, settings)
             if known:
                 tracker.client.update_run(known, "RUNNING")
             _run.write_json(note, {"run_id": tracker.run_id})
@@ -177,7 +179,8 @@ def of_weights(kind: str, folder: Path) -> Tracker:
                 tracker.run_id = known
                 return tracker
         if on:
-            tracker.run_id = _new_run(tracker.client, kind)
+            made_with = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            tracker.run_id = _new_run(tracker.client, kind, {"model": made_with.get("model", {})})
             tracker.tag({"trained": "elsewhere"})
             _log_model(tracker, kind, folder)
             _run.write_json(_note(folder), {"run_id": tracker.run_id})
@@ -256,13 +259,13 @@ def _runs(client: Any) -> Any:
     return client.search_runs([experiment.experiment_id], max_results=10_000)
 
 
-def _new_run(client: Any, kind: str) -> str:
+def _new_run(client: Any, kind: str, training: Mapping[str, Any]) -> str:
+    """Open a run with its parameters: the training's own, and what params.yaml says of the other stages."""
     from mlflow.entities import Param
 
     experiment = client.get_experiment_by_name(EXPERIMENT)
     run = client.create_run(experiment.experiment_id, run_name=kind, tags={"model": kind, **_origin()})
-    settings = _run.everything()
-    settings["train"] = settings.get("train", {}).get(kind, {})
+    settings = {**_run.everything(), "train": training}
     params = [Param(_allowed(name), str(value)) for name, value in flat(settings).items()]
     for start in range(0, len(params), 100):
         client.log_batch(run.info.run_id, params=params[start : start + 100])

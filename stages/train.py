@@ -36,7 +36,7 @@ def main() -> None:
     key = training_key(settings)
     checkpoints = SCRATCH / f"{kind}-{key}"
     resumed = checkpoints.is_dir() and any(checkpoints.iterdir())
-    tracker = _tracking.begin(kind, key, resumed=resumed)
+    tracker = _tracking.begin(kind, key, to_mapping(settings), resumed=resumed)
     workers = min(8, _run.workers() - 1) if torch.cuda.is_available() else 0
     try:
         with _run.output(MODELS / kind) if _run.is_first() else nullcontext(MODELS / kind) as folder:

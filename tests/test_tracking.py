@@ -26,8 +26,7 @@ def place(tmp_path, root, monkeypatch):
     for name, value in _tracking.CALM.items():
         monkeypatch.setenv(name, value)
     profiles = {"default": {}}
-    train = {"transcriber": {"fit": {"steps": 3}}, "direct": {"fit": {"steps": 9}}}
-    content = {"profiles": profiles, "stft": {"segment_frames": 512}, "train": train, "evaluate": {}}
+    content = {"profiles": profiles, "stft": {"segment_frames": 512}, "train": {}, "evaluate": {}}
     (tmp_path / "params.yaml").write_text(json.dumps(content), encoding="utf-8")
     (tmp_path / "dvc.lock").write_text("locked", encoding="utf-8")
     (tmp_path / "hf_model").symlink_to(root / "hf_model")
@@ -44,7 +43,7 @@ def client():
 
 
 def train(place, key="k", resumed=False):
-    tracker = _tracking.begin("transcriber", key, resumed=resumed)
+    tracker = _tracking.begin("transcriber", key, {"fit": {"steps": 3, "seed": 0}}, resumed=resumed)
     for step in (10, 20):
         tracker.log_metrics({"train/loss": 1 / step, "epoch": 0.0}, step)
     _tracking.end(tracker, "transcriber", place / "data" / "model" / "transcriber", {"conpoff": 0.7})
@@ -56,6 +55,7 @@ def test_a_training_is_one_run_with_everything(place):
     run = client().get_run(run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params["train/fit/steps"] == "3"
+    assert run.data.params["train/fit/seed"] == "0"
     assert run.data.params["stft/segment_frames"] == "512"
     assert run.data.metrics == {"train/loss": 1 / 20, "best/conpoff": 0.7}
     assert [point.step for point in client().get_metric_history(run_id, "train/loss")] == [10, 20]
@@ -81,7 +81,7 @@ def test_the_model_is_served(place):
 
 
 def test_a_resumed_training_stays_in_its_run(place):
-    first = _tracking.begin("transcriber", "same", resumed=False)
+    first = _tracking.begin("transcriber", "same", {}, resumed=False)
     first.finish("KILLED")
     assert train(place, "same", resumed=True) == first.run_id
     assert train(place, "other", resumed=True) != first.run_id
@@ -111,6 +111,7 @@ def test_an_evaluation_joins_the_run_of_its_model(place):
 def test_weights_from_elsewhere_get_a_run_of_their_own(place):
     tracker = _tracking.of_weights("transcriber", place / "data" / "model" / "transcriber")
     assert client().get_run(tracker.run_id).data.tags["trained"] == "elsewhere"
+    assert client().get_run(tracker.run_id).data.params["train/model/channels"] == "8"
     again = _tracking.of_weights("transcriber", place / "data" / "model" / "transcriber")
     assert again.run_id == tracker.run_id
 
@@ -131,7 +132,7 @@ def test_without_mlflow_everything_goes_on(place, monkeypatch, capsys):
 
 
 def test_a_tracker_that_breaks_is_told_once(place, capsys):
-    tracker = _tracking.begin("transcriber", "k", resumed=False)
+    tracker = _tracking.begin("transcriber", "k", {}, resumed=False)
 
     class Broken:
         def __getattr__(self, name):
@@ -148,7 +149,7 @@ def test_a_tracker_that_breaks_is_told_once(place, capsys):
 
 def test_the_file_store_is_refused(place, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", str(place / "mlruns"))
-    assert _tracking.begin("transcriber", "k", resumed=False).client is None
+    assert _tracking.begin("transcriber", "k", {}, resumed=False).client is None
     assert "use sqlite" in capsys.readouterr().out
 
 
@@ -156,14 +157,14 @@ def test_the_file_store_is_refused(place, monkeypatch, capsys):
 def test_a_lost_server_stops_nothing(monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    assert _tracking.begin("transcriber", "k", resumed=False).client is None
+    assert _tracking.begin("transcriber", "k", {}, resumed=False).client is None
     assert "going on without it" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("place")
 def test_only_one_of_many_processes_tracks(monkeypatch):
     monkeypatch.setenv("SLURM_PROCID", "3")
-    assert _tracking.begin("transcriber", "k", resumed=False).client is None
+    assert _tracking.begin("transcriber", "k", {}, resumed=False).client is None
 
 
 def test_lightning_takes_it_for_a_logger():
