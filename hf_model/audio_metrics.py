@@ -77,6 +77,25 @@ def si_sdr(reference: NDArray[np.float32], estimate: NDArray[np.float32]) -> flo
     return float(10.0 * np.log10((float(target @ target) + 1e-20) / (float(rest @ rest) + 1e-20)))
 
 
+def rise_time(audio: NDArray[np.float32]) -> float:
+    """Seconds in which a single note's level (RMS over 10 ms) goes from 10 to 90 % of its peak."""
+    width = PIANO_STFT.sample_rate // 100
+    energy = np.cumsum(np.pad(audio.astype(np.float64) ** 2, (width, 0)))
+    level = np.sqrt(np.maximum(0.0, energy[width:] - energy[:-width]))
+    peak = float(level.max(initial=0.0))
+    return float(np.argmax(level >= 0.9 * peak) - np.argmax(level >= 0.1 * peak)) / PIANO_STFT.sample_rate
+
+
+def decay_rate(audio: NDArray[np.float32], f0: float, begin: float = 0.1, end: float = 0.6) -> float:
+    """How fast a single note's first partial decays, dB a second: slope of its level between two times in seconds."""
+    frames = magnitude(audio, MEL_N_FFT, PIANO_STFT.hop_length)
+    centre = round(f0 / PIANO_STFT.sample_rate * MEL_N_FFT)
+    power = (frames[max(0, centre - 1) : centre + 2] ** 2).sum(axis=0)
+    chosen = slice(round(begin * PIANO_STFT.frame_rate), round(end * PIANO_STFT.frame_rate))
+    level = 10.0 * np.log10(power[chosen] + 1e-12)
+    return -float(np.polyfit(np.arange(len(level)) / PIANO_STFT.frame_rate, level, 1)[0])
+
+
 def magnitude(audio: NDArray[np.float32], n_fft: int, hop: int) -> NDArray[np.float32]:
     """Magnitude spectrogram (bin, frame) of mono audio: Hann window, centred frames, zeros beyond the ends."""
     padded = np.pad(audio, n_fft // 2)

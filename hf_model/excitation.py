@@ -21,7 +21,7 @@ RATE, HOP = PIANO_STFT.sample_rate, PIANO_STFT.hop_length
 MARGIN = PIANO_STFT.n_fft // 2
 """Samples before the first and after the last frame's centre that the frames see."""
 
-SILENCE_DB = 72.0
+SILENCE_DB = 64.0
 """A released note is cut once its damper has taken this much."""
 
 SILENT = 1e-4
@@ -29,6 +29,10 @@ SILENT = 1e-4
 
 FACTOR_KNOTS = np.array([0, 2, 4, 8, 16, 30, 50, 80, 140, 260, 500, 1000])
 """Blocks after the onset at which the trainable factors of envelopes are kept."""
+
+
+Piece = tuple[int, int, Tensor]
+"""A note's number, samples after its onset, and the sound (sample,) that begins there."""
 
 
 class Sounding(NamedTuple):
@@ -106,66 +110,67 @@ class Excitation(nn.Module):
     def forward(self, sounding: Sounding, n_examples: int, n_frames: int) -> Tensor:
         """Play partials and hammers: (batch, sample), with ``MARGIN`` samples before and after the frames' centres."""
         n_samples = (n_frames - 1) * HOP + 2 * MARGIN
-        stride = n_samples + 2 * HAMMER_SAMPLES
-        audio = self.knot_weights.new_zeros(n_examples * stride)
-        origin = sounding.example * stride + HAMMER_SAMPLES
-        for note, sample, sound in (self.hammers(sounding, n_samples), self.partials(sounding, n_samples)):
-            at = (origin[note] + sample)[:, None] + torch.arange(sound.shape[1], device=sound.device)
-            audio = audio.index_add(0, at.reshape(-1), sound.reshape(-1))
-        return audio.reshape(n_examples, -1)[:, HAMMER_SAMPLES : HAMMER_SAMPLES + n_samples]
+        audio = self.knot_weights.new_zeros(n_examples, n_samples + 2 * HAMMER_SAMPLES)
+        place = list(zip(sounding.example.tolist(), sounding.start.tolist(), strict=True))
+        for note, late, sound in [*self.hammers(sounding, n_samples), *self.partials(sounding, n_samples)]:
+            example, start = place[note]
+            begin = start + late + HAMMER_SAMPLES
+            audio[example, begin : begin + len(sound)] += sound
+        return audio[:, HAMMER_SAMPLES : HAMMER_SAMPLES + n_samples]
 
-    def hammers(self, sounding: Sounding, n_samples: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Play the attacks: the note and the first sample of each (attack,), and the sounds (attack, sample)."""
+    def hammers(self, sounding: Sounding, n_samples: int) -> list[Piece]:
+        """Play the attacks."""
         note = torch.nonzero((sounding.start > -HAMMER_SAMPLES) & (sounding.start < n_samples))[:, 0]
         key, layers = sounding.key[note, None], sounding.layers[note]
         level = self.hammer[key, layers].float() / 127.0
         peak = self.hammer_peak[key, layers] * sounding.mix[note]
         sound = (level.sign() * level.abs() ** POWER * peak[..., None]).sum(dim=1)
         since = torch.arange(HAMMER_SAMPLES, device=note.device)[None]
-        return note, sounding.start[note], sound * damping(sounding, note, since)
+        sound = sound * damping(sounding, note[:, None], since)
+        return [(number, 0, attack) for number, attack in zip(note.tolist(), sound, strict=True)]
 
-    def partials(self, sounding: Sounding, n_samples: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Play the partials in blocks: the note and the first sample of each (block,), the sounds (block, sample)."""
+    def partials(self, sounding: Sounding, n_samples: int) -> list[Piece]:
+        """Play the partials of every note from the first to the last block that is heard."""
         tail = sounding.held + (SILENCE_DB / sounding.release * RATE).long()
         stop = torch.minimum(tail, n_samples - sounding.start).clamp(min=0)
         last = torch.minimum((stop + HOP - 1) // HOP, self.last_block[sounding.row])
         first = torch.minimum((-sounding.start).clamp(min=0) // HOP, last)
-        order = torch.argsort(sounding.row, stable=True)
-        counts = (last - first)[order]
-        note = order.repeat_interleave(counts)
-        begin = torch.cumsum(counts, 0) - counts
-        block = torch.arange(len(note), device=note.device) - begin.repeat_interleave(counts) + first[note]
-        rows, sizes = torch.unique_consecutive(sounding.row[note], return_counts=True)
-        at, sounds = 0, [self.knot_weights.new_zeros(0, HOP)]
-        for row, size in zip(rows.tolist(), sizes.tolist(), strict=True):
-            part = slice(at, at + size)
-            sounds.append(self.play_row(row, sounding, note[part], block[part]))
-            at += size
-        since = block[:, None] * HOP + torch.arange(HOP, device=note.device)
-        return note, sounding.start[note] + block * HOP, torch.cat(sounds) * damping(sounding, note, since)
+        spans: dict[int, list[tuple[int, int, int]]] = {}
+        for note, span in enumerate(zip(sounding.row.tolist(), first.tolist(), last.tolist(), strict=True)):
+            if span[2] > span[1]:
+                spans.setdefault(span[0], []).append((note, *span[1:]))
+        pieces: list[Piece] = []
+        for row in spans:
+            sizes = [end - begin for _, begin, end in spans[row]]
+            sounds = torch.split(self.play_row(row, sounding, spans[row]), sizes)
+            pieces += [(n, begin * HOP, s.reshape(-1)) for (n, begin, _), s in zip(spans[row], sounds, strict=True)]
+        return pieces
 
-    def play_row(self, row: int, sounding: Sounding, note: Tensor, block: Tensor) -> Tensor:
-        """Play blocks of the notes of one row: (block, HOP).
+    def play_row(self, row: int, sounding: Sounding, spans: list[tuple[int, int, int]]) -> Tensor:
+        """Play notes of one row, each from its first to its last block: (block, HOP).
 
         Within a block each partial is a line between two envelope values times a rotation that all blocks share, so
         that the whole is one matrix product.
         """
         own = slice(self.first_partials[row], self.first_partials[row + 1])
         turn = 2.0 * math.pi / RATE * self.frequency[own]
-        n_blocks = int(block.max()) + 2
+        n_edges = max(span[2] for span in spans) + 1
         factor = torch.view_as_complex((self.factor_weights @ self.envelope_factor[own]).contiguous()) + 1.0
         knots = torch.view_as_complex(self.envelope[own].float()) * factor
-        line = (self.knot_weights[:n_blocks].to(knots.dtype) @ knots.T) * turned(
-            torch.arange(n_blocks, device=note.device)[:, None] * HOP * turn
-        )
-        notes, place = torch.unique(note, return_inverse=True)
+        edges = torch.arange(n_edges, device=turn.device)
+        line = (self.knot_weights[:n_edges].to(knots.dtype) @ knots.T) * turned(edges[:, None] * HOP * turn)
+        back = turned(-HOP * turn)
         layered = torch.view_as_complex(self.gain[own].float()).T
-        gain = (layered[sounding.layers[notes]] * sounding.mix[notes, :, None]).sum(dim=1)[place]
-        ends = torch.cat([line[block] * gain, line[block + 1] * turned(-HOP * turn) * gain], dim=1)
-        sample = torch.arange(HOP, device=note.device)
+        ends = []
+        for note, first, last in spans:
+            gain = (layered[sounding.layers[note]] * sounding.mix[note, :, None]).sum(dim=0)
+            damped = line[first : last + 1] * damping(sounding, note, edges[first : last + 1] * HOP)[:, None] * gain
+            ends.append(torch.cat([damped[:-1], damped[1:] * back], dim=1))
+        points = torch.cat(ends)
+        sample = torch.arange(HOP, device=turn.device)
         rotation, rise = turned(turn[:, None] * sample), sample / HOP
         basis = torch.cat([rotation * (1.0 - rise), rotation * rise])
-        return torch.cat([ends.real, -ends.imag], dim=1) @ torch.cat([basis.real, basis.imag])
+        return torch.cat([points.real, -points.imag], dim=1) @ torch.cat([basis.real, basis.imag])
 
     def noise_level(self, sounding: Sounding, n_examples: int, n_frames: int) -> Tensor:
         """Noise magnitude of all notes together, (batch, frame, band)."""
@@ -204,10 +209,10 @@ def decibel(level: Tensor) -> Tensor:
     return torch.exp(level * (math.log(10.0) / 20.0))
 
 
-def damping(sounding: Sounding, note: Tensor, since: Tensor) -> Tensor:
-    """Gain of the damper, ``since`` samples after the onset of each ``note``: (item, sample)."""
-    late = (since - sounding.held[note, None]).clamp(min=0) / RATE
-    return decibel(-sounding.release[note, None] * late)
+def damping(sounding: Sounding, note: Tensor | int, since: Tensor) -> Tensor:
+    """Gain of the damper of notes, ``since`` samples after their onsets (the shapes broadcast)."""
+    late = (since - sounding.held[note]).clamp(min=0) / RATE
+    return decibel(-sounding.release[note] * late)
 
 
 def _check_table(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:

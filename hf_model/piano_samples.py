@@ -43,7 +43,9 @@ NOTE_SECONDS, TAIL_FADE = 10.0, 0.5
 
 
 class FluidPiano:
-    """The reference instrument: FluidSynth, reverb and chorus off, absolute level, a fresh synth per rendering."""
+    """The reference instrument: FluidSynth, reverb and chorus off, absolute level, stereo."""
+
+    channels = 2
 
     def __init__(self, sound_font: Path | str = SOUND_FONT) -> None:
         self._library = ctypes.CDLL(ctypes.util.find_library("fluidsynth") or "libfluidsynth.so.3")
@@ -63,10 +65,19 @@ class FluidPiano:
         self._library.fluid_synth_program_select(self._synth, 0, font, 0, 0)
 
     def render(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
-        """Play notes once, as stereo (2, sample); onsets and offsets move up to ``BLOCK`` samples to FluidSynth's grid.
+        """Play notes as stereo (2, n_samples); onsets and offsets move to the nearest multiple of ``BLOCK`` samples.
 
-        A used synth gives other bits than a fresh one: render once, or in forked processes.
+        A synth that has played gives other bits than a fresh one, so a fork of the loaded one plays.
         """
+        context = multiprocessing.get_context("fork")
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=lambda: sender.send_bytes(self._play(notes, n_samples).tobytes()))
+        process.start()
+        sound = np.frombuffer(receiver.recv_bytes(), dtype=np.float32).reshape(2, n_samples).copy()
+        process.join()
+        return sound
+
+    def _play(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
         events = []
         for note in damp_repeated(notes):
             for seconds, velocity in ((note.onset, max(1, note.velocity)), (note.offset, 0)):
@@ -97,13 +108,9 @@ def to_block(seconds: float) -> int:
     return BLOCK * round(seconds_to_samples(seconds, SAMPLE_RATE) / BLOCK)
 
 
-_piano: FluidPiano
-
-
-def _play(job: tuple[int, int, float, float]) -> NDArray[np.float32]:
-    """Render one note (key, velocity, held seconds, seconds) as mono, in a forked process."""
-    key, velocity, held, seconds = job
-    stereo = _piano.render([Note(0.0, held, key, velocity)], seconds_to_samples(seconds, SAMPLE_RATE))
+def record(piano: FluidPiano, key: int, velocity: int, held: float, seconds: float) -> NDArray[np.float32]:
+    """Record one note as mono (sample,)."""
+    stereo = piano.render([Note(0.0, held, key, velocity)], seconds_to_samples(seconds, SAMPLE_RATE))
     return np.asarray(stereo.mean(axis=0), dtype=np.float32)
 
 
@@ -123,9 +130,9 @@ def fit_release(struck: NDArray[np.float32], released: NDArray[np.float32], held
     return max(1.0, -float(np.polyfit(np.arange(10) * width / SAMPLE_RATE, gains, 1)[0]))
 
 
-def build_key(key: int) -> dict[str, Any]:
+def build_key(piano: FluidPiano, key: int) -> dict[str, Any]:
     """Record, pack and fit one key."""
-    struck = {v: _forked((key, v, NOTE_SECONDS + 1, NOTE_SECONDS)) for v in VELOCITIES}
+    struck = {v: record(piano, key, v, NOTE_SECONDS + 1, NOTE_SECONDS) for v in VELOCITIES}
     packed, shapes, peaks, decoded, releases = [], [], [], {}, []
     n_fade = seconds_to_samples(TAIL_FADE, SAMPLE_RATE)
     for velocity, sound in struck.items():
@@ -135,14 +142,14 @@ def build_key(key: int) -> dict[str, Any]:
         shapes.append(levels.shape)
         peaks.append(peak)
         held = to_block(0.5)
-        released = _forked((key, velocity, 0.5, 1.0))
+        released = record(piano, key, velocity, 0.5, 1.0)
         releases.append(fit_release(sound, released, held))
         decoded[velocity] = sound[: 2 * SAMPLE_RATE]
     weights = dict.fromkeys(VELOCITIES, (1.0, 0.0))
     for velocity in FITTED:
         index = max(0, int(np.searchsorted(VELOCITIES, velocity)) - 1)
         pair = VELOCITIES[index], VELOCITIES[index + 1]
-        wanted = _forked((key, velocity, 2.5, 2.0))
+        wanted = record(piano, key, velocity, 2.5, 2.0)
         gains = fit_mix(decoded[pair[0]], decoded[pair[1]], wanted)
         if velocity < VELOCITIES[0]:
             low = decoded[VELOCITIES[0]].astype(np.float64)
@@ -166,26 +173,14 @@ def mix_table(weights: dict[int, tuple[float, float]]) -> NDArray[np.float32]:
     return table
 
 
-def _forked(job: tuple[int, int, float, float]) -> NDArray[np.float32]:
-    """Play one note on a synth that no note was played on before: a fork of the loaded one."""
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=lambda: sender.send_bytes(_play(job).tobytes()))
-    process.start()
-    sound = np.frombuffer(receiver.recv_bytes(), dtype=np.float32).copy()
-    process.join()
-    return sound
-
-
 def build(folder: Path, sound_font: str) -> None:
     """Build the whole set and write it to a folder."""
     from safetensors.numpy import save_file
 
-    global _piano
-    _piano = FluidPiano(sound_font)
+    piano = FluidPiano(sound_font)
     keys = []
     for key in range(LOWEST_KEY, HIGHEST_KEY + 1):
-        keys.append(build_key(key))
+        keys.append(build_key(piano, key))
         print(f"key {key}: {sum(map(len, keys[-1]['packed']))} bytes", flush=True)  # noqa: T201
     packed = [note for key in keys for note in key["packed"]]
     folder.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ from hf_model.spectral_losses import spectral_loss
 from hf_model.stft import frame_count, istft, window
 
 NOISE_SAMPLES = 1 << 19
-CHUNK_FRAMES, CONTEXT_FRAMES = 1000, 24
+CHUNK_FRAMES, CONTEXT_FRAMES = 400, 12
 """Rendering goes through pieces of so many frames, with so many more on both sides."""
 
 LONGEST_TAIL = 60.0
@@ -55,7 +55,7 @@ class SynthesizerConfig:
     def __post_init__(self) -> None:
         """Refuse impossible values; rendering's context must cover what the network sees."""
         check_range("channels", self.channels, 8, 4096)
-        check_range("layers", self.layers, 1, CONTEXT_FRAMES - 8)
+        check_range("layers", self.layers, 1, CONTEXT_FRAMES - 6)
 
 
 class Synthesizer(Pretrained):
@@ -108,7 +108,10 @@ class Synthesizer(Pretrained):
         correction = self.head(self.body(features.transpose(1, 2))).transpose(1, 2)
         with torch.autocast(notes.device.type, enabled=False):
             level, phase, noise = correction.float().unflatten(-1, (3, N_BANDS)).unbind(-2)
-            gain = torch.polar(torch.exp(2.0 * torch.tanh(level @ self.band_weights.T)), phase @ self.band_weights.T)
+            size = torch.exp(2.0 * torch.tanh(level))
+            gain = torch.complex(
+                (size * torch.cos(phase)) @ self.band_weights.T, (size * torch.sin(phase)) @ self.band_weights.T
+            )
             noise_magnitude = (noise_level * torch.exp(2.0 * torch.tanh(noise))) @ self.band_weights.T
             hiss = transform(self.hiss(n_frames, first_frame)[None])
             return torch.as_tensor(excitation * gain + hiss * noise_magnitude)
@@ -121,7 +124,8 @@ class Synthesizer(Pretrained):
     def features(self, sounding: Sounding, excitation: Tensor, noise_level: Tensor) -> Tensor:
         """Gather what the network sees, (batch, frame, feature): band levels, keys held, keys just struck."""
         n_examples, n_frames = excitation.shape[:2]
-        bands = excitation.detach().abs() @ (self.band_weights / self.band_weights.sum(dim=0))
+        power = torch.view_as_real(excitation.detach()).square().sum(dim=-1)
+        bands = torch.sqrt(power @ (self.band_weights / self.band_weights.sum(dim=0)))
         centre = torch.arange(n_frames, device=noise_level.device) * HOP + MARGIN
         since = (centre[None] - sounding.start[:, None]) / RATE
         held = ((since >= 0) & (since * RATE < sounding.held[:, None])) * (sounding.velocity[:, None] / 127.0)
