@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ class DecoderConfig:
     min_duration : float
         Seconds; shorter notes are not considered.
     max_duration : float
-        Seconds; a longer tone is divided.
+        Seconds; a longer tone is divided where a border may be.
     candidate : float
         Probability from which a local maximum may be a border.
     """
@@ -88,9 +89,9 @@ def decode(
         Sorted, without overlaps; pitch as sung.
     """
     config = config or DecoderConfig()
-    borders = _borders(onset, offset, voicing, config.candidate)
-    if len(borders) < 2:
+    if len(onset) < 2:
         return []
+    borders = _borders(onset, offset, voicing, config.candidate)
     evidence = _Evidence(onset, offset, voicing, pitch, axis, borders, config)
     shortest, longest = config.min_duration * frame_rate, config.max_duration * frame_rate
     best = np.full(len(borders), -np.inf)
@@ -115,7 +116,7 @@ def decode(
         if is_note[end]:
             spans.append((int(came_from[end]), end))
         end = int(came_from[end])
-    return [evidence.to_note(start, stop, frame_rate) for start, stop in reversed(spans)]
+    return evidence.to_notes(spans[::-1], frame_rate)
 
 
 def _borders(
@@ -152,7 +153,8 @@ class _Evidence:
     ) -> None:
         self.borders, self.axis, self.config = borders, axis, config
         self.onset, self.offset, self.voicing, self.pitch = onset, offset, voicing, pitch
-        self.onset_odds = _log_odds(_nearby(onset, 2)[borders])
+        self.heard = _nearby(onset, 2)
+        self.onset_odds = _log_odds(self.heard[borders])
         self.offset_odds = _log_odds(_nearby(offset, 2)[borders])
         own_odds = _log_odds(onset[borders].astype(np.float64))
         self.missed = _cumulative(np.maximum(own_odds, 0.0))
@@ -180,15 +182,22 @@ class _Evidence:
         score -= config.missed_onset_weight * (self.missed[end] - self.missed[starts + 1])
         return np.asarray(score - config.note_cost)
 
-    def to_note(self, start: int, end: int, frame_rate: float) -> Note:
-        first, last = int(self.borders[start]), int(self.borders[end])
-        pitch, agreement = self._pitch_of(start, end)
-        voiced = float(self.voicing[first:last].mean())
-        heard = float(_nearby(self.onset, 2)[first])
-        begin = max(0.0, _refined(self.onset, first) / frame_rate)
-        stop = max(_refined(self.offset, last) / frame_rate, begin + 1.0 / frame_rate)
-        confidence = float(np.clip((heard * voiced * agreement) ** (1 / 3), 0.0, 1.0))
-        return Note(begin, stop, float(np.clip(pitch, 0.0, 127.0)), confidence=confidence)
+    def to_notes(self, spans: Sequence[tuple[int, int]], frame_rate: float) -> list[Note]:
+        """Refine the borders of spans to parts of a frame; a note ends where the next one begins, at the latest."""
+        notes: list[Note] = []
+        limit = len(self.onset) - 1.0
+        before = [-1, *(int(self.borders[start]) for start, _ in spans)]
+        for (start, end), earliest in zip(reversed(spans), before[-2::-1], strict=True):
+            first, last = int(self.borders[start]), int(self.borders[end])
+            begin = min(max(_refined(self.onset, first), earliest + 1.0), last - 1.0, limit - 1.0)
+            stop = min(max(_refined(self.offset, last), begin + 1.0), limit)
+            limit = begin
+            pitch, agreement = self._pitch_of(start, end)
+            heard, voiced = float(self.heard[first]), float(self.voicing[first:last].mean())
+            confidence = float(np.clip((heard * voiced * agreement) ** (1 / 3), 0.0, 1.0))
+            begin, stop, pitch = begin / frame_rate, stop / frame_rate, float(np.clip(pitch, 0.0, 127.0))
+            notes.append(Note(begin, stop, pitch, confidence=confidence))
+        return notes[::-1]
 
     def _pitch_of(self, start: int, end: int) -> tuple[float, float]:
         """Trimmed mean of the frames' pitch near the span's best pitch, and the share of mass that lies there."""
