@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hf_model.audio import resample_blocks
 from hf_model.audio_reader import BLOCK_SAMPLES, AudioError, AudioReader, check_format
 from hf_model.config import VOICE_STFT
+from hf_model.stft import seconds_to_samples
 
 SILENCE = 10 ** (-70 / 20)
 """Peak under which a recording counts as silent (-70 dB)."""
@@ -31,7 +32,7 @@ class Recording:
     Attributes
     ----------
     voice : ndarray, shape (sample,)
-        float32 at 16 kHz, the mean of the channels; at least one sample.
+        float32 at 16 kHz, the mean of the channels; at least 0.1 s, silent at the end if need be.
     n_samples, sample_rate : int
         Length in samples and rate in Hz of the original.
     warnings : tuple of str
@@ -154,6 +155,7 @@ def _listen(blocks: Iterable[NDArray[Any]], sample_rate: int) -> Recording:
     meter = _Meter()
     mixed = meter.mix(blocks, sample_rate)
     voice = np.concatenate(list(resample_blocks(mixed, sample_rate, VOICE_STFT.sample_rate)))
-    if voice.size == 0:  # a few samples at a high rate are none at 16 kHz
-        voice = np.zeros(1, dtype=np.float32)
+    shortest = seconds_to_samples(SHORTEST, VOICE_STFT.sample_rate)
+    if voice.size < shortest:  # so that a handful of samples needs no special care later
+        voice = np.pad(voice, (0, shortest - voice.size))
     return Recording(voice, meter.n_samples, sample_rate, meter.judge(meter.n_samples / sample_rate))

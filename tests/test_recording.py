@@ -79,4 +79,4 @@ def test_a_loud_but_clean_recording_is_not_called_clipped() -> None:
 
 def test_a_handful_of_samples_is_a_recording_too() -> None:
     recording = as_recording(np.ones(3), 192000)
-    assert (recording.voice.shape, recording.n_samples) == ((1,), 3)
+    assert (recording.voice.shape, recording.n_samples) == ((1600,), 3)
