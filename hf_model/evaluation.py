@@ -35,6 +35,8 @@ class EvaluateSettings:
         Compared with, where installed: "pyin", "swift_f0", "basic_pitch".
     baseline_files : int
         Recordings of each corpus that the baselines hear (pYIN takes about as long as the recording lasts); 0 for all.
+    sound_files : int
+        Recordings of each corpus whose sounds are compared and re-transcribed; 0 for all. Lengths are always checked.
     bootstrap : int
         Resamplings behind each interval.
     pictures : int
@@ -43,6 +45,7 @@ class EvaluateSettings:
 
     baselines: tuple[str, ...] = tuple(BASELINES)
     baseline_files: int = 4
+    sound_files: int = 10
     bootstrap: int = 1000
     pictures: int = 2
 
@@ -51,6 +54,7 @@ class EvaluateSettings:
         for name in self.baselines:
             check_choice("baselines", name, BASELINES)
         check_range("baseline_files", self.baseline_files, 0, 1_000_000)
+        check_range("sound_files", self.sound_files, 0, 1_000_000)
         check_range("bootstrap", self.bootstrap, 10, 1_000_000)
         check_range("pictures", self.pictures, 0, 1000)
 
@@ -87,17 +91,25 @@ def measure_all(rendered: Path, settings: EvaluateSettings, workers: int = 1) ->
     """Measure every rendered recording, in the order of the listing."""
     items = read_listing(rendered)
     present = installed(settings.baselines)
-    compared: set[tuple[str, str]] = set()
-    for corpus in {item.corpus for item in items}:
-        chosen = spread([item for item in items if item.corpus == corpus], settings.baseline_files)
-        compared |= {(item.corpus, item.pair_id) for item in chosen}
-    jobs = [(rendered, item, present if (item.corpus, item.pair_id) in compared else []) for item in items]
+    compared, listened = _some(items, settings.baseline_files), _some(items, settings.sound_files)
+    jobs = [(rendered, item, present if _name(item) in compared else [], _name(item) in listened) for item in items]
     return list(run_all(measure, jobs, workers=min(workers, -(-len(jobs) // 4)), title="evaluating"))
 
 
-def measure(job: tuple[Path, Item, Sequence[str]]) -> Measured:
-    """Measure one recording."""
-    rendered, item, baselines = job
+def _some(items: Sequence[Item], most: int) -> set[tuple[str, str]]:
+    """Choose at most so many recordings of each corpus, evenly spread."""
+    corpora = {item.corpus for item in items}
+    chosen = (spread([item for item in items if item.corpus == corpus], most) for corpus in corpora)
+    return {_name(item) for group in chosen for item in group}
+
+
+def _name(item: Item) -> tuple[str, str]:
+    return item.corpus, item.pair_id
+
+
+def measure(job: tuple[Path, Item, Sequence[str], bool]) -> Measured:
+    """Measure one recording: with which baselines, and whether its sounds are listened to."""
+    rendered, item, baselines, listen = job
     notes, keys = read_csv(item.path(rendered, ".csv"))
     heard: dict[str, list[Note]] = {}
     if baselines:
@@ -110,7 +122,7 @@ def measure(job: tuple[Path, Item, Sequence[str]]) -> Measured:
             name: transcription_scores(item.notes, found, duration) for name, found in [(OURS, notes), *heard.items()]
         }
     errors = note_errors(item.notes, notes)
-    return Measured(item, notes, keys, scores, _sounds(rendered, item, keys), errors, heard)
+    return Measured(item, notes, keys, scores, _sounds(rendered, item, keys, listen), errors, heard)
 
 
 def transcription_scores(reference: Sequence[Note], estimate: Sequence[Note], duration: float) -> dict[str, float]:
@@ -119,9 +131,9 @@ def transcription_scores(reference: Sequence[Note], estimate: Sequence[Note], du
     return {**note_scores(reference, estimate), **melody}
 
 
-def _sounds(rendered: Path, item: Item, keys: Sequence[Note]) -> dict[str, dict[str, float]]:
-    """Measure every wav file of one recording, and the reference piano."""
-    reference = read_audio(item.piano)[0] if item.piano else None
+def _sounds(rendered: Path, item: Item, keys: Sequence[Note], listen: bool) -> dict[str, dict[str, float]]:
+    """Measure every wav file of one recording, and the reference piano; only their lengths unless ``listen``."""
+    reference = read_audio(item.piano)[0] if item.piano and listen else None
     meant = to_keys(item.notes, item.label_tuning)
     figures = {}
     for sound in (*SOUNDS, LABELLED):
@@ -134,7 +146,7 @@ def _sounds(rendered: Path, item: Item, keys: Sequence[Note]) -> dict[str, dict[
             row["log_mel_distance"] = log_mel_distance(reference, audio)
             row["spectral_convergence"] = spectral_convergence(reference, audio)
         asked = keys if sound in ("sampled", "neural") else meant
-        if asked:
+        if asked and listen:
             row["retranscribed_conp"] = note_scores(asked, piano_to_notes(audio, sample_rate))["conp"]
         figures[sound] = row
     if reference is not None and meant:

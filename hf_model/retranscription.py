@@ -72,12 +72,13 @@ def piano_to_notes(audio: NDArray[np.float32], sample_rate: int) -> list[Note]:
     if magnitude.max(initial=0.0) <= 0:
         return []
     path = _key_path(_salience(magnitude))
+    floor = 1e-8 * float((magnitude**2).sum(axis=1).max())
     edges = np.flatnonzero(np.diff(path, prepend=-1))
     found: list[tuple[int, int, int]] = []
     for start, end in pairwise([*edges, path.size]):
         if path[start] != SILENT and end - start >= 2 * MIN_FRAMES:
             key = int(path[start])
-            onsets = _onsets(magnitude, key, int(start), int(end))
+            onsets = _onsets(magnitude, floor, key, int(start), int(end))
             found += [(onset, until, key) for onset, until in pairwise([*onsets, int(end)])]
     found.sort()
     notes = []
@@ -140,13 +141,12 @@ def _key_path(salience: NDArray[np.float32]) -> NDArray[np.int64]:
     return path
 
 
-def _onsets(magnitude: NDArray[np.float32], key: int, start: int, end: int) -> list[int]:
-    """Frames in which a key that sounds from ``start`` to ``end`` is struck."""
+def _onsets(magnitude: NDArray[np.float32], floor: float, key: int, start: int, end: int) -> list[int]:
+    """Frames in which a key that sounds from ``start`` to ``end`` is struck; power under ``floor`` does not count."""
     from scipy.signal import find_peaks
 
     first = max(0, start - 3 * RISE_FRAMES)
     power = np.stack([(magnitude[first:end, near] ** 2).sum(axis=1) for near in _partials(key)])
-    floor = 1e-8 * float((magnitude**2).sum(axis=1).max())
     rise = _rise(power.sum(axis=0), floor)
     # partials of one string beat, each in its own time: only a hammer makes most of them rise at once
     struck = np.median([_rise(one, floor) for one in power], axis=0)

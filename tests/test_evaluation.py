@@ -97,7 +97,8 @@ def test_the_order_of_systems_begins_with_ours(rendered, fake_baseline):
 def test_one_recording_alone(rendered):
     items = json.loads((rendered / "recordings.json").read_text(encoding="utf-8"))
     item = Item(**{**items[0], "notes": tuple(Note(**note) for note in items[0]["notes"])})
-    assert measure((rendered, item, [])).baseline_notes == {}
+    assert measure((rendered, item, [], False)).baseline_notes == {}
+    assert measure((rendered, item, [], False)).sounds == {"sampled": {"same_length": 1.0}}
 
 
 @pytest.mark.parametrize("wrong", [{"baselines": ("nobody",)}, {"bootstrap": 1}, {"pictures": -1}])
