@@ -40,7 +40,7 @@ def render_blocks(renderer: Renderer, notes: Sequence[Note], n_samples: int) -> 
         mine = [_shifted(note, start) for note in notes if start <= max(0.0, note.onset) * PIANO_RATE < start + size]
         end = max((note.offset for note in mine), default=0.0) + TAIL_SECONDS
         length = min(n_samples - start, max(stop - start, seconds_to_samples(end, PIANO_RATE) if mine else 0))
-        sounding = _padded(renderer.render(mine, length), length)
+        sounding = _padded(renderer.render(mine, length) if mine else _silence(renderer, length), length)
         if ringing is not None:
             sounding = _padded(sounding, max(length, ringing.shape[1]))
             sounding[:, : ringing.shape[1]] += ringing
@@ -51,6 +51,11 @@ def render_blocks(renderer: Renderer, notes: Sequence[Note], n_samples: int) -> 
 def gain_for(peak: float) -> float:
     """Give the factor that keeps a peak magnitude within full scale: 1 unless it must be less."""
     return 1.0 if peak <= 1.0 else 0.999 / peak
+
+
+def _silence(renderer: Renderer, n_samples: int) -> NDArray[np.float32]:
+    """No notes, no sound: nothing to compute, and not even a network's faintest noise."""
+    return np.zeros((getattr(renderer, "channels", 1), n_samples), dtype=np.float32)
 
 
 def _shifted(note: Note, start: int) -> Note:

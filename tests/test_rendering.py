@@ -1,5 +1,8 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from hf_model.notes import Note
 from hf_model.piano import SampledPiano
@@ -27,3 +30,15 @@ def test_blocks_leave_no_trace(piano: TonePiano | None) -> None:
 def test_only_what_would_clip_is_turned_down() -> None:
     assert [gain_for(peak) for peak in (0.0, 0.5, 1.0)] == [1.0, 1.0, 1.0]
     assert 4.0 * gain_for(4.0) == pytest.approx(0.999)
+
+
+def test_where_no_note_is_there_is_exact_silence() -> None:
+    class Hissing(TonePiano):
+        channels = 2
+
+        def render(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
+            return np.full((2, n_samples), 1e-6, dtype=np.float32) + super().render(notes, n_samples)
+
+    first, second, third = render_blocks(Hissing(), [Note(40, 41, 60)], 90 * 44100)
+    assert first.shape == second.shape == (2, 30 * 44100)
+    assert [block.any() for block in (first, second, third)] == [False, True, False]
