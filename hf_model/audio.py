@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -72,10 +73,20 @@ def resample_blocks(
 
 
 def write_audio(path: Path | str, audio: NDArray[np.float32], sample_rate: int) -> None:
-    """Write audio (channel, sample) or (sample,) as 16-bit wav or flac, by the file's suffix."""
+    """Write audio (channel, sample) or (sample,) as 16-bit wav or flac, by the file's suffix.
+
+    Raises
+    ------
+    OSError
+        If the disk is full, for instance. The file is encoded in memory first: libsndfile itself would blame the
+        format, or say nothing at all.
+    """
     import soundfile
 
-    soundfile.write(str(path), np.clip(audio, -1.0, 1.0).T, sample_rate, subtype="PCM_16")
+    encoded = io.BytesIO()
+    kind = Path(path).suffix.removeprefix(".").upper()
+    soundfile.write(encoded, np.clip(audio, -1.0, 1.0).T, sample_rate, subtype="PCM_16", format=kind)
+    Path(path).write_bytes(encoded.getbuffer())
 
 
 def write_wav_blocks(

@@ -93,9 +93,7 @@ def _check_space(folder: Path, jobs: Sequence[ShardJob]) -> None:
     needed = int(needed * bins * 4 * 0.7) - sum(path.stat().st_size for path in folder.glob("*/*.parquet"))
     free = shutil.disk_usage(folder).free
     if needed > free:
-        msg = (
-            f"{folder}: the disk is too full, the shards need about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
-        )
+        msg = f"{folder}: the disk is too full, the shards need about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free"
         raise ShardError(msg)
 
 
@@ -117,8 +115,11 @@ def _write_shard(job: ShardJob) -> dict[str, Any]:
     if not _is_done(path, key):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".part")
-        _write_rows(partial, job, key)
-        partial.replace(path)
+        try:
+            _write_rows(partial, job, key)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
     return {
         "path": job.path,
         "split": job.split,

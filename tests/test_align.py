@@ -1,5 +1,6 @@
 """The align stage on small corpora that the tests make themselves, in the layout of the published ones."""
 
+import errno
 import hashlib
 import json
 from dataclasses import replace
@@ -246,6 +247,15 @@ def test_a_broken_recording_is_named(tmp_path: Path) -> None:
     (raw / "ssvd" / "train&valid" / "2001.flac").write_bytes(b"this is no flac")
     with pytest.raises(AudioError, match=r"2001\.flac"):
         run(raw)
+
+
+def test_a_full_disk_is_no_mystery(tmp_path: Path) -> None:
+    folder = tmp_path / "aligned"
+    (folder / "made" / "piano").mkdir(parents=True)
+    (folder / "made" / "piano" / "000001.flac").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as caught:
+        align(raw_folder(tmp_path, "made"), folder, SMALL)
+    assert caught.value.errno == errno.ENOSPC
 
 
 def test_nothing_to_align_is_said(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Shards: what goes in comes out, deterministic, split by singer, resumable, and damage is named."""
 
+import errno
 import json
 import multiprocessing
 import pickle
@@ -253,6 +254,16 @@ def test_full_disk_is_said_before_writing(aligned: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ShardError, match=r"the disk is too full, the shards need about"):
         write(aligned)
+
+
+def test_full_disk_while_writing_leaves_nothing_half_written(aligned: Path) -> None:
+    folder = aligned.parent / "stft"
+    (folder / "train").mkdir(parents=True)
+    (folder / "train" / "tiny-00000.part").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as caught:
+        write(aligned)
+    assert caught.value.errno == errno.ENOSPC
+    assert list((folder / "train").iterdir()) == []
 
 
 def _ids(index: ShardIndex) -> list[str]:
