@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -52,18 +53,27 @@ def add_matches(parts: Sequence[Matches]) -> Matches:
 
 
 def _most_pairs(allowed: NDArray[np.bool_]) -> int:
-    """Size of the largest matching of rows to columns (augmenting paths)."""
-    partner = np.full(allowed.shape[1], -1)
-    choices = [np.flatnonzero(row) for row in allowed]
-
-    def place(row: int, tried: set[int]) -> bool:
-        for column in choices[row]:
-            if column in tried:
+    """Size of the largest matching of rows to columns (shortest augmenting paths)."""
+    choices = [np.flatnonzero(row).tolist() for row in allowed]
+    column_of: dict[int, int] = {}
+    row_of: dict[int, int] = {}
+    for first in range(len(choices)):
+        came_from: dict[int, int] = {}
+        waiting = deque([first])
+        while waiting:
+            row = waiting.popleft()
+            fresh = [column for column in choices[row] if column not in came_from]
+            came_from.update(dict.fromkeys(fresh, row))
+            free = next((column for column in fresh if column not in row_of), None)
+            if free is None:
+                waiting.extend(row_of[column] for column in fresh)
                 continue
-            tried.add(int(column))
-            if partner[column] < 0 or place(int(partner[column]), tried):
-                partner[column] = row
-                return True
-        return False
-
-    return sum(place(row, set()) for row in range(len(allowed)))
+            while True:  # every row on the path moves on to the next column
+                row = came_from[free]
+                left = column_of.get(row)
+                column_of[row], row_of[free] = free, row
+                if left is None:
+                    break
+                free = left
+            break
+    return len(column_of)
