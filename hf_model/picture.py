@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
 
-FINE = StftConfig(sample_rate=16000, n_fft=8192, win_length=2560, hop_length=160)
+FINE = StftConfig(sample_rate=16000, n_fft=4096, win_length=2560, hop_length=160)
 """A longer window than the transcriber's: low voices need it to show as lines."""
 
 STEPS_PER_SEMITONE = 5
@@ -30,6 +30,9 @@ MOST_COLUMNS = 3000
 
 RANGE_DB = 50.0
 """Levels from the loudest down to this many dB under it are drawn."""
+
+HEIGHT = 5.6
+"""Inches."""
 
 MOST_LETTERS = 45
 """Of the title."""
@@ -54,15 +57,14 @@ def save_picture(
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     duration = max(voice.shape[0] / FINE.sample_rate, 0.1)
     lowest, highest = _pitch_range([*notes, *keys])
     width = float(np.clip(0.6 * duration, 10, 32))
-    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12, wspace=0.0)
-    figure = Figure(figsize=(width, 5.6), facecolor=NIGHT, layout=layout)
+    figure = Figure(figsize=(width, HEIGHT), facecolor=NIGHT)
     FigureCanvasAgg(figure)
-    keyboard, axes = figure.subplots(1, 2, sharey=True, width_ratios=(0.34, width - 0.34))
+    keyboard = figure.add_axes(_inches(width, 0.6, 0.95))
+    axes = figure.add_axes(_inches(width, 1.03, width - 0.15), sharey=keyboard)
     axes.imshow(
         pitch_spectrogram(voice, lowest - 0.5, highest + 0.5),
         origin="lower",
@@ -76,6 +78,7 @@ def save_picture(
     _draw_notes(axes, notes, keys)
     _draw_keyboard(keyboard, lowest, highest, {int(key.pitch) for key in keys})
     _style(axes)
+    axes.tick_params(labelleft=False)
     axes.set_xlim(0.0, duration)
     axes.set_xlabel("seconds", color=INK)
     count = "1 note" if len(keys) == 1 else f"{len(keys)} notes"
@@ -85,7 +88,7 @@ def save_picture(
     axes.set_title("bars: the piano, brighter is louder   dashes: as sung", color=INK, loc="right", fontsize=9)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a title in a script that the font lacks
-        figure.savefig(str(path), format="png", dpi=120, facecolor=NIGHT)
+        figure.savefig(str(path), format="png", dpi=120, facecolor=NIGHT, pil_kwargs={"compress_level": 2})
 
 
 def pitch_spectrogram(voice: NDArray[np.float32], lowest: float, highest: float) -> NDArray[np.float32]:
@@ -104,6 +107,7 @@ def pitch_spectrogram(voice: NDArray[np.float32], lowest: float, highest: float)
     position = np.clip(position, 0.0, FINE.n_bins - 1.001)
     below = position.astype(np.int64)
     share = (position - below).astype(np.float32)
+    n_bins = int(below[-1]) + 2
     n_frames = frame_count(voice.shape[0], FINE)
     frames_per_column = -(-n_frames // MOST_COLUMNS)
     block = max(1, 500 // frames_per_column) * frames_per_column
@@ -112,7 +116,7 @@ def pitch_spectrogram(voice: NDArray[np.float32], lowest: float, highest: float)
     for start in range(0, n_frames, block):
         first = max(0, start - margin)
         piece = voice[first * FINE.hop_length : (start + block + margin) * FINE.hop_length]
-        power = stft(torch.from_numpy(np.ascontiguousarray(piece)), FINE).abs().square().numpy()
+        power = stft(torch.from_numpy(np.ascontiguousarray(piece)), FINE)[:, :n_bins].abs().square().numpy()
         mine = power[start - first :][: min(block, n_frames - start)]
         rows = mine[:, below] * (1 - share) + mine[:, below + 1] * share
         whole = np.pad(rows, ((0, -rows.shape[0] % frames_per_column), (0, 0)))
@@ -120,6 +124,11 @@ def pitch_spectrogram(voice: NDArray[np.float32], lowest: float, highest: float)
     picture = np.concatenate(columns)
     level = 10 * np.log10(np.maximum(picture / max(float(picture.max()), 1e-6), 1e-12))
     return np.asarray(level.T, dtype=np.float32)
+
+
+def _inches(width: float, left: float, right: float) -> tuple[float, float, float, float]:
+    """Place axes between two distances from the left edge, in inches; room for a title above and numbers below."""
+    return left / width, 0.6 / HEIGHT, (right - left) / width, (HEIGHT - 1.0) / HEIGHT
 
 
 def _pitch_range(notes: Sequence[Note]) -> tuple[int, int]:
