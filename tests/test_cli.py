@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 import hf_model
-from hf_model.cli import main
+from hf_model.cli import build_parser, main
+from hf_model.files import Options
 from hf_model.notes import read_midi
 from tests.stand_ins import tone_models, tones
 
@@ -170,7 +171,8 @@ class Slow(ToneListener):
         open(sys.argv[-1] + '.started', 'w').close()
         time.sleep(30)
 inference.default_models = lambda: inference.Models(transcriber=Slow(), renderers={'sampled': TonePiano()})
-from hf_model.cli import main
+from hf_model.cli import build_parser, main
+from hf_model.files import Options
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -197,3 +199,9 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
     command = f"{sys.executable} -m hf_model.cli info --json | true"
     answer = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert "Traceback" not in answer.stderr
+
+
+def test_the_defaults_of_the_command_line_are_those_of_the_library() -> None:
+    arguments, options = build_parser().parse_args(["convert", "a.wav"]), Options()
+    for name in ("out_dir", "csv", "plot", "overwrite", "sound", "transpose", "min_note", "min_confidence", "tuning"):
+        assert getattr(arguments, name) == getattr(options, name), name
