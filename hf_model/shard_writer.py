@@ -93,7 +93,8 @@ def _check_space(folder: Path, jobs: Sequence[ShardJob]) -> None:
     needed = int(needed * bins * 4 * 0.7) - sum(path.stat().st_size for path in folder.glob("*/*.parquet"))
     free = shutil.disk_usage(folder).free
     if needed > free:
-        msg = f"{folder}: the disk is too full, the shards need about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free"
+        amounts = f"the shards need about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free"
+        msg = f"{folder}: the disk is too full, {amounts}"
         raise ShardError(msg)
 
 
