@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ from hf_model.pitch import pitch_to_hz
 from hf_model.pretrained import WEIGHTS
 
 Audio = NDArray[np.float64]
+
+LOG = logging.getLogger(__name__)
 
 MOST_PARTIALS = 72
 FLOOR_DB = 72.0
@@ -176,7 +179,7 @@ def fit_gain(envelope: NDArray[np.complex128], base: NDArray[np.complex128]) -> 
     return np.asarray((envelope * base.conj()).sum(axis=1) / ((np.abs(base) ** 2).sum(axis=1) + 1e-12))
 
 
-def fit_key(piano: SampledPiano, key: int, seconds: float = 10.0) -> dict[str, list[NDArray[np.float64]]]:
+def fit_key(piano: SampledPiano, key: int, seconds: float) -> dict[str, list[NDArray[np.float64]]]:
     """Fit both recordings of one key at every velocity layer."""
     layers = [int(v) for v in piano.settings.velocities]
     n_samples = int(seconds * SAMPLE_RATE)
@@ -214,12 +217,12 @@ def fit_key(piano: SampledPiano, key: int, seconds: float = 10.0) -> dict[str, l
     return result
 
 
-def fit_table(piano: SampledPiano) -> PartialTable:
+def fit_table(piano: SampledPiano, seconds: float = 10.0) -> PartialTable:
     """Fit all keys."""
     keys = []
     for key in range(LOWEST_KEY, HIGHEST_KEY + 1):
-        keys.append(fit_key(piano, key))
-        print(f"key {key}: {[len(item) for item in keys[-1]['frequency']]} partials", flush=True)  # noqa: T201
+        keys.append(fit_key(piano, key, seconds))
+        LOG.info("key %d: %s partials", key, [len(item) for item in keys[-1]["frequency"]])
     rows = {name: [key[name][r] for r in (0, 1) for key in keys] for name in ("frequency", "envelope", "gain", "noise")}
     hammer, hammer_peak = quantise_hammers(np.array([key["hammer"] for key in keys]))
     return PartialTable(
@@ -253,6 +256,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=WEIGHTS / "partials")
     folder = parser.parse_args().out
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder.mkdir(parents=True, exist_ok=True)
     fit_table(SampledPiano.load()).save(folder)
 

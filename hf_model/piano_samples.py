@@ -9,6 +9,7 @@ import argparse
 import ctypes
 import ctypes.util
 import json
+import logging
 import multiprocessing
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from hf_model.notes import HIGHEST_KEY, LOWEST_KEY, Note
 from hf_model.piano import SAMPLE_RATE, damp_repeated, fade_end
 from hf_model.pretrained import WEIGHTS
 from hf_model.stft import seconds_to_samples
+
+LOG = logging.getLogger(__name__)
 
 SOUND_FONT = "/usr/share/sounds/sf3/MuseScore_General_Full.sf3"
 LICENCE = (
@@ -181,7 +184,7 @@ def build(folder: Path, sound_font: str) -> None:
     keys = []
     for key in range(LOWEST_KEY, HIGHEST_KEY + 1):
         keys.append(build_key(piano, key))
-        print(f"key {key}: {sum(map(len, keys[-1]['packed']))} bytes", flush=True)  # noqa: T201
+        LOG.info("key %d: %d bytes", key, sum(map(len, keys[-1]["packed"])))
     packed = [note for key in keys for note in key["packed"]]
     folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, NDArray[Any]] = {
@@ -212,6 +215,7 @@ def main() -> None:
     parser.add_argument("--sound-font", default=SOUND_FONT)
     parser.add_argument("--out", type=Path, default=WEIGHTS / "piano")
     arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     build(arguments.out, arguments.sound_font)
 
 

@@ -11,9 +11,7 @@ import torch
 from hf_model.audio_metrics import log_mel_distance, si_sdr, spectral_convergence
 from hf_model.config import PIANO_STFT
 from hf_model.notes import Note
-from hf_model.partials import PartialTable, interpolation, knot_weights
 from hf_model.piano import SAMPLE_RATE, SampledPiano
-from hf_model.piano_partials import find_partials, fit_envelopes, fit_series, play_partials
 from hf_model.spectral_losses import spectral_loss
 from hf_model.stft import stft
 from hf_model.synthesizer import Synthesizer, SynthesizerConfig, synthesizer_loss
@@ -142,33 +140,3 @@ def test_spectral_loss_of_twice_the_level_is_known() -> None:
     turned = spectral_loss(target, -target, torch.tensor([4]))
     assert float(turned["convergence"]) < 1e-3
     assert float(turned["complex"]) == pytest.approx(2.0, abs=1e-3)
-
-
-def test_interpolation_between_knots() -> None:
-    weights = interpolation(np.array([0, 5, 10, 20]), np.array([0, 10]))
-    np.testing.assert_allclose(weights, [[1, 0], [0.5, 0.5], [0, 1], [0, 1]])
-    assert not knot_weights(1002)[1000:].any()
-
-
-def test_partials_of_a_made_string_are_found_and_played() -> None:
-    seconds = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE
-    numbers = np.arange(1, 11)
-    hz = 220.3 * numbers * np.sqrt(1 + 4e-4 * numbers**2)
-    made = sum(
-        0.1 / n * np.exp(-2 * seconds) * np.cos(2 * np.pi * f * seconds + n) for n, f in zip(numbers, hz, strict=True)
-    )
-    found, f0 = find_partials(np.asarray(made), 220.0)
-    assert f0 == pytest.approx(220.3, rel=2e-3)
-    np.testing.assert_allclose(found[:10], hz, atol=0.3)
-    played = play_partials(hz, fit_envelopes(np.asarray(made), hz, f0), SAMPLE_RATE)
-    assert si_sdr(np.asarray(made)[:SAMPLE_RATE], played) > 25
-    assert fit_series([(int(n), float(f), 1.0) for n, f in zip(numbers, hz, strict=True)]) == pytest.approx(
-        (220.3, 4e-4), rel=1e-3
-    )
-
-
-def test_the_table_covers_every_key() -> None:
-    table = PartialTable.load()
-    assert len(table.first) == 2 * 88 + 1
-    assert (np.diff(table.first) >= 20).all()
-    assert table.frequency.max() < 16100
