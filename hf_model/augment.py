@@ -129,16 +129,14 @@ def _stretch(
 
 
 def _fast_length(n_samples: float) -> int:
-    """Next multiple of the 160-sample hop whose Fourier transform is fast (no prime factor above 5)."""
-    frames = max(1, round(n_samples / 160))
-    while True:
-        rest = frames
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return 160 * frames
-        frames += 1
+    """Nearest multiple of the 160-sample hop whose Fourier transform is fast (no prime factor above 5)."""
+    wanted = max(1, round(n_samples / 160))
+    return 160 * next(
+        frames
+        for distance in range(wanted)
+        for frames in (wanted - distance, wanted + distance)
+        if (60**20) % frames == 0  # 60 = 2 * 2 * 3 * 5
+    )
 
 
 def _filtered(waveform: Tensor, response: Tensor) -> Tensor:

@@ -249,8 +249,7 @@ class Transcriber(Pretrained):
             stop = min(n_frames, start + chunk_frames)
             first = max(0, start - self.reach)
             last = min(n_frames, stop + self.reach)
-            piece = waveform[:, first * hop : min(waveform.shape[-1], (last - 1) * hop)]
-            piece = F.pad(piece, (0, (last - 1 - first) * hop - piece.shape[-1]))
+            piece = waveform[:, first * hop : (last - 1) * hop if last < n_frames else None]
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=_bf16_is_fast()):
                 logits = self(piece)
             keep = slice(start - first, stop - first)

@@ -1,0 +1,104 @@
+"""What the transcriber sees: harmonics of a tone fall together, levels do not matter, changes of timbre show."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hf_model.frontend import HARMONICS, LEVEL, N_MEL, VoiceFeatures, set_level
+
+FEATURES = VoiceFeatures(lowest_hz=40.0, pitch_bands=124, bands_per_octave=24)
+
+
+def tone(hz: float, seconds: float = 0.5, amplitude: float = 0.3) -> torch.Tensor:
+    """One sine at 16 kHz, (1, sample)."""
+    return (amplitude * torch.sin(2 * torch.pi * hz * torch.arange(round(16000 * seconds)) / 16000))[None]
+
+
+def band_of(hz: float) -> int:
+    return round(24 * float(np.log2(hz / 40.0)))
+
+
+@pytest.mark.parametrize("number", range(len(HARMONICS)))
+def test_each_harmonic_of_a_pitch_lands_on_the_band_of_the_pitch(number):
+    f0 = 40.0 * 2 ** (70 / 24)  # the centre of band 70: 302 Hz
+    harmonics, _ = FEATURES(tone(f0 * HARMONICS[number]))
+    assert harmonics.shape == (1, len(HARMONICS), 51, 124)
+    assert int(harmonics[0, number, 25].argmax()) == 70
+    assert FEATURES.n_harmonics == len(HARMONICS)
+
+
+@pytest.mark.parametrize("hz", [82.4, 110.0, 220.0, 523.3, 1318.5])
+def test_a_tone_is_on_its_band_and_as_loud_as_it_is(hz):
+    harmonics, _ = FEATURES(tone(hz, amplitude=0.1))
+    fundamental = harmonics[0, HARMONICS.index(1), 25]
+    assert abs(int(fundamental.argmax()) - band_of(hz)) <= 1
+    # log10 of an amplitude of 0.1 is -1, which is scaled to 0.75; off the centre of a band it is a little less
+    assert float(fundamental.max()) == pytest.approx(0.75, abs=0.08)
+
+
+def test_silence_is_the_floor_everywhere():
+    harmonics, timbre = FEATURES(torch.zeros(1, 8000))
+    assert torch.unique(harmonics).numel() == 1
+    assert float(harmonics.max()) == pytest.approx(0.5 * np.log10(1e-4) + 1.25, abs=0.01)
+    assert not timbre[:, N_MEL:, 2:].any(), "nothing rises"
+
+
+def test_a_new_sound_on_one_pitch_shows_as_a_rise_of_timbre():
+    """As in "la lo": the same pitch, another vowel from 0.5 s on."""
+    voice = tone(200, 1.0)
+    voice[:, 8000:] += tone(2400, 0.5)
+    _, timbre = FEATURES(voice)
+    assert timbre.shape == (1, 2 * N_MEL, 101)
+    assert FEATURES.n_timbre == 2 * N_MEL
+    rise = timbre[0, N_MEL:].amax(0)
+    assert 49 <= int(rise[3:].argmax()) + 3 <= 52
+    assert float(rise[10:46].max()) < 0.05 < 0.5 < float(rise.max())
+
+
+@pytest.mark.parametrize("n_samples", [1, 159, 160, 161, 8000])
+def test_there_is_a_frame_every_10_ms(n_samples):
+    harmonics, timbre = FEATURES(torch.zeros(2, n_samples))
+    assert harmonics.shape[2] == timbre.shape[2] == 1 + n_samples // 160
+
+
+def test_features_are_computed_in_full_precision():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        harmonics, timbre = FEATURES(tone(220))
+    expected = FEATURES(tone(220))
+    assert torch.equal(harmonics, expected[0])
+    assert torch.equal(timbre, expected[1])
+
+
+def test_tables_are_no_weights():
+    assert FEATURES.state_dict() == {}
+
+
+# ------------------------------------------------------------------------------------------------------------- level
+
+
+@given(st.floats(1e-4, 10.0), st.integers(0, 3))
+def test_every_recording_is_brought_to_one_level(gain, seed):
+    voice = torch.randn(1, 16000, generator=torch.Generator().manual_seed(seed))
+    torch.testing.assert_close(set_level(gain * voice), set_level(voice), rtol=1e-4, atol=1e-6)
+    assert float(set_level(voice).square().mean().sqrt()) == pytest.approx(LEVEL, rel=0.02)
+
+
+def test_pauses_do_not_count():
+    voice = torch.cat([torch.zeros(1, 16000), tone(220, 1.0)], dim=1)
+    assert float(set_level(voice)[:, 16000:].square().mean().sqrt()) == pytest.approx(LEVEL, rel=0.02)
+
+
+def test_each_of_a_batch_has_its_own_level():
+    batch = torch.cat([tone(220, amplitude=0.001), tone(220, amplitude=0.9)])
+    torch.testing.assert_close(set_level(batch)[0], set_level(batch)[1], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_samples", [1, 400, 800, 801])
+def test_short_and_silent_recordings_stay_what_they_are(n_samples):
+    assert not set_level(torch.zeros(2, n_samples)).any()
+    assert set_level(torch.full((1, n_samples), 0.3)).isfinite().all()
+    assert set_level(torch.zeros(2, n_samples)).shape == (2, n_samples)
