@@ -14,9 +14,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-import soundfile
-
 PROGRAM = [sys.executable, "-m", "hf_model.cli"]
 
 
@@ -25,7 +22,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="weights to use instead of the ones that ship")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--make", nargs=4, metavar=("PATH", "MINUTES", "RATE", "CHANNELS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.make:
+        write_singing(Path(options.make[0]), *map(int, options.make[1:]))
+        return
     model = ["--model", options.model] if options.model else []
     print(
         f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; best and median of {options.repeats}, peak memory\n"
@@ -34,8 +35,9 @@ def main() -> None:
         report(f"hummingface {' '.join(question)}", PROGRAM + question, options.repeats)
     with tempfile.TemporaryDirectory() as folder:
         minute, ten = Path(folder) / "minute.wav", Path(folder) / "ten.wav"
-        write_singing(minute, 1, 44100, 1)
-        write_singing(ten, 10, 48000, 2)
+        # In processes of their own: the memory of this one would count as the memory of those it starts.
+        for recording in ((minute, "1", "44100", "1"), (ten, "10", "48000", "2")):
+            subprocess.run([sys.executable, __file__, "--make", *map(str, recording)], check=True)
         end = ["--out-dir", folder, "--overwrite", "--quiet"]
         for sound in ("sampled", "neural"):
             convert = [*PROGRAM, "convert", *end, *model, "--sound", sound]
@@ -48,6 +50,9 @@ def main() -> None:
 
 def write_singing(path: Path, minutes: int, sample_rate: int, n_channels: int) -> None:
     """Sing composed phrases, another one each minute."""
+    import numpy as np
+    import soundfile
+
     from hf_model.melody import compose
     from hf_model.singer import SingerConfig, sing
 
