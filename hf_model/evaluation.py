@@ -225,9 +225,11 @@ def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _intervals(rows: Sequence[Mapping[str, float]], n_resamples: int) -> dict[str, float]:
+    """Give the interval of each headline; one recording alone has none."""
     figures: dict[str, float] = {}
     for name in HEADLINES:
-        _, low, high = bootstrap_mean([row.get(name, math.nan) for row in rows], n_resamples)
-        if not math.isnan(low):
+        values = [row[name] for row in rows if not math.isnan(row.get(name, math.nan))]
+        if len(values) > 1:
+            _, low, high = bootstrap_mean(values, n_resamples)
             figures |= {f"{name}_low": round(low, 4), f"{name}_high": round(high, 4)}
     return figures

@@ -81,6 +81,7 @@ def test_the_summary_names_corpus_system_and_figure(rendered, fake_baseline):
     assert ours["conpoff"] == 0.5
     assert ours["conpoff_low"] <= 0.5 <= ours["conpoff_high"]
     assert report["notes"]["made"]["pyin"]["recordings"] == 1
+    assert "conpoff_low" not in report["notes"]["made"]["pyin"]
     assert report["notes"]["made"]["ahead_of_pyin"]["conpoff"] == 1.0
     assert report["heard"]["free"]["notes"] == 3
     assert report["heard"]["free"]["conp_against_pyin"] == 0.0
