@@ -136,6 +136,8 @@ def test_applied_labels_stay_inside_and_in_order() -> None:
     times = [(note.onset, note.offset) for note in moved]
     # legato stays legato, an offset never passes the next onset, the ends are cut
     np.testing.assert_allclose(times, [(0.0, 0.47), (0.47, 0.87), (0.87, 1.28), (1.87, 2.0)])
+    early = labels.apply(notes, Correction(offset_lag=0.05), 2.0)
+    np.testing.assert_allclose([note.offset for note in early], [0.5, 0.75, 1.15, 2.0])
     assert labels.apply([Note(1.99, 2.5, 60.0)], Correction(onset_lag=-0.05), 2.0) == []
 
 

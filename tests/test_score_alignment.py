@@ -21,8 +21,8 @@ def untimed(notes: list[Note]) -> list[Note]:
     return [replace(note, onset=0.5 * k, offset=0.5 * k + 0.5) for k, note in enumerate(notes)]
 
 
-@pytest.mark.parametrize("transposition", [0, 2, -5])
-def test_every_note_is_found_in_any_key(voice: Track, transposition: int) -> None:
+@pytest.mark.parametrize("transposition", [0, 2, -5, 0.4])
+def test_every_note_is_found_in_any_key(voice: Track, transposition: float) -> None:
     score = [replace(note, pitch=note.pitch + transposition) for note in untimed(tune())]
     found = align_score(voice, score)
     assert found.transposition == pytest.approx(-transposition, abs=0.05)

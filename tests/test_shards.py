@@ -3,6 +3,7 @@
 import errno
 import json
 import multiprocessing
+import os
 import pickle
 from pathlib import Path
 
@@ -270,12 +271,23 @@ def _ids(index: ShardIndex) -> list[str]:
     return [index[number]["pair_id"] for number in range(len(index))]
 
 
+def _opened_here(index: ShardIndex) -> bool:
+    index[0]
+    return index._process == os.getpid()
+
+
 def test_index_survives_fork_and_pickle(aligned: Path) -> None:
     index = ShardIndex(write(aligned), "train")
     expected = _ids(index)
     assert _ids(pickle.loads(pickle.dumps(index))) == expected
     with multiprocessing.get_context("fork").Pool(1) as pool:
         assert pool.apply(_ids, (index,)) == expected
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: sender.send(_opened_here(index)))
+    child.start()
+    assert receiver.recv()
+    child.join()
 
 
 @pytest.mark.parametrize(

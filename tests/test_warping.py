@@ -53,6 +53,10 @@ def test_like_clocks_leave_the_sound_alone() -> None:
     piano = sung(ONSETS, 44100)
     same = Warp(np.array([0.0, 1.0]), np.array([0.0, 1.0]), 1.0, 0)
     np.testing.assert_allclose(apply_warp(piano, same, len(piano)), piano, atol=1e-5)
+    # also when the voice begins in the middle of the piano's first note
+    late = Warp(np.array([0.0, 1.0]), np.array([0.4, 1.4]), 1.0, 0)
+    n_samples = len(piano) - 44100
+    np.testing.assert_allclose(apply_warp(piano, late, n_samples)[2048:], piano[17640:][2048:n_samples], atol=1e-3)
 
 
 def test_pitch_survives_a_change_of_speed() -> None:
