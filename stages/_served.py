@@ -40,12 +40,12 @@ class Served(PythonModel):
             from hf_model.direct import Direct
 
             self.direct = Direct.from_pretrained(context.artifacts["direct"])
-        if "transcriber" in context.artifacts:
-            self.models = Models(context.artifacts["transcriber"])
-        elif "synthesizer" in context.artifacts:
-            self.models = Models(Path(context.artifacts["synthesizer"]).parent)
-        else:
-            self.models = Models()
+        pianos: dict[str, Any] = {}
+        if "synthesizer" in context.artifacts:
+            from hf_model.synthesizer import Synthesizer
+
+            pianos["neural"] = Synthesizer.from_pretrained(context.artifacts["synthesizer"])
+        self.models = Models(context.artifacts.get("transcriber"), renderers=pianos)
         self.sound = "neural" if "synthesizer" in context.artifacts else "sampled"
 
     def predict(self, context: Any, model_input: list[bytes]) -> list[Converted]:  # type: ignore[override]  # noqa: ARG002

@@ -295,11 +295,15 @@ def _log_model(tracker: Tracker, kind: str, folder: Path) -> None:
             return
         import mlflow
 
+        parts = {kind: str(folder)}
+        transcriber = folder.with_name("transcriber")
+        if kind == "synthesizer" and transcriber.is_dir():
+            parts["transcriber"] = str(transcriber)  # a piano alone hears nothing
         with _hushed(), mlflow.start_run(run_id=tracker.run_id, log_system_metrics=False):
             mlflow.pyfunc.log_model(
                 name=kind,
                 python_model=str(Path(__file__).with_name("_served.py")),
-                artifacts={kind: str(folder)},
+                artifacts=parts,
                 code_paths=["hf_model"],
                 pip_requirements=[f"{name}=={version(name)}" for name in SERVING],
             )

@@ -11,6 +11,7 @@ import soundfile
 
 from hf_model.direct import Direct, DirectConfig
 from hf_model.inference import Models
+from hf_model.synthesizer import Synthesizer, SynthesizerConfig
 from tests.stand_ins import tone_models, tones
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
@@ -45,8 +46,10 @@ def test_a_transcriber_plays_the_sampled_piano(served, tmp_path):
 
 
 def test_a_synthesizer_is_the_sound(served, tmp_path):
-    load(served, synthesizer=tmp_path / "artifacts" / "synthesizer")
-    assert (served.sound, served.models.folder) == ("neural", tmp_path / "artifacts")
+    Synthesizer(SynthesizerConfig()).save_pretrained(tmp_path)
+    load(served, synthesizer=tmp_path, transcriber=tmp_path / "other")
+    assert (served.sound, served.models.folder) == ("neural", tmp_path / "other")
+    assert isinstance(served.models.renderer("neural"), Synthesizer)
 
 
 def test_the_direct_baseline_has_no_notes(served, tmp_path):
