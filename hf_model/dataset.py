@@ -56,13 +56,14 @@ class Segments(Dataset[dict[str, Tensor]]):
         return len(self.numbers)
 
     def __getitem__(self, key: Key) -> dict[str, Tensor]:
-        """Read the crop that ``key`` names: spectra (frame, bin), notes (note, 4) from its start, n_frames ()."""
+        """Read the crop that ``key`` names: spectra (frame, bin), notes (note, 4) from its start, n_frames (), tuning ()."""
         number, seed = key
         item = self.index[int(self.numbers[number])]
         spare = max(0, int(item["n_frames"]) - self.crop_frames)
         start = int(np.random.default_rng(seed).integers(spare + 1))
         crop: dict[str, Tensor] = {
             "n_frames": torch.tensor(min(int(item["n_frames"]) - start, self.crop_frames)),
+            "tuning": torch.tensor(item["tuning"], dtype=torch.float32),
         }
         for name in ("voice_stft", "piano_stft"):
             if name in item:

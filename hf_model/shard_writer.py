@@ -196,6 +196,7 @@ def _rows(job: ShardJob) -> Iterator[Mapping[str, Any]]:
                 "licence": pair.licence,
                 "segment": segment,
                 "n_frames": stop - start,
+                "tuning": pair.correction.tuning,
                 "voice_stft": shards.pack_spectrum(_frames(voice, VOICE_STFT, start, stop), length),
                 "notes": _notes_between(pair, start, stop),
             }

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from hf_model.config import StftConfig, from_mapping
 from hf_model.pairs import NOTES_TYPE
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SPLITS = ("train", "valid", "test")
 REBUILD = "rebuild it: dvc repro --force stft"
 
@@ -32,16 +32,18 @@ SCHEMA = pa.schema(
         ("licence", pa.string()),
         ("segment", pa.int32()),
         ("n_frames", pa.int32()),
+        ("tuning", pa.float32()),
         ("voice_stft", pa.large_binary()),
         ("piano_stft", pa.large_binary()),
         ("notes", NOTES_TYPE),
     ]
 )
 """One row a segment. Spectra are float16 bytes of shape (frame, bin, 2), real and imaginary, zero after ``n_frames``;
-notes are in seconds from the segment's start, those that sound in it (an onset may be negative)."""
+notes are in seconds from the segment's start, those that sound in it (an onset may be negative), pitches as sung; the
+piano plays the key nearest to pitch minus ``tuning`` (semitones)."""
 
 COLUMNS = ("voice_stft", "piano_stft", "notes")
-_SMALL = ("pair_id", "corpus", "singer", "licence", "segment", "n_frames")
+_SMALL = ("pair_id", "corpus", "singer", "licence", "segment", "n_frames", "tuning")
 _OPEN_FILES = 16
 
 
@@ -163,7 +165,7 @@ class ShardIndex:
         dict
             ``voice_stft``, ``piano_stft``: complex64, shape (frame, bin), zero after ``n_frames``;
             ``notes``: float32, shape (note, 4): onset, offset (seconds from the segment's start), pitch, velocity;
-            ``n_frames``, ``segment``: int; ``pair_id``, ``corpus``, ``singer``, ``licence``: str.
+            ``n_frames``, ``segment``: int; ``tuning``: float, semitones; ``pair_id``, ``corpus``, ``singer``, ``licence``: str.
 
         Raises
         ------

@@ -176,10 +176,16 @@ def transform(audio: Tensor) -> Tensor:
 def synthesizer_loss(model: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Compare the synthesizer's spectra of ``batch["notes"]`` with ``batch["piano_stft"]``.
 
+    Pitches are as sung where the batch says how the singer is tuned (``tuning``, semitones, (batch,)): the piano plays
+    the nearest key in that tuning.
+
     Returns
     -------
     dict
         "loss", which is optimised, and its parts (:func:`hf_model.spectral_losses.spectral_loss`).
     """
-    target = batch["piano_stft"]
-    return spectral_loss(target, model(batch["notes"], target.shape[1]), batch["n_frames"])
+    target, notes = batch["piano_stft"], batch["notes"]
+    if "tuning" in batch:
+        keys = torch.floor(notes[:, :, 2] - batch["tuning"][:, None] + 0.5) * (notes[:, :, 2] > 0)
+        notes = torch.stack([notes[:, :, 0], notes[:, :, 1], keys, notes[:, :, 3]], dim=2)
+    return spectral_loss(target, model(notes, target.shape[1]), batch["n_frames"])

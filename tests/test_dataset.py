@@ -59,7 +59,7 @@ def test_the_last_frames_of_a_segment_are_reached_but_nothing_beyond(shards):
 
 
 def test_only_what_is_asked_for_is_read(shards):
-    assert set(Segments(shards, "train", ("voice_stft",))[0, 0]) == {"voice_stft", "n_frames"}
+    assert set(Segments(shards, "train", ("voice_stft",))[0, 0]) == {"voice_stft", "n_frames", "tuning"}
     assert len(Segments(shards, "train", COLUMNS, corpora=["other"])) == 0
 
 

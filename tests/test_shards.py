@@ -121,7 +121,7 @@ def test_metadata_names_schema_stft_and_licence(aligned: Path) -> None:
     }  # fmt: skip
     assert json.loads(metadata[b"piano_stft"])["hop_length"] == 441
     assert json.loads(metadata[b"licences"]) == ["CC0-1.0"]
-    assert metadata[b"schema_version"] == b"1"
+    assert metadata[b"schema_version"] == b"2"
     ShardIndex(folder, "train").verify()
 
 
@@ -237,8 +237,8 @@ def test_corrupt_shard_is_named_with_the_remedy(aligned: Path) -> None:
 def test_other_schema_versions_and_empty_folders_are_refused(aligned: Path, tmp_path: Path) -> None:
     folder = write(aligned)
     path = folder / "manifest.json"
-    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 99'))
-    with pytest.raises(ShardError, match="schema_version is 99, this version reads 1"):
+    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 99'))
+    with pytest.raises(ShardError, match="schema_version is 99, this version reads 2"):
         ShardIndex(folder, "train")
     with pytest.raises(ShardError, match=r"manifest\.json"):
         ShardIndex(tmp_path, "train")

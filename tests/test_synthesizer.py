@@ -140,3 +140,14 @@ def test_spectral_loss_of_twice_the_level_is_known() -> None:
     turned = spectral_loss(target, -target, torch.tensor([4]))
     assert float(turned["convergence"]) < 1e-3
     assert float(turned["complex"]) == pytest.approx(2.0, abs=1e-3)
+
+
+def test_the_loss_plays_the_key_that_the_singers_tuning_means() -> None:
+    model = Synthesizer(SynthesizerConfig(channels=8, layers=1)).eval()
+    sung = torch.tensor([[[0.1, 0.6, 60.7, 80.0]]])
+    with torch.no_grad():
+        target = model(torch.tensor([[[0.1, 0.6, 60.0, 80.0]]]), 100)
+        batch = {"notes": sung, "piano_stft": target, "n_frames": torch.tensor([100])}
+        right = synthesizer_loss(model, {**batch, "tuning": torch.tensor([0.45])})["loss"]
+        wrong = synthesizer_loss(model, batch)["loss"]
+    assert float(right) < 0.01 < float(wrong)
