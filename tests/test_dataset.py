@@ -63,6 +63,14 @@ def test_only_what_is_asked_for_is_read(shards):
     assert len(Segments(shards, "train", COLUMNS, corpora=["other"])) == 0
 
 
+def test_segments_of_a_corpus_may_be_listed_several_times(shards):
+    once, thrice = (Segments(shards, "train", COLUMNS, repeats=repeats) for repeats in ({"other": 5}, {"tiny": 3}))
+    assert (len(once), len(thrice)) == (6, 18)
+    for number in range(6):
+        for copy in range(3):
+            assert torch.equal(thrice[3 * number + copy, 0]["voice_stft"], once[number, 0]["voice_stft"])
+
+
 def test_a_crop_longer_than_a_segment_is_the_segment(shards):
     assert Segments(shards, "train", ("voice_stft",), crop_frames=10_000)[0, 3]["voice_stft"].shape[0] == 128
 

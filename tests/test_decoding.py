@@ -123,6 +123,32 @@ def test_the_pitch_of_a_note_ignores_the_glide_into_it():
     assert curves.decode() == [(0.5, 1.3, 62.0)]
 
 
+def test_the_pitch_of_a_note_ignores_both_ends():
+    curves = Curves(2)
+    curves.note(0.5, 1.5, 62)
+    curves.sound(0.5, 0.68, 61.2)
+    curves.sound(1.32, 1.5, 61.2)
+    assert curves.decode() == [(0.5, 1.5, 62.0)]
+
+
+def test_the_pitch_of_a_note_ignores_a_short_slip_in_its_middle():
+    curves = Curves(2)
+    curves.note(0.5, 1.5, 62)
+    curves.sound(0.9, 1.0, 61.2)
+    assert curves.decode() == [(0.5, 1.5, 62.0)]
+
+
+def test_two_pitches_may_be_told_by_their_pitch_alone():
+    curves = Curves(2)
+    curves.sound(0.5, 1.0, 60)
+    curves.sound(1.0, 1.5, 65)
+    for at, begins, ends in ((0.5, 0.9, 0.0), (1.0, 0.2, 0.2), (1.5, 0.0, 0.9)):
+        curves.peak(curves.onset, at, begins)
+        curves.peak(curves.offset, at, ends)
+    assert len(curves.decode(pitch_weight=3.0)) == 2
+    assert len(curves.decode(pitch_weight=0.01)) == 1
+
+
 def test_a_dropped_octave_within_a_note_does_not_move_it():
     curves = Curves(2)
     curves.note(0.4, 1.4, 55)

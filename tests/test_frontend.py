@@ -40,6 +40,12 @@ def test_a_tone_is_on_its_band_and_as_loud_as_it_is(hz):
     assert float(fundamental.max()) == pytest.approx(0.75, abs=0.08)
 
 
+def test_what_lies_beyond_the_sample_rate_is_silent():
+    harmonics, _ = FEATURES(tone(7950.0))
+    floor = float(FEATURES(torch.zeros(1, 8000))[0].max())
+    assert float(harmonics[0, HARMONICS.index(8), 25, band_of(7950.0 / 8) :].max()) == pytest.approx(floor, abs=1e-3)
+
+
 def test_silence_is_the_floor_everywhere():
     harmonics, timbre = FEATURES(torch.zeros(1, 8000))
     assert torch.unique(harmonics).numel() == 1
@@ -68,6 +74,7 @@ def test_there_is_a_frame_every_10_ms(n_samples):
 def test_features_are_computed_in_full_precision():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         harmonics, timbre = FEATURES(tone(220))
+    assert harmonics.dtype == timbre.dtype == torch.float32
     expected = FEATURES(tone(220))
     assert torch.equal(harmonics, expected[0])
     assert torch.equal(timbre, expected[1])

@@ -112,6 +112,27 @@ def test_it_does_not_matter_where_and_how_often(stops, every, shards, uninterrup
     assert_same(everything(tmp_path), expected)
 
 
+class Die(Callback):
+    """Ends a run in the middle of a validation."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_validation_batch_end(self, trainer, *_):
+        if trainer.global_step == self.step:
+            raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("step", [4, 8, 10])
+def test_a_run_that_ends_in_a_validation_validates_again(step, shards, uninterrupted, tmp_path):
+    _, expected, figures = uninterrupted("transcriber")
+    arguments = (shards, tmp_path / "model", tmp_path / "checkpoints")
+    with pytest.raises(ZeroDivisionError):
+        training.train(tiny_task("transcriber"), *arguments, progress=False, checkpoint_every=1, callbacks=[Die(step)])
+    assert without_time(run(shards, tmp_path, every=1)) == without_time(figures)
+    assert_same(everything(tmp_path), expected)
+
+
 def test_another_seed_gives_other_weights(shards, uninterrupted, tmp_path):
     run(shards, tmp_path, seed=1)
     found, expected = everything(tmp_path), uninterrupted("transcriber")[1]
@@ -295,9 +316,10 @@ def test_a_run_killed_after_it_stopped_early_stops_again_at_the_same_step(shards
     conpoff = [0.5, 0.4, 0.3]
     arguments = (shards, tmp_path / "m", tmp_path / "c")
     training.train(scripted(conpoff, patience=2), *arguments, progress=False, max_steps=39, checkpoint_every=1)
-    task = scripted([*conpoff[2:], 0.9, 0.9], patience=2)
+    task = scripted([*conpoff[2:], 0.9], patience=2)
     figures = training.train(task, *arguments, progress=False, checkpoint_every=1)
     assert (figures["step"], figures["conpoff"], len(task.seen)) == (2.0, 0.5, 1)
+    assert torch.load(tmp_path / "c" / LAST, weights_only=True)["global_step"] == 5, "not after it stopped"
 
 
 def test_a_figure_that_is_no_number_ends_training_and_keeps_the_best(shards, tmp_path):

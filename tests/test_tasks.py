@@ -1,0 +1,128 @@
+"""What the models learn: the columns they read, what a step draws, and what validation makes of a batch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hf_model import tasks
+from hf_model.dataset import valid_loader
+from hf_model.decoding import DecoderConfig
+from hf_model.fit_config import FitConfig, learning_rate_share
+from hf_model.note_matching import Matches
+from hf_model.stft import stft
+from hf_model.tasks import TASKS, Task, voice_waveform
+from tests.tiny_shards import NOTES, sing, tiny_task, write_tiny_shards
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    return write_tiny_shards(tmp_path_factory.mktemp("shards"))
+
+
+@pytest.fixture(scope="module")
+def batches(shards):
+    """For each kind: its task, and its first validation batch."""
+
+    def of(kind: str):
+        task = tiny_task(kind)
+        return task, next(iter(valid_loader(shards, task.columns, task.fit, 0)))
+
+    return of
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_every_model_learns_from_the_columns_that_it_names(kind, batches):
+    task, batch = batches(kind)
+    losses = task.losses(task.model, batch, 0)
+    losses["loss"].backward()
+    gradients = [parameter.grad for parameter in task.model.parameters() if parameter.grad is not None]
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    assert any(gradient.any() for gradient in gradients)
+    with torch.no_grad():
+        figures = task.summarize([task.examine(task.model.eval(), batch)] * 2)
+    assert task.metric in figures
+
+
+def test_what_a_model_is_chosen_by():
+    assert {kind: (task.metric, task.higher_is_better) for kind, (_, task) in TASKS.items()} == {
+        "transcriber": ("conpoff", True),
+        "synthesizer": ("loss", False),
+        "direct": ("loss", False),
+    }
+    with pytest.raises(TypeError, match="abstract"):
+        Task(tiny_task("direct").settings)
+
+
+def test_a_steps_world_is_its_own_and_always_the_same(batches):
+    task, batch = batches("transcriber")
+    model = task.model.eval()
+    first, again, other = (float(task.losses(model, batch, step)["loss"].detach()) for step in (1, 1, 2))
+    assert first == again != other
+
+
+def test_spectra_become_the_voice_again():
+    audio = torch.from_numpy(sing(NOTES, 1.0, 16000))[None]
+    batch = {"voice_stft": stft(audio, tasks.VOICE_STFT)}
+    torch.testing.assert_close(voice_waveform(batch), audio, atol=1e-4, rtol=0)
+
+
+def test_notes_are_cut_at_the_ends_of_their_segment(batches, monkeypatch):
+    task, batch = batches("transcriber")
+    batch["notes"] = torch.tensor([[[-0.5, 0.4, 60.0, 80], [0.4, 9.0, 62, 80], [1.275, 3.0, 64, 80], [0, 0, 0, 0]]])
+    heard = []
+    monkeypatch.setattr(tasks, "match_notes", lambda notes, _: heard.append(notes) or Matches(1, 1, 1, 1, 1))
+    with torch.no_grad():
+        task.examine(task.model.eval(), batch)
+    assert [[(note.onset, round(note.offset, 3), note.pitch) for note in notes] for notes in heard] == [
+        [(0.0, 0.4, 60.0), (pytest.approx(0.4), 1.28, 62.0)]
+    ], "and what is left of the last is too short to hear"
+
+
+def test_counts_are_added_up_before_scores_are_taken():
+    parts = [(Matches(10, 10, 10, 10, 9), 1.0), (Matches(2, 2, 0, 0, 0), 3.0)]
+    figures = tiny_task("transcriber").summarize(parts)
+    assert figures == pytest.approx({"con": 20 / 24, "conp": 20 / 24, "conpoff": 18 / 24, "loss": 2.0})
+
+
+def test_losses_are_averaged():
+    parts = [{"loss": 1.0, "complex": 0.5}, {"loss": 3.0, "complex": 0.5}]
+    assert tiny_task("synthesizer").summarize(parts) == {"loss": 2.0, "complex": 0.5}
+
+
+def test_the_decoder_is_fitted_to_all_validation_recordings(batches, monkeypatch):
+    task, batch = batches("transcriber")
+
+    def fit(recordings, start, rounds, seed):
+        assert (start, rounds, seed) == (DecoderConfig(), 2, 0)
+        assert len(recordings) == 3
+        decode, notes = recordings[0]
+        assert [round(note.pitch) for note in notes] == [63, 65]
+        assert isinstance(decode(DecoderConfig()), list)
+        return DecoderConfig(note_cost=1.5), {"conpoff": 0.25}
+
+    monkeypatch.setattr(tasks, "fit_decoder", fit)
+    with torch.inference_mode():
+        figures, kept = task.conclude(task.model.eval(), [batch] * 3)
+    assert figures == {"fitted_conpoff": 0.25}
+    assert kept["decoder"]["note_cost"] == 1.5
+
+
+def test_the_learning_rate_rises_and_falls():
+    fit = FitConfig(steps=100, warmup_steps=10)
+    shares = [learning_rate_share(step, fit) for step in range(101)]
+    assert shares[0] == pytest.approx(0.1)
+    assert shares[9] == shares[10] == 1.0
+    assert shares[55] == pytest.approx(0.505)
+    assert shares[100] == pytest.approx(0.01)
+    assert sorted(shares[10:], reverse=True) == shares[10:]
+    assert learning_rate_share(0, FitConfig(warmup_steps=0)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("steps", 0), ("clip", 0.0), ("ema", 1.0), ("precision", "fp8"), ("seed", -1), ("crop_frames", 8)],
+)
+def test_impossible_settings_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name} is '?{value}'?, allowed is"):
+        FitConfig(**{name: value})
