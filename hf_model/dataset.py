@@ -56,7 +56,7 @@ class Segments(Dataset[dict[str, Tensor]]):
         return len(self.numbers)
 
     def __getitem__(self, key: Key) -> dict[str, Tensor]:
-        """Read the crop that ``key`` names: spectra (frame, bin), notes (note, 4) from its start, n_frames (), tuning ()."""
+        """Read the crop that ``key`` names: spectra (frame, bin), notes (note, 4), n_frames and tuning ()."""
         number, seed = key
         item = self.index[int(self.numbers[number])]
         spare = max(0, int(item["n_frames"]) - self.crop_frames)
