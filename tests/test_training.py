@@ -385,9 +385,12 @@ def test_a_trained_model_knows_its_figures_its_decoder_and_what_it_was_told(shar
     assert Transcriber.from_pretrained(tmp_path / "m").decoder.note_cost == config["decoder"]["note_cost"]
 
 
-def test_bf16_trains_too(shards, tmp_path):
-    figures = run(shards, tmp_path, precision="bf16", steps=2)
+def test_bf16_trains_and_resumes_exactly_too(shards, tmp_path):
+    figures = run(shards, tmp_path / "whole", precision="bf16")
     assert 0 < figures["loss"] < 1000
+    run(shards, tmp_path / "parts", precision="bf16", max_steps=7)
+    run(shards, tmp_path / "parts", precision="bf16")
+    assert_same(everything(tmp_path / "parts"), everything(tmp_path / "whole"))
 
 
 def test_an_empty_split_is_told(shards, tmp_path):
