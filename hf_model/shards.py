@@ -165,7 +165,8 @@ class ShardIndex:
         dict
             ``voice_stft``, ``piano_stft``: complex64, shape (frame, bin), zero after ``n_frames``;
             ``notes``: float32, shape (note, 4): onset, offset (seconds from the segment's start), pitch, velocity;
-            ``n_frames``, ``segment``: int; ``tuning``: float, semitones; ``pair_id``, ``corpus``, ``singer``, ``licence``: str.
+            ``n_frames``, ``segment``: int; ``tuning``: float, semitones;
+            ``pair_id``, ``corpus``, ``singer``, ``licence``: str.
 
         Raises
         ------
