@@ -166,6 +166,8 @@ SLOW = """
 import signal, sys, time
 from tests.stand_ins import ToneListener, TonePiano
 import hf_model.inference as inference
+# a shell that runs the tests in the background has its children ignore the signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 class Slow(ToneListener):
     def transcribe(self, waveform):
         open(sys.argv[-1] + '.started', 'w').close()
