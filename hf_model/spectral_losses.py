@@ -8,6 +8,10 @@ from torch import Tensor
 RANGE_DB = 60.0
 """Only what lies in the target or the estimate within this range of the target's peak is compared in decibels."""
 
+QUIETEST = 0.9
+"""Square root of a frame's energy, summed over the bins of ``PIANO_STFT``, at about -60 dB of full scale: the errors of
+quieter crops are taken relative to this, or a crop without notes would outweigh all others."""
+
 
 def spectral_loss(target: Tensor, estimate: Tensor, n_frames: Tensor, phase_weight: float = 1.0) -> dict[str, Tensor]:
     """Compare complex spectra.
@@ -34,7 +38,7 @@ def spectral_loss(target: Tensor, estimate: Tensor, n_frames: Tensor, phase_weig
     valid = (torch.arange(target.shape[1], device=target.device) < n_frames[:, None])[..., None]
     target, estimate = target * valid, estimate * valid
     wanted, given = target.abs(), safe_magnitude(estimate)
-    norm = torch.sqrt((wanted**2).sum(dim=(1, 2)) + 1e-6)
+    norm = torch.sqrt(torch.maximum((wanted**2).sum(dim=(1, 2)), QUIETEST**2 * n_frames))
     floor = wanted.amax(dim=(1, 2), keepdim=True).clamp(min=1e-3) * 10.0 ** (-RANGE_DB / 20.0)
     heard = ((torch.maximum(wanted, given.detach()) > floor) & valid).float()
     # A tenth of the floor is added, not a limit set: a limit has no gradient that could wake a silent estimate.

@@ -151,3 +151,10 @@ def test_the_loss_plays_the_key_that_the_singers_tuning_means() -> None:
         right = synthesizer_loss(model, {**batch, "tuning": torch.tensor([0.45])})["loss"]
         wrong = synthesizer_loss(model, batch)["loss"]
     assert float(right) < 0.01 < float(wrong)
+
+
+def test_a_crop_without_notes_does_not_outweigh_the_others() -> None:
+    target = torch.zeros(1, 100, 1025, dtype=torch.complex64)
+    faint = torch.full_like(target, 0.003)
+    loss = spectral_loss(target, faint, torch.tensor([100]))
+    assert 0.0 < float(loss["convergence"]) < 1.0
