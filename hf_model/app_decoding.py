@@ -8,6 +8,7 @@ import resource
 import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,11 +21,11 @@ CRASHED = "This file cannot be decoded. Is it really a recording?"
 
 # A server with threads must not fork; the fork server is a process without any, with the imports already done.
 _processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["hf_model.app_decoding"])
 
 
 def warm_up() -> None:
     """Start the process from which decoders are forked."""
-    _processes.set_forkserver_preload(["hf_model.app_decoding"])
     process = _processes.Process(target=str)
     process.start()
     process.join()
@@ -42,6 +43,7 @@ def decode(source: Path, target: Path, limits: Limits) -> Recording:
     process = _processes.Process(target=_work, args=(str(source), str(target), limits, sender), daemon=True)
     process.start()
     sender.close()
+    answer: dict[str, Any]
     try:
         answer = json.loads(receiver.recv_bytes()) if receiver.poll(limits.decode_seconds) else {"error": TOO_SLOW}
     except (EOFError, OSError):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import gradio
+from gradio.events import api
 
 from hf_model.app_jobs import listen, play
 from hf_model.app_limits import PageError
@@ -34,8 +35,9 @@ def build_line(sessions: Sessions, models: Models) -> gradio.Blocks:
 
     with gradio.Blocks(analytics_enabled=False) as blocks:
         for job, name in ((listen_job, "listen"), (play_job, "play")):
-            gradio.api(job, api_name=name, concurrency_id="piano", concurrency_limit=1)
-    return blocks.queue(max_size=limits.waiting, api_open=False)
+            api(job, api_name=name, concurrency_id="piano", concurrency_limit=1)
+    blocks.queue(max_size=limits.waiting, api_open=False)
+    return blocks
 
 
 @contextmanager

@@ -154,7 +154,8 @@ class Sessions:
 def _sizes(folder: Path) -> Iterator[int]:
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError):
-            yield path.lstat().st_size
+            if path.is_file():
+                yield path.stat().st_size
 
 
 def _locked(folder: Path) -> IO[bytes]:

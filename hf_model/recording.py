@@ -84,7 +84,8 @@ def _measured(blocks: Iterable[NDArray[Any]], sample_rate: int, longest: float) 
 
 def _check_length(seconds: float, longest: float) -> None:
     if seconds > longest:
-        msg = f"it is longer than {longest / 60:g} minutes" if longest >= 60 else f"it is longer than {longest:g} seconds"
+        told = f"{longest / 60:g} minutes" if longest >= 60 else f"{longest:g} seconds"
+        msg = f"it is longer than {told}"
         raise AudioError(msg)
 
 
