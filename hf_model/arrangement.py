@@ -15,9 +15,9 @@ from hf_model.key import Key, estimate_key, parse_key, snap_to_key
 from hf_model.meter import METERS
 from hf_model.notes import Note, to_keys
 from hf_model.pitch import estimate_tuning
-from hf_model.quantize import GRIDS, SWINGS, quantize
+from hf_model.quantization import GRIDS, SWINGS, quantize
 from hf_model.repeats import Repetition, find_repetitions
-from hf_model.simplify import simplify
+from hf_model.simplification import simplify
 from hf_model.tempo import FASTEST, SLOWEST, Tempo, estimate_tempo
 from hf_model.voting import agree
 
@@ -123,8 +123,8 @@ class Arranged:
         Of ``piano_notes``: transposed as they are.
     tuning : float
         The singer's offset from 440 Hz in semitones.
-    repeats : tuple of Repetition
-        Pairs of phrases that are alike, the longest first; notes by their index before simplifying.
+    repeats : tuple of tuple of (float, float)
+        For each phrase that is sung more than once, where: onset and offset in seconds, as sung; the best match first.
     remarks : tuple of str
         Sentences about what was found or changed.
     """

@@ -11,7 +11,7 @@ from hf_model.config import ConfigError
 from hf_model.melody import compose, twinkle
 from hf_model.notes import Note
 from hf_model.similarity import similarity
-from hf_model.simplify import HAND, hand_moves, metrical_weights, remove_ornaments, simplify
+from hf_model.simplification import HAND, hand_moves, metrical_weights, remove_ornaments, simplify
 from hf_model.tempo import Tempo
 
 
