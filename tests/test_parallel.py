@@ -1,4 +1,4 @@
-"""Jobs over workers: in order, lazily, in the same bytes, and an error stops everything."""
+"""Jobs over workers: in order, lazily, and an error stops everything."""
 
 from __future__ import annotations
 
@@ -13,11 +13,8 @@ from pathlib import Path
 import pytest
 
 from hf_model import parallel
-from hf_model.align import AlignSettings, align
-from hf_model.crew import Crew, CrewError
+from hf_model.crew import CrewError
 from hf_model.parallel import run_all
-from hf_model.shard_plan import StftSettings
-from hf_model.shard_writer import write_shards
 
 
 def double(number: int) -> int:
@@ -43,12 +40,6 @@ def die(_: int) -> None:
 
 def place(_: int) -> tuple[int, str | None, bool]:
     return os.getpid(), os.environ.get("OMP_NUM_THREADS"), signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-
-
-@pytest.fixture(scope="module")
-def crew(tmp_path_factory):
-    with Crew(2, tmp_path_factory.mktemp("crew") / "scratch") as opened:
-        yield opened
 
 
 def test_here_results_come_in_the_order_of_the_jobs():
@@ -114,8 +105,9 @@ def test_the_job_of_a_killed_worker_is_done_again(crew, tmp_path):
     assert (tmp_path / "died").exists()
 
 
-def test_a_job_that_kills_every_worker_is_told_in_one_line(crew):
-    crew._client.cluster.scheduler.allowed_failures = 1  # instead of 3: each death costs seconds
+def test_a_job_that_kills_every_worker_is_told_in_one_line(crew, monkeypatch):
+    list(run_all(double, [1], workers=crew))
+    monkeypatch.setattr(crew._client.cluster.scheduler, "allowed_failures", 1)  # instead of 3: a death costs seconds
     with pytest.raises(CrewError, match=r"^die, job 0: each worker that took it died"):
         list(run_all(die, [0], workers=crew))
 
@@ -124,23 +116,6 @@ def test_without_dask_one_worker_does_it_all(monkeypatch, capsys):
     monkeypatch.setattr(parallel, "find_spec", lambda _: None)
     assert next(run_all(place, range(2), workers=4))[0] == os.getpid()
     assert "Dask is not installed" in capsys.readouterr().err
-
-
-def test_bytes_do_not_depend_on_the_workers(crew, tmp_path):
-    settings = AlignSettings(made_phrases=6, made_seconds=2.0)
-    for name, workers in (("one", 1), ("two", crew)):
-        (tmp_path / name / "raw" / "made").mkdir(parents=True)
-        (tmp_path / name / "stft").mkdir()
-        align(tmp_path / name / "raw", tmp_path / name / "aligned", settings, workers)
-        shards = StftSettings(segment_frames=64, rows_per_shard=4)
-        write_shards(tmp_path / name / "aligned", tmp_path / name / "stft", shards, workers)
-    one, two = (contents(tmp_path / name) for name in ("one", "two"))
-    assert one == two
-    assert len(one) > 20
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_ctrl_c_leaves_no_worker_and_no_traceback(tmp_path, root):
