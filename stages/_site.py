@@ -64,6 +64,8 @@ class Site:
         Arguments of ``module``: "purge", "load cuda/12".
     environment : dict
         Variables set in the job.
+    interface : str
+        Network over which jobs talk to each other, as ``ip link`` names it ("ib0"); empty for the usual one.
     scratch : str
         Folder in which the work tree must lie; empty for anywhere.
     options : tuple of str
@@ -91,6 +93,7 @@ class Site:
     bind: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    interface: str = ""
     scratch: str = ""
     options: tuple[str, ...] = ()
     require: dict[str, str] = field(default_factory=dict)
@@ -197,7 +200,7 @@ class Site:
         step = ["srun", "--kill-on-bad-exit=1", f"--cpus-per-task={self.cpus}", *self.wrapped(command, folder)]
         again = 'scontrol requeue "$job" && sleep 60 # until Slurm ends this script'
         filled = {
-            "@directives@": [f"#SBATCH {_quoted(option)}" for option in self.directives(name, folder, array)],
+            "@directives@": [f"#SBATCH {quoted(option)}" for option in self.directives(name, folder, array)],
             "@prologue@": self.prologue(),
             "@step@ &": [f"{shlex.join(step)} &"],
             "    @requeue@": [f"    {again if self.requeue else 'echo submit the same command again: it goes on'}"],
@@ -300,7 +303,7 @@ def _check_text(value: Any) -> None:
         _check_text(one)
 
 
-def _quoted(option: str) -> str:
+def quoted(option: str) -> str:
     """Quote an option as sbatch reads it: it knows double quotes, and ends at a bare space or ``#``."""
     name, equals, value = option.partition("=")
     return f'{name}="{value}"' if equals and re.search(r"[^\w@:,.%/+=-]", value) else option

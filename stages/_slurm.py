@@ -63,15 +63,10 @@ def elsewhere(job: str, words: Sequence[str], makes: Path) -> bool:
     SlurmError
         When the job fails or is cancelled.
     """
-    runner = os.environ.get("RUNNER") or "local"
-    check_choice("RUNNER", runner, RUNNERS)
-    if runner == "local":
+    chosen = profile()
+    if not chosen:
         return False
-    profile = os.environ.get("HUMMINGFACE_SLURM_PROFILE", "")
-    if not profile:
-        msg = "RUNNER=slurm needs HUMMINGFACE_SLURM_PROFILE: a name in slurm/profiles, or the path of a YAML file"
-        raise SlurmError(msg)
-    site, name = read_site(profile, job), "-".join([words[0].removeprefix("stages."), *words[1:]])
+    site, name = read_site(chosen, job), "-".join([words[0].removeprefix("stages."), *words[1:]])
     note = LOGS / f"{name}.job"
     number = _still_there(note, name)
     if number:
@@ -81,12 +76,23 @@ def elsewhere(job: str, words: Sequence[str], makes: Path) -> bool:
         script = site.script(["python", "-m", *words], name, Path.cwd())
         with submitted(script, wait=True) as (number, waiting):
             note.write_text(number, encoding="utf-8")
-            print(f"{name}: job {number} on {profile}; it prints into {log(number, name)}", flush=True)
+            print(f"{name}: job {number} on {chosen}; it prints into {log(number, name)}", flush=True)
             print("Ctrl-C cancels it; closing this terminal leaves it to run, and the same command waits for it again")
             _finish(number, name, waiting)
     _await(makes, number)
     note.unlink(missing_ok=True)
     return True
+
+
+def profile() -> str:
+    """Name the profile to run on, where RUNNER says slurm; an empty string means: here."""
+    runner = os.environ.get("RUNNER") or "local"
+    check_choice("RUNNER", runner, RUNNERS)
+    chosen = os.environ.get("HUMMINGFACE_SLURM_PROFILE", "")
+    if runner == "slurm" and not chosen:
+        msg = "RUNNER=slurm needs HUMMINGFACE_SLURM_PROFILE: a name in slurm/profiles, or the path of a YAML file"
+        raise SlurmError(msg)
+    return chosen if runner == "slurm" else ""
 
 
 @contextmanager
@@ -181,7 +187,7 @@ def _exit_code(fields: dict[str, str]) -> int:
 
 def _finish(number: str, name: str, waiting: subprocess.Popen[str] | None) -> None:
     """Wait for a job as a stage does: cancel it on Ctrl-C, leave it when the terminal closes, tell why it failed."""
-    before = {number: signal.signal(number, _leave) for number in (signal.SIGHUP, signal.SIGTERM)}
+    before = {one: signal.signal(one, _leave) for one in (signal.SIGHUP, signal.SIGTERM)}
     try:
         state, code = follow(number, waiting)
     except KeyboardInterrupt:
@@ -193,10 +199,10 @@ def _finish(number: str, name: str, waiting: subprocess.Popen[str] | None) -> No
             print(f"{name}: job {number} runs on; the same command waits for it again", flush=True)
         raise
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for one, handler in before.items():
+            signal.signal(one, handler)
     if state != "COMPLETED" or code:
-        _show_end(log(number, name))
+        show_end(log(number, name))
         msg = f"job {number} ({name}) ended as {state} with exit code {code}; all it printed: {log(number, name)}"
         raise SlurmError(msg)
 
@@ -205,7 +211,8 @@ def _leave(signum: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + signum)
 
 
-def _show_end(path: Path) -> None:
+def show_end(path: Path) -> None:
+    """Print the last lines of a job's output."""
     with suppress(OSError):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN:]:
             print(f"  | {line}", file=sys.stderr)
