@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from hf_model import __version__
+from hf_model.completion import HOW, SHELLS, script
 
 if TYPE_CHECKING:
     from hf_model.files import Options, Report
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 DESCRIPTION = "Play singing or humming on a piano: same melody, same timing, same length."
+
+COMPLETION = "Print a script that lets TAB complete commands, options and files."
 
 EXAMPLES = """\
 examples:
@@ -90,6 +93,11 @@ def build_parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="versions, weights, licences, and where they are")
     info.add_argument("--json", action="store_true", help="print JSON")
     info.set_defaults(run=_info)
+    completion = commands.add_parser(
+        "completion", help="completion for your shell", description=COMPLETION, epilog=HOW, formatter_class=raw
+    )
+    completion.add_argument("shell", choices=SHELLS, help="which shell")
+    completion.set_defaults(run=_completion)
     return parser
 
 
@@ -107,7 +115,7 @@ def _add_convert_options(parser: argparse.ArgumentParser) -> None:
     add("--min-note", type=seconds, default=0.05, metavar="SECONDS", help="leave out shorter notes (%(default)s)")
     add("--min-confidence", type=share, default=0.0, metavar="0-1", help="leave out less certain notes (%(default)s)")
     add("--tuning", type=cents, metavar="CENTS", help="the singer's offset from A = 440 Hz (estimated)")
-    add("--model", type=Path, metavar="DIR", help="weights to use instead of the ones that ship")
+    add("--model", metavar="DIR", help="weights to use instead of the ones that ship, or owner/name on the Hub")
     add("--json", action="store_true", help="print one JSON document on standard output, and nothing else there")
     add("--quiet", action="store_true", help="print errors only")
     parser.set_defaults(run=_convert)
@@ -135,6 +143,11 @@ def _info(options: argparse.Namespace) -> int:
 
     description = installed()
     print(json.dumps(description, indent=2) if options.json else as_text(description))
+    return OK
+
+
+def _completion(options: argparse.Namespace) -> int:
+    print(script(build_parser(), options.shell))
     return OK
 
 
@@ -178,7 +191,7 @@ class ModelError(Exception):
     """Why no model can be loaded."""
 
 
-def _load(folder: Path | None, options: Options) -> Models:
+def _load(folder: str | None, options: Options) -> Models:
     """Load what will be needed once, before the first file."""
     from hf_model.config import ConfigError
     from hf_model.inference import Models, default_models
