@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 J = TypeVar("J")
@@ -28,9 +28,6 @@ IN_FLIGHT = 3
 CHECK_EVERY = 5.0
 """Seconds between looks at whether workers of a batch system were lost for good."""
 
-LOST_AFTER = "5s"
-"""How long a worker of a batch system may be silent before its place is filled anew."""
-
 LIVES = 3
 """Workers that may die over one job before the job is to blame."""
 
@@ -40,7 +37,6 @@ QUIET = {
     "distributed.worker.http.routes": [],
     "distributed.worker.multiprocessing-method": "forkserver",
     "distributed.scheduler.allowed-failures": LIVES,
-    "distributed.deploy.lost-worker-timeout": LOST_AFTER,
     "distributed.comm.timeouts.connect": "60s",
 }
 """Settings of Dask: no page to look at, processes that start from a clean one."""
@@ -48,6 +44,16 @@ QUIET = {
 
 class CrewError(RuntimeError):
     """Work that could not be done; the message says what it was."""
+
+
+class Elsewhere(Protocol):
+    """A batch system, say."""
+
+    def open(self, security: Any, scratch: Path) -> Any:
+        """Open a Dask cluster whose workers have ``--preload hf_model.crew``."""
+
+    def tend(self) -> None:
+        """See to it that workers that were lost for good are replaced."""
 
 
 class Crew(AbstractContextManager["Crew"]):
@@ -59,16 +65,13 @@ class Crew(AbstractContextManager["Crew"]):
         How many.
     scratch : Path, optional
         Where Dask may keep files; a folder that goes away with the crew when not given.
-    cluster : callable, optional
-        Given a Security and the scratch folder, opens a Dask cluster of ``count`` workers elsewhere, each with
-        ``--preload hf_model.crew``; processes of this machine when not given.
+    elsewhere : Elsewhere, optional
+        Opens a cluster on other machines; processes of this one when not given.
     """
 
-    def __init__(
-        self, count: int, scratch: Path | None = None, cluster: Callable[[Any, Path], Any] | None = None
-    ) -> None:
+    def __init__(self, count: int, scratch: Path | None = None, elsewhere: Elsewhere | None = None) -> None:
         self.count = count
-        self._scratch, self._open = scratch, cluster
+        self._scratch, self._elsewhere = scratch, elsewhere
         self._client: Any = None
         self._stack = ExitStack()
 
@@ -114,11 +117,13 @@ class Crew(AbstractContextManager["Crew"]):
         os.environ.setdefault("DASK_CONFIG", str(scratch.absolute()))  # else dask-jobqueue writes into the home
         import dask
         from distributed import Client
-        from distributed.security import Security
 
         self._stack.enter_context(dask.config.set(QUIET))
-        security = Security.temporary()
-        cluster = self._open(security, scratch) if self._open else _processes(self.count, security, scratch, module)
+        security = _certificates(Path(self._stack.enter_context(tempfile.TemporaryDirectory(dir=scratch))))
+        if self._elsewhere:
+            cluster = self._elsewhere.open(security, scratch)
+        else:
+            cluster = _processes(self.count, security, scratch, module)
         self._stack.callback(_dismissed, cluster)
         client = Client(cluster, security=security, set_as_default=False)
         self._stack.callback(client.close)
@@ -127,18 +132,34 @@ class Crew(AbstractContextManager["Crew"]):
     def _result(self, future: Any) -> Any:
         from distributed import KilledWorker, wait
 
-        while self._open:
+        while self._elsewhere:
             try:
-                wait([future], timeout=CHECK_EVERY)
+                with self._client.as_current():
+                    wait([future], timeout=CHECK_EVERY)
                 break
             except TimeoutError:
-                self._client.cluster.scale(self.count)  # fills the places of workers that are gone
+                self._elsewhere.tend()
         try:
             return future.result()
         except KilledWorker as error:
             name, _, number = str(future.key).split("-")
             msg = f"{name}, job {number}: each worker that took it died, for lack of memory perhaps"
             raise CrewError(msg) from error
+
+
+def _certificates(folder: Path) -> Any:
+    """Make keys for one crew, in files that only their owner reads: workers elsewhere need them too."""
+    from distributed.security import Security
+
+    made, paths = Security.temporary(), {}
+    for role in ("scheduler", "worker", "client"):
+        for what, text in made.get_tls_config_for_role(role).items():
+            if text:
+                path = folder / f"{role}-{what}.pem"
+                path.touch(mode=0o600)
+                path.write_text(text, encoding="ascii")
+                paths["tls_ca_file" if what == "ca_file" else f"tls_{role}_{what}"] = str(path.absolute())
+    return Security(require_encryption=True, **paths)
 
 
 def _processes(count: int, security: Any, scratch: Path, module: str) -> Any:
