@@ -29,6 +29,7 @@ from hf_model.pairing import (
     uses_labels,
 )
 from hf_model.parallel import Workers, run_all
+from hf_model.readers_scores import held_out_song
 from hf_model.records import ScoreRecord, VoiceRecord
 from hf_model.score_file import SCORE_FILE, read_scores
 
@@ -147,13 +148,17 @@ def _outcomes(
         return
     packed = raw / name / SCORE_FILE
     records = read_scores(packed, name) if packed.is_file() else list(read(name, raw))
-    scores = [record for record in records if isinstance(record, ScoreRecord)]
+    scores = [item for item in records if isinstance(item, ScoreRecord) and not _held_out(item)]
     voices = [record for record in records if isinstance(record, VoiceRecord)]
     if scores and settings.score_phrases:
         jobs = _songs(folder, settings, name, scores)
         yield from run_all(sing_phrase, jobs, workers=workers, title=f"singing {name}")
     if voices:
         yield from _voices(name, folder, voices, settings, workers, seen)
+
+
+def _held_out(score: ScoreRecord) -> bool:
+    return score.corpus == "pop909" and held_out_song(score.pair_id)
 
 
 def _made(folder: Path, settings: AlignSettings) -> list[SingJob]:

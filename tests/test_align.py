@@ -161,17 +161,18 @@ def test_voices_without_labels_are_left_out(tmp_path: Path) -> None:
 
 def test_songs_are_sung_from_a_packed_file(tmp_path: Path) -> None:
     raw = raw_folder(tmp_path, "pop909")
-    songs = [ScoreRecord("pop909", f"{k:03d}", "MIT", compose(k, 30.0)) for k in range(3)]
+    songs = [ScoreRecord("pop909", f"{k:03d}", "MIT", compose(k, 30.0)) for k in (1, 2, 3, 45)]
     path = raw / "pop909" / "scores.json.gz"
-    assert write_scores(path, songs) == 3
+    assert write_scores(path, songs) == 4
     folder, report = run(raw)
     assert report["pop909"]["kept"] == 4
     sung = pairs.read_manifests(folder)
     # four phrases of three songs; the phrases of one song share a "singer", so that no split divides it
     assert len({pair.pair_id for pair in sung}) == 4
-    assert len({pair.singer for pair in sung}) == 3
+    # and song 045, kept for measuring, is not among them
+    assert {pair.singer for pair in sung} == {"pop909-001", "pop909-002", "pop909-003"}
     again = read_scores(path, "pop909")
-    assert [record.pair_id for record in again] == ["000", "001", "002"]
+    assert [record.pair_id for record in again] == ["001", "002", "003", "045"]
     path.write_bytes(b"nothing")
     with pytest.raises(CorpusError, match=r"scores\.json\.gz: not a readable file of scores"):
         read_scores(path, "pop909")
