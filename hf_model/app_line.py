@@ -33,7 +33,8 @@ def build_line(sessions: Sessions, models: Models) -> gradio.Blocks:
         with _in_words():
             return play(sessions.find(recording), notes, settings, models, limits)
 
-    with gradio.Blocks(analytics_enabled=False) as blocks:
+    blocks = gradio.Blocks(analytics_enabled=False)
+    with blocks:
         for job, name in ((listen_job, "listen"), (play_job, "play")):
             api(job, api_name=name, concurrency_id="piano", concurrency_limit=1)
     blocks.queue(max_size=limits.waiting, api_open=False)
