@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
 
 from hf_model.config import ConfigError
+
+T = TypeVar("T")
 
 FIRST_PORT, N_PORTS = 15000, 20000
 """Where the processes of a Slurm job meet: a port by the job's number, so that two jobs on a node do not collide."""
@@ -88,6 +91,33 @@ def _slurm_port(environment: Mapping[str, str]) -> int:
     return int(environment.get("MASTER_PORT", "0")) or FIRST_PORT + (job + 997 * step) % N_PORTS
 
 
+def share_of(total: int, rank: int, world_size: int) -> range:
+    """Rows of a step's batch of ``total`` that one of the processes looks at: neighbours, and as many for each."""
+    each = total // world_size
+    return range(rank * each, (rank + 1) * each)
+
+
+def my_share(total: int) -> slice:
+    """Rows of a step's batch of ``total`` that this process looks at; all when it is alone."""
+    rows = share_of(total, distributed.get_rank() if _together() else 0, n_processes())
+    return slice(rows.start, rows.stop)
+
+
+def n_processes() -> int:
+    """Count the processes that train together."""
+    return distributed.get_world_size() if _together() else 1
+
+
+def before(values: Tensor) -> Tensor:
+    """Give each example of a step's batch the value of the one before it, and the first that of the last."""
+    rolled = values.roll(1, 0)
+    if _together():
+        lasts = [torch.empty_like(values[-1]) for _ in range(n_processes())]
+        distributed.all_gather(lasts, values[-1].contiguous())
+        rolled[0] = lasts[distributed.get_rank() - 1]
+    return rolled
+
+
 def agreed(device: torch.device, *votes: bool) -> list[bool]:
     """Turn each question's answer into what any of the processes that train together answers."""
     if not _together():
@@ -95,10 +125,6 @@ def agreed(device: torch.device, *votes: bool) -> list[bool]:
     ballot = torch.tensor(votes, dtype=torch.int32, device=device)
     distributed.all_reduce(ballot, distributed.ReduceOp.MAX)
     return [bool(vote) for vote in ballot.tolist()]
-
-
-def _together() -> bool:
-    return distributed.is_available() and distributed.is_initialized()
 
 
 def over_processes(value: Tensor) -> Tensor:
@@ -111,4 +137,23 @@ def over_processes(value: Tensor) -> Tensor:
         return value
     mean = value.detach().clone()
     distributed.all_reduce(mean)
-    return mean / distributed.get_world_size()
+    return mean / n_processes()
+
+
+def gathered(parts: Sequence[T], n_parts: int) -> list[T]:
+    """Join what the processes found of ``n_parts`` parts, of which each took every ``world_size``-th."""
+    if not _together() or len(parts) == n_parts:
+        return list(parts)
+    found: list[Any] = [None] * n_processes()
+    distributed.all_gather_object(found, list(parts))
+    return [found[number % len(found)][number // len(found)] for number in range(n_parts)]
+
+
+def leave_the_others() -> None:
+    """End the training together: what follows, each process does alone."""
+    if _together():
+        distributed.destroy_process_group()
+
+
+def _together() -> bool:
+    return distributed.is_available() and distributed.is_initialized()

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,21 @@ from pytorch_lightning.plugins.environments import (  # type: ignore[attr-define
 )
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from hf_model import interruption
+from hf_model.batch_norm import share_statistics
 from hf_model.checkpoints import LAST, add_checkpoint, load_best, newest_checkpoint, save_best, unfinished
 from hf_model.dataset import hash_seed, train_loader, valid_loader
 from hf_model.fit_config import FitConfig, learning_rate_share
-from hf_model.placement import agreed, find_place
+from hf_model.placement import agreed, find_place, gathered, leave_the_others, over_processes
 from hf_model.tasks import Task
 
 NOT_HERE = (
     "You're resuming from a checkpoint that ended before the epoch ended",  # these batches follow from the step
     ".*does not have many workers",  # rows of parquet are read fast enough
+    ".*is smaller than the logging interval",  # the last interval may be a short one
     "The `srun` command is available",  # whoever starts one process wants one
     r".*isinstance\(treespec, LeafSpec\)",  # Lightning's own use of torch
 )
@@ -42,6 +46,13 @@ NOT_HERE = (
 class Fit(pl.LightningModule):
     """One training: every step's randomness is a function of (seed, step), so that a resumed run continues exactly.
 
+    Parameters
+    ----------
+    task : Task
+        What is trained.
+    n_valid_batches : int
+        Batches of a validation, of all processes together.
+
     Attributes
     ----------
     model, average : Pretrained
@@ -50,9 +61,9 @@ class Fit(pl.LightningModule):
         Figures and step of the best validation so far.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, n_valid_batches: int) -> None:
         super().__init__()
-        self.task = task
+        self.task, self.n_valid_batches = task, n_valid_batches
         self.model = task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(task.model).requires_grad_(requires_grad=False)
         self.parts: list[Any] = []
@@ -69,14 +80,18 @@ class Fit(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """Seed what the network itself draws (dropout) by the step."""
-        torch.manual_seed(hash_seed(self.task.fit.seed, 1, self.global_step, self.global_rank))
+        """Seed what the network itself draws by the step: on GPUs (dropout) each process draws its own."""
+        seeds = self.task.fit.seed, 1, self.global_step
+        torch.manual_seed(hash_seed(*seeds, 0))
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(hash_seed(*seeds, self.global_rank))
 
     def training_step(self, batch: dict[str, Tensor]) -> Tensor:
         """Compute the loss of one batch."""
         losses = self.task.losses(self.model, batch, self.global_step)
-        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()}, prog_bar=False)
-        self.log("loss", losses["loss"].detach(), prog_bar=True, logger=False)
+        figures = dict(zip(losses, over_processes(torch.stack(list(losses.values())).detach()), strict=True))
+        self.log_dict({f"train/{name}": value for name, value in figures.items()}, prog_bar=False)
+        self.log("loss", figures["loss"], prog_bar=True, logger=False)
         return losses["loss"]
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
@@ -102,7 +117,7 @@ class Fit(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the figures, and note whether they are the best."""
-        figures = self.task.summarize(self.parts)
+        figures = self.task.summarize(gathered(self.parts, self.n_valid_batches))
         self.log_dict({f"valid/{name}": value for name, value in figures.items()}, prog_bar=True, sync_dist=True)
         name, sign = self.task.metric, 1 if self.task.higher_is_better else -1
         if not self.best or sign * figures[name] > sign * self.best[name]:
@@ -156,8 +171,13 @@ class Keeper(Checkpoint):
         if stop:
             raise interruption.Interrupted(interruption.heard())
 
-    def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, _: Any, __: Any, number: int, *___: Any
+    ) -> None:
         """Stop in a validation: the training goes on from the step before it."""
+        assert isinstance(pl_module, Fit)
+        if trainer.world_size > 1 and number >= pl_module.n_valid_batches // trainer.world_size:
+            return  # not every process has so many batches, and a question must be put to all
         (stop,) = agreed(trainer.strategy.root_device, interruption.heard() != 0)
         if stop:
             raise interruption.Interrupted(interruption.heard())
@@ -236,7 +256,8 @@ def train(
     checkpoints = Path(checkpoints)
     checkpoints.mkdir(parents=True, exist_ok=True)
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # it advertises
-    module = Fit(task)
+    whole_validation = valid_loader(shards, task.columns, task.fit, workers)
+    module = Fit(task, len(whole_validation))
     trainer = pl.Trainer(
         **_place(devices, task.fit.batch_size),
         **_schedule(task, max_steps),
@@ -257,25 +278,22 @@ def train(
     )
     # Lightning's own handler would take the place of ours, and waits for other processes while it handles.
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
-    validation = valid_loader(shards, task.columns, task.fit, workers)
-    examples = train_loader(
-        shards,
-        task.columns,
-        task.fit,
-        workers,
-        lambda: int(trainer.global_step),
-        trainer.global_rank,
-        trainer.world_size,
-    )
+    place = {"rank": trainer.global_rank, "world_size": trainer.world_size}
+    examples = train_loader(shards, task.columns, task.fit, workers, lambda: int(trainer.global_step), **place)
+    validation = whole_validation
+    if trainer.world_size > 1:
+        validation = valid_loader(shards, task.columns, task.fit, workers, **place)
+        share_statistics(module.model, on_gpu=torch.cuda.is_available())
     with interruption.listening():
         with warnings.catch_warnings():
             for message in NOT_HERE:
                 warnings.filterwarnings("ignore", message)
             trainer.fit(module, examples, validation, ckpt_path=newest_checkpoint(checkpoints), weights_only=True)
+        leave_the_others()
         figures = {**module.best, "seconds": time.perf_counter() - start}
         if trainer.is_global_zero and not (max_steps and max_steps < task.fit.steps):
             with interruption.at_once():
-                figures |= _finish(module, validation, checkpoints, Path(folder), facts)
+                figures |= _finish(module, whole_validation, checkpoints, Path(folder), facts)
     return figures
 
 
@@ -311,7 +329,8 @@ def _place(devices: int | str, batch_size: int) -> dict[str, Any]:
         "use_distributed_sampler": False,
     }
     if place is None:
-        count = devices if devices != "auto" else min(gpus, batch_size) or 1
+        most = max(n for n in range(1, max(1, gpus) + 1) if batch_size % n == 0)
+        count = most if devices == "auto" else devices
         return {**common, "devices": count, "plugins": [LightningEnvironment()]} | _strategy(count != 1)
     os.environ |= {"RANK": str(place.rank), "WORLD_SIZE": str(place.world_size), "LOCAL_RANK": "0"}
     os.environ |= {"MASTER_ADDR": place.address, "MASTER_PORT": str(place.port)}
@@ -321,8 +340,14 @@ def _place(devices: int | str, batch_size: int) -> dict[str, Any]:
 
 
 def _strategy(together: bool) -> dict[str, Any]:
-    """How processes train together: nothing needs broadcasting, as all of them count the same."""
-    return {"strategy": DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)} if together else {}
+    """How processes train together: no step needs to broadcast buffers, as all of them count the same."""
+    if not together:
+        return {}
+    known = signature(DistributedDataParallel).parameters  # torch 2.13 has a new name for it, and warns of the old one
+    options: dict[str, Any] = {
+        "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False
+    }
+    return {"strategy": DDPStrategy(gradient_as_bucket_view=True, **options)}
 
 
 def _schedule(task: Task, max_steps: int | None) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def main() -> None:
                 loggers=[tracker],
                 workers=workers,
                 progress=sys.stderr.isatty(),
-                **_occasions(),
+                **_told(),
             )
     except interruption.Interrupted as stop:
         tracker.finish("KILLED")
@@ -79,9 +79,13 @@ def main() -> None:
     print(f"{kind}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
 
 
-def _occasions() -> dict[str, Any]:
-    """How often a checkpoint is kept, where the environment says so: it is no setting of the experiment."""
-    names = {"checkpoint_every": "HUMMINGFACE_CHECKPOINT_STEPS", "checkpoint_minutes": "HUMMINGFACE_CHECKPOINT_MINUTES"}
+def _told() -> dict[str, Any]:
+    """Read what the environment says of devices and checkpoints: no settings of the experiment."""
+    names = {
+        "checkpoint_every": "HUMMINGFACE_CHECKPOINT_STEPS",
+        "checkpoint_minutes": "HUMMINGFACE_CHECKPOINT_MINUTES",
+        "devices": "HUMMINGFACE_DEVICES",
+    }
     return {name: _run.number(variable) for name, variable in names.items() if os.environ.get(variable)}
 
 
