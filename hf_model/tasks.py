@@ -23,7 +23,7 @@ from hf_model.frontend import set_level
 from hf_model.losses import transcriber_loss
 from hf_model.note_matching import Matches, add_matches, match_notes
 from hf_model.notes import Note
-from hf_model.placement import find_place
+from hf_model.placement import my_share, n_processes
 from hf_model.pretrained import Pretrained
 from hf_model.stft import istft
 from hf_model.synthesizer import Synthesizer, SynthesizerConfig, synthesizer_loss
@@ -197,11 +197,9 @@ class SynthesizerTask(_SpectrumTask):
 
     def losses(self, model: Pretrained, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         """Compare spectra of the batch, some of it replaced by excerpts that the step decides."""
-        place = find_place()
-        rank, world_size = (place.rank, place.world_size) if place else (0, 1)
-        size = world_size * len(batch["notes"])
+        size = n_processes() * len(batch["notes"])
         first = size - round(self.settings.chords.share * size)
-        mine = [slot - first for slot in range(rank, size, world_size) if slot >= first]
+        mine = [slot - first for slot in range(size)[my_share(size)] if slot >= first]
         excerpts = [self._chords.excerpt(step * (size - first) + number) for number in mine]
         return super().losses(model, with_excerpts(batch, excerpts), step)
 
