@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from hf_model import __version__
+from hf_model.completion import HOW, SHELLS, script
 from hf_model.sound_options import add_sound_options, performance_from
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 DESCRIPTION = "Play singing or humming on a piano: same melody, same timing, same length."
 
+COMPLETION = "Print a script that lets TAB complete commands, options and files."
+
 EXAMPLES = """\
 examples:
   hummingface convert hum.wav                     hum_piano.wav and hum_piano.mid, beside hum.wav
@@ -32,6 +35,7 @@ examples:
   hummingface convert "takes/*.mp3" --transpose 12      an octave higher
   hummingface convert hum.wav --json | jq '.files[0].n_notes'
   hummingface render hum_piano.mid -o new.wav     play a MIDI file or a table of notes, edited by you
+  hummingface app                                 the same in the browser, with a microphone
   hummingface info                                versions, weights, licences
 """
 
@@ -66,6 +70,13 @@ examples:
   hummingface render tune.mid --duration 60       exactly one minute
 
 exit code: 0 played, 1 the file or the piano cannot be used, 2 wrong usage, 130 interrupted
+"""
+
+
+APP_NOTES = """\
+The page needs: pip install 'hummingface[app]'. Nothing leaves the machine that serves it, and recordings are deleted
+when a visitor leaves, or after 20 minutes. Only this machine can open it, unless --host says otherwise; browsers allow
+a microphone at this machine's own address and at https addresses only.
 """
 
 
@@ -114,9 +125,23 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_render_options(render)
+    page = commands.add_parser(
+        "app",
+        help="record, listen and edit in the browser",
+        description="Serve a page on which to sing, hear it on a piano, change it, and take it away.",
+        epilog=APP_NOTES,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    _add_app_options(page)
     info = commands.add_parser("info", help="versions, weights, licences, and where they are")
     info.add_argument("--json", action="store_true", help="print JSON")
     info.set_defaults(run=_info)
+    completion = commands.add_parser(
+        "completion", help="completion for your shell", description=COMPLETION, epilog=HOW, formatter_class=raw
+    )
+    completion.add_argument("shell", choices=SHELLS, help="which shell")
+    completion.set_defaults(run=_completion)
     return parser
 
 
@@ -133,7 +158,7 @@ def _add_convert_options(parser: argparse.ArgumentParser) -> None:
     add("--min-note", type=seconds, default=0.05, metavar="SECONDS", help="leave out shorter notes (%(default)s)")
     add("--min-confidence", type=share, default=0.0, metavar="0-1", help="leave out less certain notes (%(default)s)")
     add("--tuning", type=cents, metavar="CENTS", help="the singer's offset from A = 440 Hz (estimated)")
-    add("--model", type=Path, metavar="DIR", help="weights to use instead of the ones that ship")
+    add("--model", metavar="DIR", help="weights to use instead of the ones that ship, or owner/name on the Hub")
     add("--json", action="store_true", help="print one JSON document on standard output, and nothing else there")
     add("--quiet", action="store_true", help="print errors only")
     add_sound_options(parser)
@@ -146,11 +171,51 @@ def _add_render_options(parser: argparse.ArgumentParser) -> None:
     add("-o", "--out", type=Path, metavar="OUT.wav", help="the file to write (NOTES with the ending .wav)")
     add("--duration", type=_number(float, 0, 14400), metavar="SECONDS", help="length (to the end of the last note)")
     add("--overwrite", action="store_true", help="replace an output that exists")
-    add("--model", type=Path, metavar="DIR", help="weights to use instead of the ones that ship")
+    add("--model", metavar="DIR", help="weights to use instead of the ones that ship, or owner/name on the Hub")
     add("--json", action="store_true", help="print one JSON document on standard output, and nothing else there")
     add("--quiet", action="store_true", help="print errors only")
     add_sound_options(parser)
     parser.set_defaults(run=_render)
+
+
+def _add_app_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (%(default)s: this machine only)")
+    add("--port", type=_number(int, 0, 65535), default=7860, metavar="N", help="(%(default)s; 0 is any free one)")
+    add(
+        "--max-seconds",
+        type=_number(float, 1, 600),
+        default=60.0,
+        metavar="SECONDS",
+        help="longest part of a recording that is converted at a time (%(default)g)",
+    )
+    add("--model", type=Path, metavar="DIR", help="weights to use instead of the ones that ship")
+    parser.set_defaults(run=_app)
+
+
+def _app(arguments: argparse.Namespace) -> int:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as for convert
+    from hf_model.app import serve
+
+    try:
+        serve(
+            arguments.host,
+            arguments.port,
+            part_seconds=arguments.max_seconds,
+            model=arguments.model,
+            announce=lambda address: print(f"HummingFace is at {address}  (Ctrl-C ends it)", flush=True),
+        )
+    except KeyboardInterrupt:
+        return OK  # how a server ends
+    except ModuleNotFoundError as error:
+        if error.name not in {"fastapi", "gradio", "uvicorn"}:
+            raise
+        _complain(f"{error.name} is not installed: pip install 'hummingface[app]'")
+        return FAILED
+    except OSError as error:
+        _complain(f"cannot listen at {arguments.host}:{arguments.port}: {error.strerror or error}")
+        return FAILED
+    return OK
 
 
 def _number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
@@ -175,6 +240,11 @@ def _info(options: argparse.Namespace) -> int:
 
     description = installed()
     print(json.dumps(description, indent=2) if options.json else as_text(description))
+    return OK
+
+
+def _completion(options: argparse.Namespace) -> int:
+    print(script(build_parser(), options.shell))
     return OK
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hf_model.config import VOICE_STFT, check_choice, check_range
+from hf_model.hub import model_folder
 from hf_model.notes import Note, to_keys
 from hf_model.performance import SOUNDS, Performance, perform, play
 from hf_model.piano import Renderer, SampledPiano
@@ -41,9 +42,9 @@ class Models:
 
     Parameters
     ----------
-    folder : path, optional
-        A transcriber's folder, or one that holds ``transcriber`` and perhaps ``synthesizer`` and ``piano``;
-        what it lacks comes from the weights that ship.
+    folder : path or str, optional
+        A transcriber's folder, or one that holds ``transcriber`` and perhaps ``synthesizer``; what it lacks comes
+        from the weights that ship. Or ``owner/name`` on the Hugging Face Hub, brought when it is first needed.
     sound_font : path, optional
         For the sound "reference", instead of the one that the weights were made from.
     transcriber, renderers : optional
@@ -58,10 +59,15 @@ class Models:
         transcriber: Listener | None = None,
         renderers: Mapping[str, Renderer] | None = None,
     ) -> None:
-        self.folder = WEIGHTS if folder is None else Path(folder)
+        self._source = folder
         self.sound_font = sound_font
         self._transcriber = transcriber
         self._renderers = dict(renderers or {})
+
+    @functools.cached_property
+    def folder(self) -> Path:
+        """Where the models are."""
+        return WEIGHTS if self._source is None else model_folder(self._source)
 
     @property
     def transcriber(self) -> Listener:

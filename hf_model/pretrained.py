@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from torch import nn
 
 from hf_model.config import ConfigError, from_mapping, to_mapping
+from hf_model.hub import model_folder, push_folder
 
 M = TypeVar("M", bound="Pretrained")
 
@@ -17,7 +19,13 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 class Pretrained(nn.Module):
-    """A network whose constructor takes one settings dataclass, ``config``."""
+    """A network whose constructor takes one settings dataclass, ``config``.
+
+    Attributes
+    ----------
+    facts : dict
+        What ``config.json`` says beside the settings: training data, decoder settings, sound font, figures.
+    """
 
     config_class: ClassVar[type[Any]]
     kind: ClassVar[str]
@@ -25,6 +33,7 @@ class Pretrained(nn.Module):
     def __init__(self, config: Any) -> None:
         super().__init__()
         self.config = config
+        self.facts: dict[str, Any] = {}
 
     def save_pretrained(self, folder: Path | str, **extra: Any) -> None:
         """Write ``config.json`` and ``model.safetensors``.
@@ -34,38 +43,59 @@ class Pretrained(nn.Module):
         folder : path
             Made if missing.
         **extra
-            Plain values kept in ``config.json`` beside the settings (training data, decoder settings, sound font).
+            Plain values kept in ``config.json`` beside the settings and ``facts``, in place of facts of that name.
         """
         from safetensors.torch import save_file
 
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        settings = {"kind": self.kind, "model": to_mapping(self.config), **extra}
+        settings = {"kind": self.kind, "model": to_mapping(self.config), **self.facts, **extra}
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         save_file(state, target / "model.safetensors")
         (target / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
     @classmethod
-    def from_pretrained(cls: type[M], folder: Path | str) -> M:
+    def from_pretrained(cls: type[M], folder: Path | str, *, revision: str | None = None) -> M:
         """Read a model that :meth:`save_pretrained` wrote, in evaluation mode, on the CPU.
+
+        Parameters
+        ----------
+        folder : path or str
+            A folder, or ``owner/name`` on the Hugging Face Hub (see :func:`hf_model.hub.model_folder`).
+        revision : str, optional
+            Branch, tag or commit on the Hub.
 
         Raises
         ------
         FileNotFoundError
             If the folder holds no model.
+        HubError
+            If the Hub has none of that name, or cannot be reached.
         ConfigError
             If it holds another kind of model, or settings that this version does not know.
         """
         from safetensors.torch import load_file
 
-        source = Path(folder)
+        source = model_folder(folder, revision)
         settings = read_config(source)
         if settings.get("kind") != cls.kind:
             msg = f"{source} holds a {settings.get('kind')!r} model, expected {cls.kind!r}"
             raise ConfigError(msg)
         model = cls(from_mapping(cls.config_class, settings["model"], "model"))
         model.load_state_dict(load_file(source / "model.safetensors"))
+        model.facts = {name: value for name, value in settings.items() if name not in ("kind", "model")}
         return model.eval()
+
+    def push_to_hub(
+        self, name: str, *, private: bool = False, token: str | None = None, message: str | None = None, **extra: Any
+    ) -> str:
+        """Save to ``owner/name`` on the Hugging Face Hub, and return the address of the commit.
+
+        Parameters as for :func:`hf_model.hub.push_folder` and :meth:`save_pretrained`.
+        """
+        with tempfile.TemporaryDirectory(prefix="hummingface-") as folder:
+            self.save_pretrained(folder, **extra)
+            return push_folder(folder, name, private=private, token=token, message=message)
 
 
 def read_config(folder: Path | str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from hf_model.decoding import DecoderConfig, PitchAxis, decode
 from hf_model.frontend import VoiceFeatures, set_level
 from hf_model.notes import Note
 from hf_model.pieces import Curves, decode_in_pieces
-from hf_model.pretrained import Pretrained, read_config
+from hf_model.pretrained import Pretrained
 
 PLANE_DILATIONS = (1, 2, 4, 8)
 """Frames between the taps of the convolutions on the (frame, band) plane."""
@@ -211,10 +211,10 @@ class Transcriber(Pretrained):
         return decode_in_pieces(self.posterior_chunks(audio), decode, self.stft_config.frame_rate)
 
     @classmethod
-    def from_pretrained(cls, folder: Path | str) -> Self:
+    def from_pretrained(cls, folder: Path | str, *, revision: str | None = None) -> Self:
         """Read weights and the decoder settings that were fitted to them; see :class:`Pretrained`."""
-        model = super().from_pretrained(folder)
-        model.decoder = from_mapping(DecoderConfig, read_config(folder).get("decoder", {}), "decoder")
+        model = super().from_pretrained(folder, revision=revision)
+        model.decoder = from_mapping(DecoderConfig, model.facts.get("decoder", {}), "decoder")
         return model
 
     @property

@@ -117,7 +117,7 @@ def test_no_samples_and_no_notes_are_nothing() -> None:
 def test_models_are_loaded_once_and_a_missing_one_is_named(tmp_path: Path) -> None:
     models = Models(transcriber=ToneListener())
     assert models.renderer("sampled") is models.renderer("sampled")
-    with pytest.raises(FileNotFoundError, match=r"no model in .*transcriber: config.json is missing"):
+    with pytest.raises(FileNotFoundError, match=r"no model in .*transcriber: there is no such folder"):
         _ = Models(tmp_path).transcriber
 
 
