@@ -239,7 +239,7 @@ class TestWithout:
             ("flock .dvc/config dvc repro", "dvc-repro"),
             ("env RUNNER=slurm dvc repro", "dvc-repro"),
             ("/usr/bin/true", "true"),
-            ("python -c print('a b')", "print-a"),
+            ("python -c print('a b')", "print-a-b"),
         ],
     )
     def test_a_job_is_named_after_its_command(self, words, name, capsys):
