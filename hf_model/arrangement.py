@@ -179,8 +179,8 @@ def arrange(
         remarks.append(f"{len(notes) - len(kept)} of {len(notes)} notes were left out")
     voted = kept
     if arrangement.agree_repeats:
-        voted, n_corrected = agree(kept, repetitions, tuning)
-        remarks.append(f"repetitions outvoted {n_corrected} of {len(kept)} notes")
+        voted, corrections = agree(kept, repetitions, tuning)
+        remarks.append(f"repetitions outvoted {len(corrections)} of {len(kept)} notes")
     played = to_keys(voted, tuning, arrangement.transpose)
     if arrangement.snap_key:
         before = played
