@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 
@@ -22,6 +22,9 @@ BASS_SHARE, VOICE_SHARE = 0.72, 0.58
 
 HELD = 0.92
 """Share of a beat that a chord is held."""
+
+LATE = 0.3
+"""Beats by which the last note may come before its beat, and still has a chord."""
 
 SHORTEST = 0.06
 """Seconds; where a beat leaves less, nothing is played."""
@@ -73,12 +76,11 @@ def _beats(
     chords: Sequence[Chord], tempo: Tempo, first: float, last: float, end: float
 ) -> list[tuple[float, float, Chord, bool]]:
     """List the beats to play: start, end, chord, and whether the bass is due; the last one begins by the last note."""
-    numbers = np.arange(int(np.floor(tempo.to_beats(first) + 0.1)), int(np.ceil(tempo.to_beats(last) + 1)))
-    times = tempo.to_seconds(numbers)
+    numbers = np.arange(int(np.floor(tempo.to_beats(first) + 0.1)), int(np.ceil(tempo.to_beats(last))) + 2)
     found = []
     before: Chord | None = None
-    for number, start, stop in zip(numbers, times, [*times[1:], np.inf], strict=True):
-        if start < 0 or start > last + 1e-6:
+    for number, (start, stop) in zip(numbers, pairwise(tempo.to_seconds(numbers)), strict=False):
+        if start < 0 or start > min(last + LATE * (stop - start), end - SHORTEST):
             continue
         middle = (start + min(stop, end)) / 2
         chord = next((chord for chord in chords if chord.onset <= middle < chord.offset), chords[-1])

@@ -84,6 +84,15 @@ def test_bass_on_one_and_three_chord_on_two_and_four():
     assert all(note.velocity < melody[0].velocity for note in left)
 
 
+def test_the_last_note_has_its_chord_even_if_it_comes_early():
+    melody = [*quarters(C, G), Note(4.75, 6.0, 72.0)]
+    chords = [Chord(0, 4.8, 7, False), Chord(4.8, 6.0, 0, False)]
+    last = accompany(melody, chords, tempo())[-4:]
+    assert {round(note.onset, 6) for note in last} == {4.8}
+    assert {int(note.pitch) % 12 for note in last} == {0, 4, 7}
+    assert {note.offset for note in last} == {6.0}
+
+
 def test_a_waltz_has_one_bass_a_bar():
     melody = quarters((72, 76, 79), (74, 77, 79), (72, 72, 72))
     left = accompany(melody, [Chord(0, 5.4, 0, False)], tempo(meter=(3, 4)))
