@@ -25,7 +25,7 @@ run: setup ## Play the example singing on a piano
 	hummingface convert $(EXAMPLE) --out-dir out --csv --plot --overwrite
 
 test: setup ## Run the tests; 90 % of the lines of hf_model and stages must be covered
-	OMP_NUM_THREADS=1 pytest -n 2 --cov $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup --cov $(PYTEST_ARGS)
 
 lint: setup ## Check format, lint, types and import contracts
 	ruff format --check .

@@ -28,7 +28,8 @@ from hf_model.pairing import (
     sing_phrase,
     uses_labels,
 )
-from hf_model.parallel import run_all
+from hf_model.parallel import Workers, run_all
+from hf_model.readers_scores import held_out_song
 from hf_model.records import ScoreRecord, VoiceRecord
 from hf_model.score_file import SCORE_FILE, read_scores
 
@@ -80,7 +81,7 @@ class AlignSettings:
         check_range("min_quality", self.min_quality, 0.0, 1.0)
 
 
-def align(raw: Path, folder: Path, settings: AlignSettings, workers: int = 1) -> dict[str, Any]:
+def align(raw: Path, folder: Path, settings: AlignSettings, workers: Workers = 1) -> dict[str, Any]:
     """Make pairs of everything in ``data/raw``.
 
     Parameters
@@ -91,8 +92,8 @@ def align(raw: Path, folder: Path, settings: AlignSettings, workers: int = 1) ->
         Where to write: ``<corpus>/{voice,piano}/<pair_id>.flac``, ``<corpus>/manifest.parquet``, ``report.json``.
     settings : AlignSettings
         See there.
-    workers : int
-        Processes; the result does not depend on it.
+    workers : int or Crew
+        See :func:`hf_model.parallel.run_all`; the result does not depend on it.
 
     Returns
     -------
@@ -119,6 +120,8 @@ def align(raw: Path, folder: Path, settings: AlignSettings, workers: int = 1) ->
     if not any(part["kept"] for part in report.values()):
         msg = f"{raw}: no pair could be made of {', '.join(names) or 'nothing'}; see download.corpora and align"
         raise AlignError(msg)
+    for left in folder.rglob(".*.part"):
+        left.unlink()  # of workers that died while they wrote
     (folder / "report.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return report
 
@@ -134,7 +137,7 @@ def _corpora(raw: Path) -> list[str]:
 
 
 def _outcomes(
-    name: str, raw: Path, folder: Path, settings: AlignSettings, workers: int, seen: dict[Path, str]
+    name: str, raw: Path, folder: Path, settings: AlignSettings, workers: Workers, seen: dict[Path, str]
 ) -> Iterator[Outcome]:
     """Make the pairs of one corpus."""
     if name == MADE:
@@ -145,13 +148,17 @@ def _outcomes(
         return
     packed = raw / name / SCORE_FILE
     records = read_scores(packed, name) if packed.is_file() else list(read(name, raw))
-    scores = [record for record in records if isinstance(record, ScoreRecord)]
+    scores = [item for item in records if isinstance(item, ScoreRecord) and not _held_out(item)]
     voices = [record for record in records if isinstance(record, VoiceRecord)]
     if scores and settings.score_phrases:
         jobs = _songs(folder, settings, name, scores)
         yield from run_all(sing_phrase, jobs, workers=workers, title=f"singing {name}")
     if voices:
         yield from _voices(name, folder, voices, settings, workers, seen)
+
+
+def _held_out(score: ScoreRecord) -> bool:
+    return score.corpus == "pop909" and held_out_song(score.pair_id)
 
 
 def _made(folder: Path, settings: AlignSettings) -> list[SingJob]:
@@ -226,7 +233,7 @@ def _voices(
     folder: Path,
     records: Sequence[VoiceRecord],
     settings: AlignSettings,
-    workers: int,
+    workers: Workers,
     seen: dict[Path, str],
 ) -> Iterator[Outcome]:
     """Pair recordings: first measure all labels, then correct each in the light of all."""

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,8 @@ def resample_blocks(
 def write_audio(path: Path | str, audio: NDArray[np.float32], sample_rate: int) -> None:
     """Write audio (channel, sample) or (sample,) as 16-bit wav or flac, by the file's suffix.
 
+    The file is whole or absent, also when a worker dies over it, or when two write the same one.
+
     Raises
     ------
     OSError
@@ -86,7 +89,12 @@ def write_audio(path: Path | str, audio: NDArray[np.float32], sample_rate: int) 
     encoded = io.BytesIO()
     kind = Path(path).suffix.removeprefix(".").upper()
     soundfile.write(encoded, np.clip(audio, -1.0, 1.0).T, sample_rate, subtype="PCM_16", format=kind)
-    Path(path).write_bytes(encoded.getbuffer())
+    partial = Path(path).with_name(f".{Path(path).name}.{uuid4().hex}.part")
+    try:
+        partial.write_bytes(encoded.getbuffer())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def write_wav_blocks(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hf_model.config import PIANO_STFT
 
@@ -77,6 +77,15 @@ def si_sdr(reference: NDArray[np.float32], estimate: NDArray[np.float32]) -> flo
     return float(10.0 * np.log10((float(target @ target) + 1e-20) / (float(rest @ rest) + 1e-20)))
 
 
+def complex_convergence(reference: NDArray[np.float32], estimate: NDArray[np.float32]) -> float:
+    """Relative error of complex spectra, ``|R - E| / |R|`` (n_fft 2048, hop 512): sensitive to phase and to level."""
+    reference, estimate = _pair(reference, estimate)
+    if not np.any(reference):
+        return 0.0
+    wanted, given = (spectrum(audio, MEL_N_FFT, MEL_HOP) for audio in (reference, estimate))
+    return float(np.linalg.norm(wanted - given) / np.linalg.norm(wanted))
+
+
 def rise_time(audio: NDArray[np.float32]) -> float:
     """Seconds in which a single note's level (RMS over 10 ms) goes from 10 to 90 % of its peak."""
     width = PIANO_STFT.sample_rate // 100
@@ -86,22 +95,92 @@ def rise_time(audio: NDArray[np.float32]) -> float:
     return float(np.argmax(level >= 0.9 * peak) - np.argmax(level >= 0.1 * peak)) / PIANO_STFT.sample_rate
 
 
-def decay_rate(audio: NDArray[np.float32], f0: float, begin: float = 0.1, end: float = 0.6) -> float:
-    """How fast a single note's first partial decays, dB a second: slope of its level between two times in seconds."""
-    frames = magnitude(audio, MEL_N_FFT, PIANO_STFT.hop_length)
-    centre = round(f0 / PIANO_STFT.sample_rate * MEL_N_FFT)
-    power = (frames[max(0, centre - 1) : centre + 2] ** 2).sum(axis=0)
-    chosen = slice(round(begin * PIANO_STFT.frame_rate), round(end * PIANO_STFT.frame_rate))
-    level = 10.0 * np.log10(power[chosen] + 1e-12)
-    return -float(np.polyfit(np.arange(len(level)) / PIANO_STFT.frame_rate, level, 1)[0])
+def partial_frequencies(audio: NDArray[np.float32], f0: float, most: int = 8) -> NDArray[np.float64]:
+    """Find the partials of a single note: the highest peaks within 3 % of f0's multiples, but for those 40 dB down.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (sample,)
+        Of the reference, so that all renderings are measured at the same places; two seconds are looked at.
+    f0 : float
+        Hz.
+    most : int
+        Partials looked for; none lies above 8 kHz.
+
+    Returns
+    -------
+    ndarray, shape (partial,)
+        Hz, rising.
+    """
+    n_fft = 1 << 17
+    part = audio[: 2 * PIANO_STFT.sample_rate]
+    level = np.abs(np.fft.rfft(part * np.hanning(len(part)), n_fft))
+    hz = PIANO_STFT.sample_rate / n_fft
+    found = []
+    for number in range(1, most + 1):
+        low, high = int(0.97 * number * f0 / hz), int(1.03 * number * f0 / hz) + 1
+        if high * hz > 8000.0:
+            break
+        peak = low + int(np.argmax(level[low:high]))
+        found.append((peak * hz, float(level[peak])))
+    loudest = max((size for _, size in found), default=0.0)
+    return np.array([place for place, size in found if size > 0.01 * loudest])
+
+
+def decay_rates(
+    audio: NDArray[np.float32], frequencies: ArrayLike, begin: float = 0.1, end: float = 1.1
+) -> NDArray[np.float64]:
+    """How fast the partials of a single note decay.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (sample,)
+        The note is struck at 0 s.
+    frequencies : array_like, shape (partial,)
+        Hz.
+    begin, end : float
+        The window in seconds: the slope is that of the energy in a band about the partial (n_fft 4096: 21 Hz either
+        side), in dB, fitted by least squares.
+
+    Returns
+    -------
+    ndarray, shape (partial,)
+        dB a second; positive decays.
+    """
+    n_fft, hop = 4096, PIANO_STFT.hop_length
+    power = magnitude(audio, n_fft, hop) ** 2
+    frames = slice(round(begin * PIANO_STFT.frame_rate), round(end * PIANO_STFT.frame_rate))
+    seconds = np.arange(power.shape[1])[frames] / PIANO_STFT.frame_rate
+    slopes = []
+    for frequency in np.asarray(frequencies, dtype=np.float64):
+        centre = round(float(frequency) / PIANO_STFT.sample_rate * n_fft)
+        band = power[max(0, centre - 2) : centre + 3, frames].sum(axis=0)
+        slopes.append(-float(np.polyfit(seconds, 10.0 * np.log10(band + 1e-12), 1)[0]))
+    return np.array(slopes)
+
+
+def largest_step(audio: NDArray[np.float32]) -> float:
+    """Largest difference of two neighbouring samples, in any channel: a click stands out."""
+    return float(np.abs(np.diff(audio, axis=-1)).max(initial=0.0))
+
+
+def constant_offset(audio: NDArray[np.float32]) -> float:
+    """Mean of the samples relative to their peak, the worst channel: 0 is free of DC."""
+    peak = float(np.abs(audio).max(initial=0.0))
+    return float(np.abs(audio.mean(axis=-1)).max()) / peak if peak > 0 else 0.0
 
 
 def magnitude(audio: NDArray[np.float32], n_fft: int, hop: int) -> NDArray[np.float32]:
-    """Magnitude spectrogram (bin, frame) of mono audio: Hann window, centred frames, zeros beyond the ends."""
+    """Magnitude of :func:`spectrum`."""
+    return np.abs(spectrum(audio, n_fft, hop))
+
+
+def spectrum(audio: NDArray[np.float32], n_fft: int, hop: int) -> NDArray[np.complex64]:
+    """Spectrogram (bin, frame) of mono audio: Hann window, centred frames, zeros beyond the ends."""
     padded = np.pad(audio, n_fft // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop]
     window = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
-    return np.asarray(np.abs(np.fft.rfft(frames * window, axis=1)).T, dtype=np.float32)
+    return np.asarray(np.fft.rfft(frames * window, axis=1).T, dtype=np.complex64)
 
 
 @lru_cache(maxsize=1)

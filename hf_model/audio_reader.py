@@ -26,6 +26,12 @@ LOWEST_RATE, HIGHEST_RATE = 4000, 768000
 
 MOST_CHANNELS = 64
 
+# A playlist or a list of files to join is "media" to FFmpeg too, and would have it open other files and addresses.
+_CONTAINERS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,mov,mp3,mp4,mpc,mpc8,mpeg,mpegts,ogg,oma,tta,voc,w64,"
+    "wav,webm,wv"
+)
+
 
 class AudioError(ValueError):
     """A recording that cannot be used; the message names the file and the reason."""
@@ -60,6 +66,8 @@ class AudioReader:
     sample_rate : int
         Hz.
     n_channels : int
+    promised : float
+        Seconds, by the header; 0 where it tells none. What can be read may be shorter or longer.
 
     Raises
     ------
@@ -71,7 +79,7 @@ class AudioReader:
         self.path = Path(path)
         with self._blame_file():
             _check_file(self.path)
-            self._blocks, self.sample_rate, self.n_channels = _open(self.path)
+            self._blocks, self.sample_rate, self.n_channels, self.promised = _open(self.path)
             check_format(self.sample_rate, self.n_channels)
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
@@ -112,11 +120,11 @@ def _check_file(path: Path) -> None:
         raise AudioError(msg)
 
 
-_Opened = tuple[Iterator[NDArray[np.float32]], int, int]
+_Opened = tuple[Iterator[NDArray[np.float32]], int, int, float]
 
 
 def _open(path: Path) -> _Opened:
-    """Open a file with the decoder that knows it: blocks, sample rate, channels."""
+    """Open a file with the decoder that knows it: blocks, sample rate, channels, seconds by the header."""
     # libsndfile's mp3 decoder writes its own warnings to the terminal; FFmpeg's is silent and finds a cut.
     opened = None if path.suffix.lower() == ".mp3" else _open_soundfile(path)
     return opened or _open_ffmpeg(path)
@@ -146,7 +154,7 @@ def _open_soundfile(path: Path) -> _Opened | None:
                 yield np.ascontiguousarray(block.T)
         _check_length(n_samples / file.samplerate, file.frames / file.samplerate)
 
-    return blocks(), int(file.samplerate), int(file.channels)
+    return blocks(), int(file.samplerate), int(file.channels), file.frames / file.samplerate
 
 
 def _open_ffmpeg(path: Path) -> _Opened:
@@ -154,7 +162,7 @@ def _open_ffmpeg(path: Path) -> _Opened:
     import av  # a fifth of a second, and few files need it
 
     try:
-        container = av.open(str(path))
+        container = av.open(str(path), options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"})
     except PermissionError:
         raise
     except av.FFmpegError as error:
@@ -188,7 +196,7 @@ def _open_ffmpeg(path: Path) -> _Opened:
                     yield block
         _check_length(n_samples / sample_rate, promised)
 
-    return _gather(blocks()), sample_rate, n_channels
+    return _gather(blocks()), sample_rate, n_channels, promised
 
 
 def _decode(container: Any, stream: Any) -> Iterator[Any]:

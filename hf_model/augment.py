@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hf_model.config import check_range
+from hf_model.placement import before, my_share, n_processes
 
 HUM_SHARE = 0.15
 """Of the examples, those that get mains hum."""
@@ -60,17 +61,18 @@ def augment(
     n_frames : Tensor, shape (batch,)
         Real frames of each example (100 a second).
     generator : torch.Generator
-        On the CPU; draws all decisions, so that a resumed run continues exactly.
+        On the CPU; draws all decisions, so that a resumed run continues exactly. Processes that share a step's batch
+        out each draw for all of it, so that an example's world does not depend on how many they are.
 
     Returns
     -------
     tuple
         waveform, notes and n_frames, changed together; the batch's length may differ.
     """
-    draw = _Draw(waveform.shape[0], waveform.device, generator)
+    draw = _Draw(waveform.shape[0] * n_processes(), waveform.device, generator)
     waveform, notes, n_frames = _stretch(waveform, notes, n_frames, config.stretch, draw)
     level = waveform.square().mean(1, keepdim=True).sqrt().clamp_min(1e-5)
-    others = waveform.roll(1, 0) * draw.decibels(-30, -14)
+    others = before(waveform) * draw.decibels(-30, -14)
     waveform = waveform + others * draw.chosen(config.neighbour)
     waveform = _filtered(waveform, _room_and_microphone(waveform, config, draw))
     waveform = waveform + _noise(waveform, level, config, draw)
@@ -83,13 +85,13 @@ def augment(
 
 
 class _Draw:
-    """Random numbers, one a row of the batch, shape (batch, 1)."""
+    """Random numbers, one a row of the step's batch, of which this process gets its rows: shape (batch, 1)."""
 
-    def __init__(self, batch: int, device: torch.device, generator: torch.Generator) -> None:
-        self.batch, self.device, self.generator = batch, device, generator
+    def __init__(self, total: int, device: torch.device, generator: torch.Generator) -> None:
+        self.total, self.rows, self.device, self.generator = total, my_share(total), device, generator
 
     def uniform(self, low: float, high: float, width: int = 1) -> Tensor:
-        values = torch.rand(self.batch, width, generator=self.generator)
+        values = torch.rand(self.total, width, generator=self.generator)[self.rows]
         return (low + (high - low) * values).to(self.device)
 
     def chosen(self, share: float) -> Tensor:
@@ -105,7 +107,7 @@ class _Draw:
         """Noise made where it is used, (batch, n_samples), from a seed that the generator draws."""
         seed = int(torch.randint(0, 2**62, (1,), generator=self.generator))
         local = torch.Generator(self.device).manual_seed(seed)
-        return torch.randn(self.batch, n_samples, device=self.device, generator=local)
+        return torch.randn(self.total, n_samples, device=self.device, generator=local)[self.rows]
 
 
 def _stretch(

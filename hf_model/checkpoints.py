@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import struct
 import warnings
 import zipfile
@@ -14,11 +16,17 @@ from torch import Tensor
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
 
+def unfinished(path: Path) -> Path:
+    """Name a file to write before it becomes ``path``: no other process, also of another node, writes to it."""
+    return path.with_name(f"{path.name}.{platform.node()}.{os.getpid()}.part")
+
+
 def add_checkpoint(fresh: Path, folder: Path) -> None:
     """Make the file ``fresh`` the last checkpoint of a folder, and the last one the one before.
 
     Killed at any moment, this leaves a whole checkpoint behind.
     """
+    _settle(fresh)
     last = folder / LAST
     if last.is_file():
         last.replace(folder / PREVIOUS)
@@ -57,9 +65,16 @@ def is_whole(path: Path) -> bool:
 
 def save_best(folder: Path, weights: Mapping[str, Tensor], figures: Mapping[str, float]) -> None:
     """Keep weights and their figures as the best so far, in place of those before."""
-    fresh = folder / f"{BEST}.part"
+    fresh = unfinished(folder / BEST)
     torch.save({"weights": dict(weights), "figures": dict(figures)}, fresh)
+    _settle(fresh)
     fresh.replace(folder / BEST)
+
+
+def _settle(path: Path) -> None:
+    """Wait until a file is on the disk: a node that fails might else leave its new name on nothing."""
+    with path.open("rb+") as file:
+        os.fsync(file)
 
 
 def load_best(folder: Path | str) -> tuple[dict[str, Tensor], dict[str, float]] | None:

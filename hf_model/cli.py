@@ -33,6 +33,7 @@ examples:
   hummingface convert takes/ --out-dir piano      every recording in a folder
   hummingface convert "takes/*.mp3" --transpose 12      an octave higher
   hummingface convert hum.wav --json | jq '.files[0].n_notes'
+  hummingface app                                 the same in the browser, with a microphone
   hummingface info                                versions, weights, licences
 """
 
@@ -51,6 +52,13 @@ examples:
   hummingface convert hum.wav --tuning 0          no correction for a singer who is flat or sharp
 
 exit code: 0 all converted, 1 a file failed (the others are converted), 2 wrong usage, 130 interrupted
+"""
+
+
+APP_NOTES = """\
+The page needs: pip install 'hummingface[app]'. Nothing leaves the machine that serves it, and recordings are deleted
+when a visitor leaves, or after 20 minutes. Only this machine can open it, unless --host says otherwise; browsers allow
+a microphone at this machine's own address and at https addresses only.
 """
 
 
@@ -90,6 +98,15 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_convert_options(convert)
+    page = commands.add_parser(
+        "app",
+        help="record, listen and edit in the browser",
+        description="Serve a page on which to sing, hear it on a piano, change it, and take it away.",
+        epilog=APP_NOTES,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    _add_app_options(page)
     info = commands.add_parser("info", help="versions, weights, licences, and where they are")
     info.add_argument("--json", action="store_true", help="print JSON")
     info.set_defaults(run=_info)
@@ -119,6 +136,46 @@ def _add_convert_options(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print one JSON document on standard output, and nothing else there")
     add("--quiet", action="store_true", help="print errors only")
     parser.set_defaults(run=_convert)
+
+
+def _add_app_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (%(default)s: this machine only)")
+    add("--port", type=_number(int, 0, 65535), default=7860, metavar="N", help="(%(default)s; 0 is any free one)")
+    add(
+        "--max-seconds",
+        type=_number(float, 1, 600),
+        default=60.0,
+        metavar="SECONDS",
+        help="longest part of a recording that is converted at a time (%(default)g)",
+    )
+    add("--model", type=Path, metavar="DIR", help="weights to use instead of the ones that ship")
+    parser.set_defaults(run=_app)
+
+
+def _app(arguments: argparse.Namespace) -> int:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as for convert
+    from hf_model.app import serve
+
+    try:
+        serve(
+            arguments.host,
+            arguments.port,
+            part_seconds=arguments.max_seconds,
+            model=arguments.model,
+            announce=lambda address: print(f"HummingFace is at {address}  (Ctrl-C ends it)", flush=True),
+        )
+    except KeyboardInterrupt:
+        return OK  # how a server ends
+    except ModuleNotFoundError as error:
+        if error.name not in {"fastapi", "gradio", "uvicorn"}:
+            raise
+        _complain(f"{error.name} is not installed: pip install 'hummingface[app]'")
+        return FAILED
+    except OSError as error:
+        _complain(f"cannot listen at {arguments.host}:{arguments.port}: {error.strerror or error}")
+        return FAILED
+    return OK
 
 
 def _number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:

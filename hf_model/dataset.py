@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from hf_model.fit_config import FitConfig
+from hf_model.placement import share_of
 from hf_model.shards import ShardIndex
 
 Key = tuple[int, int]
@@ -126,7 +127,10 @@ class StepSampler(Sampler[list[Key]]):
             msg = "there are no training segments: the train split of the shards is empty"
             raise ValueError(msg)
         if batch_size % world_size:
-            msg = f"batch_size is {batch_size}, it must be a multiple of the {world_size} processes"
+            msg = (
+                f"batch_size is {batch_size}, it must be a multiple of the {world_size} processes that share it out:"
+                " start as many as divide it (HUMMINGFACE_DEVICES where one command starts them all)"
+            )
             raise ValueError(msg)
         self.n_segments, self.batch_size, self.seed = n_segments, batch_size, seed
         self.interval, self.n_steps, self.now = interval, n_steps, now
@@ -150,8 +154,8 @@ class StepSampler(Sampler[list[Key]]):
     def batch(self, step: int) -> list[Key]:
         """Name the crops of one step that belong to this process."""
         first = step * self.batch_size
-        slots = range(first + self.rank, first + self.batch_size, self.world_size)
-        return [(self._segment(slot), hash_seed(self.seed, slot)) for slot in slots]
+        share = share_of(self.batch_size, self.rank, self.world_size)
+        return [(self._segment(first + row), hash_seed(self.seed, first + row)) for row in share]
 
     def _segment(self, slot: int) -> int:
         epoch, place = divmod(slot, self.n_segments)
@@ -178,17 +182,21 @@ def train_loader(
     return _loader(data, sampler, workers)
 
 
-def valid_loader(folder: Path | str, columns: Sequence[str], fit: FitConfig, workers: int) -> DataLoader[Any]:
-    """Read ``fit.valid_segments`` whole segments, spread over the valid split, the same ones every time."""
+def valid_loader(
+    folder: Path | str, columns: Sequence[str], fit: FitConfig, workers: int, rank: int = 0, world_size: int = 1
+) -> DataLoader[Any]:
+    """Read ``fit.valid_segments`` whole segments, spread over the valid split, the same ones every time.
+
+    Of several processes each gets every ``world_size``-th batch; all get all where there are fewer batches.
+    """
     data = Segments(folder, "valid", columns, None, fit.corpora or None)
     if len(data) == 0:
         msg = "there are no validation segments: the valid split of the shards is empty"
         raise ValueError(msg)
     chosen = np.linspace(0, len(data) - 1, min(len(data), fit.valid_segments)).round().astype(int).tolist()
     size = max(1, fit.batch_size // 2)
-    return _loader(
-        data, [[(at, 0) for at in chosen[first : first + size]] for first in range(0, len(chosen), size)], workers
-    )
+    batches = [[(at, 0) for at in chosen[first : first + size]] for first in range(0, len(chosen), size)]
+    return _loader(data, batches[rank::world_size] if len(batches) >= world_size else batches, workers)
 
 
 def _loader(data: Segments, batches: Any, workers: int) -> DataLoader[Any]:

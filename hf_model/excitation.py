@@ -14,7 +14,19 @@ from torch import Tensor, nn
 from hf_model.config import PIANO_STFT
 from hf_model.mdct import POWER
 from hf_model.notes import HIGHEST_KEY, LOWEST_KEY
-from hf_model.partials import HAMMER_SAMPLES, KNOTS, LAST_SOFT, N_BANDS, PartialTable, interpolation, knot_weights
+from hf_model.partials import (
+    BODY_REACH,
+    BODY_SAMPLES,
+    BODY_STEP,
+    HAMMER_SAMPLES,
+    KNOTS,
+    LAST_SOFT,
+    N_BANDS,
+    PartialTable,
+    body_kernel,
+    interpolation,
+    knot_weights,
+)
 
 N_KEYS = HIGHEST_KEY - LOWEST_KEY + 1
 RATE, HOP = PIANO_STFT.sample_rate, PIANO_STFT.hop_length
@@ -57,7 +69,7 @@ class Sounding(NamedTuple):
 
 
 class Excitation(nn.Module):
-    """The table of partials as buffers, and trainable factors of the envelopes (zero: as fitted)."""
+    """The table of partials as buffers; with ``train_factors`` also factors of its envelopes (zero: as fitted)."""
 
     first: Tensor
     frequency: Tensor
@@ -65,6 +77,10 @@ class Excitation(nn.Module):
     gain: Tensor
     hammer: Tensor
     hammer_peak: Tensor
+    body: Tensor
+    body_peak: Tensor
+    body_gain: Tensor
+    body_kernel: Tensor
     noise: Tensor
     noise_gain: Tensor
     mix: Tensor
@@ -76,7 +92,7 @@ class Excitation(nn.Module):
     last_block: Tensor
     table_digest: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, train_factors: bool = False) -> None:
         super().__init__()
         table = PartialTable.load()
         for item in fields(table):
@@ -85,8 +101,10 @@ class Excitation(nn.Module):
         self.register_buffer("knot_weights", torch.from_numpy(knot_weights(int(KNOTS[-1]) + 2)), persistent=False)
         factors = torch.from_numpy(interpolation(KNOTS, FACTOR_KNOTS))
         self.register_buffer("factor_weights", factors, persistent=False)
+        self.register_buffer("body_kernel", torch.from_numpy(body_kernel())[None, None], persistent=False)
         self.register_buffer("table_digest", torch.tensor(table.digest))
-        self.envelope_factor = nn.Parameter(torch.zeros(len(table.frequency), len(FACTOR_KNOTS), 2))
+        zeros = torch.zeros(len(table.frequency), len(FACTOR_KNOTS), 2)
+        self.envelope_factor = nn.Parameter(zeros) if train_factors else None
         self.register_buffer("last_block", torch.from_numpy(last_blocks(table)), persistent=False)
         self.first_partials: list[int] = table.first.tolist()
         self.register_load_state_dict_pre_hook(_check_table)  # type: ignore[no-untyped-call]
@@ -108,11 +126,12 @@ class Excitation(nn.Module):
         return Sounding(example, start[heard], held, key, velocity, release[heard], layers, self.mix[key, velocity])
 
     def forward(self, sounding: Sounding, n_examples: int, n_frames: int) -> Tensor:
-        """Play partials and hammers: (batch, sample), with ``MARGIN`` samples before and after the frames' centres."""
+        """Play everything but the noise: (batch, sample), ``MARGIN`` samples before and after the frames' centres."""
         n_samples = (n_frames - 1) * HOP + 2 * MARGIN
         audio = self.knot_weights.new_zeros(n_examples, n_samples + 2 * HAMMER_SAMPLES)
         place = list(zip(sounding.example.tolist(), sounding.start.tolist(), strict=True))
-        for note, late, sound in [*self.hammers(sounding, n_samples), *self.partials(sounding, n_samples)]:
+        attacks = self.hammers(sounding, n_samples) + self.bodies(sounding, n_samples)
+        for note, late, sound in attacks + self.partials(sounding, n_samples):
             example, start = place[note]
             begin = start + late + HAMMER_SAMPLES
             audio[example, begin : begin + len(sound)] += sound
@@ -122,12 +141,32 @@ class Excitation(nn.Module):
         """Play the attacks."""
         note = torch.nonzero((sounding.start > -HAMMER_SAMPLES) & (sounding.start < n_samples))[:, 0]
         key, layers = sounding.key[note, None], sounding.layers[note]
-        level = self.hammer[key, layers].float() / 127.0
         peak = self.hammer_peak[key, layers] * sounding.mix[note]
-        sound = (level.sign() * level.abs() ** POWER * peak[..., None]).sum(dim=1)
+        sound = waveform(self.hammer[key, layers], peak).sum(dim=1)
         since = torch.arange(HAMMER_SAMPLES, device=note.device)[None]
         sound = sound * damping(sounding, note[:, None], since)
         return [(number, 0, attack) for number, attack in zip(note.tolist(), sound, strict=True)]
+
+    def bodies(self, sounding: Sounding, n_samples: int) -> list[Piece]:
+        """Play the bodies of every note, from the first to the last block that is heard."""
+        tail = sounding.held + (SILENCE_DB / sounding.release * RATE).long()
+        stop = torch.minimum(tail, n_samples - sounding.start).clamp(min=0, max=BODY_SAMPLES * BODY_STEP).tolist()
+        layered = self.body_gain[sounding.key[:, None], sounding.layers] * sounding.mix
+        peak = self.body_peak[sounding.row] * layered.sum(dim=1)
+        pieces: list[Piece] = []
+        for note, (row, start) in enumerate(zip(sounding.row.tolist(), sounding.start.tolist(), strict=True)):
+            first = max(0, -start) // BODY_STEP
+            last = -(-stop[note] // BODY_STEP)
+            if last <= first:
+                continue
+            begin, end = max(0, first - BODY_REACH), min(BODY_SAMPLES, last + BODY_REACH)
+            level = waveform(self.body[row, begin:end], peak[note])
+            sound = torch.conv_transpose1d(level[None, None], self.body_kernel, stride=BODY_STEP)[0, 0]
+            cut = (BODY_REACH + first - begin) * BODY_STEP
+            sound = sound[cut : cut + (last - first) * BODY_STEP]
+            since = torch.arange(len(sound), device=sound.device) + first * BODY_STEP
+            pieces.append((note, first * BODY_STEP, sound * damping(sounding, note, since)))
+        return pieces
 
     def partials(self, sounding: Sounding, n_samples: int) -> list[Piece]:
         """Play the partials of every note from the first to the last block that is heard."""
@@ -155,8 +194,10 @@ class Excitation(nn.Module):
         own = slice(self.first_partials[row], self.first_partials[row + 1])
         turn = 2.0 * math.pi / RATE * self.frequency[own]
         n_edges = max(span[2] for span in spans) + 1
-        factor = torch.view_as_complex((self.factor_weights @ self.envelope_factor[own]).contiguous()) + 1.0
-        knots = torch.view_as_complex(self.envelope[own].float()) * factor
+        knots = torch.view_as_complex(self.envelope[own].float())
+        if self.envelope_factor is not None:
+            factor = torch.view_as_complex((self.factor_weights @ self.envelope_factor[own]).contiguous())
+            knots = knots * (factor + 1.0)
         edges = torch.arange(n_edges, device=turn.device)
         line = (self.knot_weights[:n_edges].to(knots.dtype) @ knots.T) * turned(edges[:, None] * HOP * turn)
         back = turned(-HOP * turn)
@@ -202,6 +243,12 @@ def last_blocks(table: PartialTable) -> NDArray[np.int64]:
 def turned(angle: Tensor) -> Tensor:
     """Turn one by angles in radians, float64 (float32 would lose the phase of late samples): complex64."""
     return torch.polar(torch.ones_like(angle), torch.remainder(angle, 2.0 * math.pi)).to(torch.complex64)
+
+
+def waveform(levels: Tensor, peak: Tensor) -> Tensor:
+    """Turn 8-bit levels (..., sample) into a waveform whose level 127 is ``peak`` (...)."""
+    share = levels.float() / 127.0
+    return share.sign() * share.abs() ** POWER * peak[..., None]
 
 
 def decibel(level: Tensor) -> Tensor:

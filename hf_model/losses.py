@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from hf_model.placement import over_processes
 from hf_model.transcriber import Posteriors, TranscriberConfig
 
 EDGE = 0.030
@@ -73,7 +74,7 @@ def transcriber_loss(
     length = posteriors.onset.shape[1]
     targets = frame_targets(notes, length, frame_rate)
     valid = (torch.arange(length, device=notes.device)[None] < n_frames[:, None]).float()
-    total = valid.sum().clamp_min(1)
+    total = over_processes(valid.sum()).clamp_min(1)
 
     def mean(values: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         return (values * weight * valid).sum() / total

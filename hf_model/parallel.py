@@ -1,22 +1,23 @@
-"""Work spread over processes: results in order, memory flat, a progress bar, and one error stops everything."""
+"""Work spread over workers: results in order, memory flat, a progress bar, and one error stops everything."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sized
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from importlib.util import find_spec
 from typing import Any, TypeVar
+
+from hf_model.crew import Crew
 
 J = TypeVar("J")
 R = TypeVar("R")
 
+Workers = int | Crew
+"""Who works: so many processes of this machine for one call, or a crew that outlives it."""
 
-def run_all(function: Callable[[J], R], jobs: Iterable[J], *, workers: int = 1, title: str = "") -> Iterator[R]:
+
+def run_all(function: Callable[[J], R], jobs: Iterable[J], *, workers: Workers = 1, title: str = "") -> Iterator[R]:
     """Call ``function`` on every job.
 
     Parameters
@@ -25,54 +26,38 @@ def run_all(function: Callable[[J], R], jobs: Iterable[J], *, workers: int = 1, 
         At module level, so that another process can import it.
     jobs : iterable
         Drawn from only as fast as results leave, so that a long list does not fill the memory.
-    workers : int
-        Processes; with 1 everything happens in this one.
+    workers : int or Crew
+        Processes of this machine, for this call alone; or a crew that outlives it. With 1 everything happens here.
     title : str
         Names the progress bar; without a title there is none.
 
     Yields
     ------
     R
-        The results in the order of the jobs, whatever the number of workers.
+        The results in the order of the jobs, whatever the workers.
     """
-    results = map(function, jobs) if workers <= 1 else _in_processes(function, jobs, workers)
     total = len(jobs) if isinstance(jobs, Sized) else None
-    with _bar(title, total) as advance:
+    with ExitStack() as stack:
+        if isinstance(workers, int):
+            workers = stack.enter_context(Crew(workers)) if workers > 1 and can_spread() else 1
+        results = _here(function, jobs) if isinstance(workers, int) else workers.map(function, jobs)
+        stack.enter_context(closing(results))
+        advance = stack.enter_context(_bar(title, total))
         for result in results:
             advance()
             yield result
 
 
-def _in_processes(function: Callable[[J], R], jobs: Iterable[J], workers: int) -> Iterator[R]:
-    pool = ProcessPoolExecutor(workers, mp_context=_context(function.__module__), initializer=_calm)
-    waiting: deque[Future[R]] = deque()
-    try:
-        for job in jobs:
-            waiting.append(pool.submit(function, job))
-            if len(waiting) >= 3 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+def _here(function: Callable[[J], R], jobs: Iterable[J]) -> Generator[R, None, None]:
+    yield from map(function, jobs)
 
 
-def _context(module: str) -> Any:
-    """Choose how processes start; never a plain fork, which torch's threads do not survive."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    # torch takes seconds to import: once for all workers
-    context.set_forkserver_preload([module])
-    return context
-
-
-def _calm() -> None:
-    """One thread a worker; Ctrl-C is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = "1"
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
+def can_spread() -> bool:
+    """Whether Dask is here; if not, say that one worker does it all."""
+    if find_spec("distributed"):
+        return True
+    sys.stderr.write("Dask is not installed (pip install hummingface[cluster]): one worker does all the work\n")
+    return False
 
 
 def _bar(title: str, total: int | None) -> AbstractContextManager[Callable[[], Any]]:

@@ -1,7 +1,8 @@
 """The piano's partials: what each key is made of, as a table.
 
 A struck key is a sum of partials of fixed frequency whose complex envelopes are straight lines between knots, a short
-waveform (the hammer: what the partials miss at the attack) and noise in bands.
+waveform (the hammer: what the partials miss at the attack), a long one of few hertz (the body: the knock of case and
+soundboard below the partials and between them) and noise in bands.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ KNOTS = np.array([
 
 N_BANDS = 40
 HAMMER_SAMPLES = 2048
+BODY_STEP, BODY_SAMPLES = 21, 5250
+"""The body has one sample in so many of the audio, and so many in all: 2.5 s below 0.9 kHz."""
+
+BODY_REACH = 12
+"""Samples of the body on each side from which one of the audio is interpolated."""
+
 SOFT, LOUD = 0, 1
 """The two recordings of each key: up to velocity 107, and from 108 on. Row = recording * 88 + key - 21."""
 
@@ -54,6 +61,11 @@ class PartialTable:
         Waveforms, as levels of :func:`hf_model.mdct.dequantise`.
     hammer_peak : ndarray of float32, shape (88, layer)
         What level 127 stands for.
+    body : ndarray of int8, shape (row, body sample)
+        Waveforms at the loudest layer of the row's recording, as levels; interpolated by :func:`body_kernel`.
+    body_peak : ndarray of float32, shape (row,)
+        What level 127 stands for.
+    body_gain : ndarray of float32, shape (88, layer)
     noise : ndarray of int8, shape (row, knot, band)
         Level in dB of the noise's spectrum (magnitude on the piano's grid).
     noise_gain : ndarray of int8, shape (88, layer, band)
@@ -71,6 +83,9 @@ class PartialTable:
     gain: NDArray[np.float16]
     hammer: NDArray[np.int8]
     hammer_peak: NDArray[np.float32]
+    body: NDArray[np.int8]
+    body_peak: NDArray[np.float32]
+    body_gain: NDArray[np.float32]
     noise: NDArray[np.int8]
     noise_gain: NDArray[np.int8]
     mix: NDArray[np.float32]
@@ -112,6 +127,13 @@ def knot_weights(n_blocks: int) -> NDArray[np.float32]:
     weights = interpolation(np.arange(n_blocks), KNOTS)
     weights[np.arange(n_blocks) >= KNOTS[-1]] = 0
     return weights
+
+
+def body_kernel() -> NDArray[np.float32]:
+    """Kernel (sample,) that interpolates the body: a sinc under a Kaiser window, cut off at 0.9 of its Nyquist."""
+    half = BODY_REACH * BODY_STEP
+    place = np.arange(-half, half + 1)
+    return np.asarray(0.9 * np.sinc(0.9 * place / BODY_STEP) * np.kaiser(len(place), 6.0), dtype=np.float32)
 
 
 def interpolation(places: NDArray[np.int64], knots: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -1,10 +1,14 @@
-"""Fit the table of partials to the sampled piano. Run by hand: ``python -m hf_model.piano_partials`` (six minutes)."""
+"""Fit the table of partials. Run by hand: ``python -m hf_model.piano_partials [--source sampled]`` (some ten minutes).
+
+To the reference itself where FluidSynth and the sound font are installed, or to the sampled piano that ships.
+"""
 
 from __future__ import annotations
 
 import argparse
 import logging
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +16,22 @@ from numpy.typing import NDArray
 from hf_model.audio_metrics import magnitude
 from hf_model.config import PIANO_STFT
 from hf_model.mdct import POWER
-from hf_model.notes import HIGHEST_KEY, LOWEST_KEY
+from hf_model.notes import HIGHEST_KEY, LOWEST_KEY, Note
 from hf_model.partials import (
     BLOCK,
+    BODY_REACH,
+    BODY_SAMPLES,
+    BODY_STEP,
     HAMMER_SAMPLES,
     KNOTS,
     LAST_SOFT,
     SAMPLE_RATE,
     PartialTable,
     band_weights,
+    body_kernel,
     knot_weights,
 )
-from hf_model.piano import SampledPiano
+from hf_model.piano import PianoSet, SampledPiano
 from hf_model.pitch import pitch_to_hz
 from hf_model.pretrained import WEIGHTS
 
@@ -47,6 +55,34 @@ STRETCH = (
 """A first guess at the inharmonicity B over log2 Hz, measured on this instrument; refined for each key."""
 
 SILENT_DB = -120.0
+
+
+class Strings(Protocol):
+    """A piano whose keys can be struck and held one by one."""
+
+    @property
+    def settings(self) -> PianoSet:
+        """Its velocity layers, their mix, and the dampers."""
+        ...
+
+    def struck_sound(self, key: int, velocity: int, n_samples: int) -> NDArray[np.float32]:
+        """Play a held key as mono (sample,), at most ``n_samples`` long."""
+        ...
+
+
+class ReferenceStrings:
+    """The reference instrument, key by key: free of the codec through which the sampled piano went."""
+
+    def __init__(self) -> None:
+        from hf_model.piano_samples import FluidPiano
+
+        self._piano = FluidPiano()
+        self.settings = SampledPiano.load().settings
+
+    def struck_sound(self, key: int, velocity: int, n_samples: int) -> NDArray[np.float32]:
+        """Strike a key and hold it."""
+        held = Note(0.0, n_samples / SAMPLE_RATE + 1.0, key, velocity)
+        return np.asarray(self._piano.render([held], n_samples).mean(axis=0), dtype=np.float32)
 
 
 def find_partials(sound: Audio, f0: float) -> tuple[NDArray[np.float64], float]:
@@ -160,6 +196,26 @@ def cut_hammer(rest: Audio) -> Audio:
     return rest[:HAMMER_SAMPLES] * fade
 
 
+def cut_body(rest: Audio) -> Audio:
+    """Take the low notes (body sample,) of what partials and hammer missed, faded out over the last fifth."""
+    half = BODY_REACH * BODY_STEP
+    kernel = body_kernel().astype(np.float64) / BODY_STEP
+    low = np.convolve(rest, kernel)[half : half + len(rest) : BODY_STEP][:BODY_SAMPLES]
+    body = np.pad(low, (0, BODY_SAMPLES - len(low)))
+    n_fade = BODY_SAMPLES // 5
+    body[-n_fade:] *= np.cos(np.linspace(0, np.pi / 2, n_fade)) ** 2
+    return np.asarray(body)
+
+
+def play_body(body: Audio, n_samples: int) -> Audio:
+    """Interpolate a body (body sample,) to audio (sample,)."""
+    half = BODY_REACH * BODY_STEP
+    sparse = np.zeros(len(body) * BODY_STEP)
+    sparse[::BODY_STEP] = body
+    audio = np.convolve(sparse, body_kernel())[half : half + n_samples]
+    return np.pad(audio, (0, n_samples - len(audio)))
+
+
 def measure_noise(rest: Audio) -> NDArray[np.float64]:
     """Levels in dB (knot, band) of what is left, on the piano's grid."""
     power = magnitude(rest.astype(np.float32), PIANO_STFT.n_fft, BLOCK).astype(np.float64) ** 2
@@ -179,11 +235,11 @@ def fit_gain(envelope: NDArray[np.complex128], base: NDArray[np.complex128]) -> 
     return np.asarray((envelope * base.conj()).sum(axis=1) / ((np.abs(base) ** 2).sum(axis=1) + 1e-12))
 
 
-def fit_key(piano: SampledPiano, key: int, seconds: float) -> dict[str, list[NDArray[np.float64]]]:
+def fit_key(piano: Strings, key: int, seconds: float) -> dict[str, list[NDArray[np.float64]]]:
     """Fit both recordings of one key at every velocity layer."""
     layers = [int(v) for v in piano.settings.velocities]
     n_samples = int(seconds * SAMPLE_RATE)
-    result: dict[str, list[NDArray[np.float64]]] = {"hammer": [], "noise_gain": []}
+    result: dict[str, list[NDArray[np.float64]]] = {"hammer": [], "body_gain": [], "noise_gain": []}
     for recording in (
         [v for v in layers if v <= LAST_SOFT],
         [v for v in layers if v > LAST_SOFT],
@@ -194,8 +250,8 @@ def fit_key(piano: SampledPiano, key: int, seconds: float) -> dict[str, list[NDA
         frequency = refine(base, frequency)
         envelope = fit_envelopes(base, frequency, f0)
         gains = np.zeros((len(frequency), len(layers)), dtype=complex)
-        noises = {}
-        for v, sound in sounds.items():
+        noises, hammers, body_gains, body = {}, {}, {}, np.zeros(BODY_SAMPLES)
+        for v, sound in reversed(sounds.items()):
             n_used = n_samples if v == recording[-1] else SAMPLE_RATE // 2
             own = envelope if v == recording[-1] else fit_envelopes(sound[:n_used], frequency, f0)
             gain = fit_gain(own[:, :15], envelope[:, :15])
@@ -203,28 +259,38 @@ def fit_key(piano: SampledPiano, key: int, seconds: float) -> dict[str, list[NDA
             rest = sound[:n_used] - play_partials(frequency, envelope * gain[:, None], n_used)
             hammer = cut_hammer(rest)
             rest[:HAMMER_SAMPLES] -= hammer
-            result["hammer"].append(hammer)
-            noises[v] = measure_noise(rest)
+            hammers[v] = hammer
+            low = cut_body(rest)
+            if v == recording[-1]:
+                body = low
+            n_body = min(BODY_SAMPLES // 2, n_used // BODY_STEP)
+            body_gains[v] = np.array(low[:n_body] @ body[:n_body] / max(float(body[:n_body] @ body[:n_body]), 1e-12))
+            noises[v] = measure_noise(rest - play_body(body * body_gains[v], n_used))
         noise = noises[recording[-1]]
+        result["hammer"] += [hammers[v] for v in recording]
+        result["body_gain"] += [body_gains[v] for v in recording]
         result["noise_gain"] += [(noises[v] - noise)[:15].mean(axis=0) for v in recording]
         for name, value in (
             ("frequency", frequency),
             ("envelope", np.stack([envelope.real, envelope.imag], axis=-1)),
             ("gain", np.stack([gains.real, gains.imag], axis=-1)),
+            ("body", body),
             ("noise", noise),
         ):
             result.setdefault(name, []).append(value)
     return result
 
 
-def fit_table(piano: SampledPiano, seconds: float = 10.0) -> PartialTable:
+def fit_table(piano: Strings, seconds: float = 10.0) -> PartialTable:
     """Fit all keys."""
     keys = []
     for key in range(LOWEST_KEY, HIGHEST_KEY + 1):
         keys.append(fit_key(piano, key, seconds))
         LOG.info("key %d: %s partials", key, [len(item) for item in keys[-1]["frequency"]])
-    rows = {name: [key[name][r] for r in (0, 1) for key in keys] for name in ("frequency", "envelope", "gain", "noise")}
-    hammer, hammer_peak = quantise_hammers(np.array([key["hammer"] for key in keys]))
+    names = ("frequency", "envelope", "gain", "body", "noise")
+    rows = {name: [key[name][r] for r in (0, 1) for key in keys] for name in names}
+    hammer, hammer_peak = quantise_waveforms(np.array([key["hammer"] for key in keys]))
+    body, body_peak = quantise_waveforms(np.array(rows["body"]))
     return PartialTable(
         first=np.cumsum([0, *map(len, rows["frequency"])]).astype(np.int64),
         frequency=np.concatenate(rows["frequency"]),
@@ -232,6 +298,9 @@ def fit_table(piano: SampledPiano, seconds: float = 10.0) -> PartialTable:
         gain=np.concatenate(rows["gain"]).astype(np.float16),
         hammer=hammer,
         hammer_peak=hammer_peak,
+        body=body,
+        body_peak=body_peak,
+        body_gain=np.array([key["body_gain"] for key in keys]).astype(np.float32),
         noise=np.array(rows["noise"]).round().astype(np.int8),
         noise_gain=np.array([key["noise_gain"] for key in keys]).clip(-127, 127).round().astype(np.int8),
         mix=piano.settings.mix,
@@ -244,10 +313,10 @@ def _padded(sound: NDArray[np.float32], n_samples: int) -> Audio:
     return np.pad(sound.astype(np.float64), (0, n_samples - len(sound)))
 
 
-def quantise_hammers(hammers: Audio) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Round waveforms (key, layer, sample) to 8-bit levels; also the peaks (key, layer)."""
-    peak = np.abs(hammers).max(axis=-1, keepdims=True)
-    levels = np.sign(hammers) * np.round(127 * (np.abs(hammers) / np.maximum(peak, 1e-9)) ** (1 / POWER))
+def quantise_waveforms(waveforms: Audio) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Round waveforms (..., sample) to 8-bit levels; also the peaks (...)."""
+    peak = np.abs(waveforms).max(axis=-1, keepdims=True)
+    levels = np.sign(waveforms) * np.round(127 * (np.abs(waveforms) / np.maximum(peak, 1e-9)) ** (1 / POWER))
     return levels.astype(np.int8), peak[..., 0].astype(np.float32)
 
 
@@ -255,10 +324,12 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=WEIGHTS / "partials")
-    folder = parser.parse_args().out
+    parser.add_argument("--source", choices=("reference", "sampled"), default="reference")
+    options = parser.parse_args()
+    folder: Path = options.out
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder.mkdir(parents=True, exist_ok=True)
-    fit_table(SampledPiano.load()).save(folder)
+    fit_table(ReferenceStrings() if options.source == "reference" else SampledPiano.load()).save(folder)
 
 
 if __name__ == "__main__":

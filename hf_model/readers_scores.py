@@ -19,6 +19,7 @@ from hf_model.notes import Note
 from hf_model.records import CorpusError, ScoreRecord, Span, find_files
 
 POP909_TRACKS = ("MELODY", "BRIDGE", "PIANO")
+HELD_OUT_EVERY = 45
 LPD_TRACKS = ("Drums", "Piano", "Guitar", "Bass", "Strings")
 
 _LOG = logging.getLogger(__name__)
@@ -53,6 +54,12 @@ def read_pop909(raw: Path, track: str = "MELODY") -> Iterator[ScoreRecord]:
         name = path.stem if track == "MELODY" else f"{path.stem}-{track.lower()}"
         beats, chords = _beats(home / "beat_midi.txt"), _spans(home / "chord_midi.txt")
         yield ScoreRecord("pop909", name, licence, sorted(notes), beats, chords, keys[0].name if keys else None)
+
+
+def held_out_song(name: str) -> bool:
+    """Whether a song of pop909 is kept for measuring: every 45th of the 909 is never sung for training (20 songs)."""
+    number = name.split("-")[0]
+    return number.isdecimal() and int(number) % HELD_OUT_EVERY == 0
 
 
 def _table(path: Path) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,20 +51,42 @@ class Recording:
         return self.n_samples / self.sample_rate
 
 
-def read_recording(path: Path | str) -> Recording:
+def read_recording(path: Path | str, longest: float = math.inf) -> Recording:
     """Read a file of any rate and channel count, block by block.
+
+    Parameters
+    ----------
+    path : path
+    longest : float
+        Seconds; a longer recording is refused, by its header where that tells, and otherwise as soon as it shows.
 
     Raises
     ------
     AudioError
-        If it cannot be read to its end, or holds values that are not numbers.
+        If it cannot be read to its end, is too long, or holds values that are not numbers.
     """
     reader = AudioReader(path)
     try:
-        return _listen(reader, reader.sample_rate)
+        _check_length(reader.promised, longest)
+        return _listen(_measured(reader, reader.sample_rate, longest), reader.sample_rate)
     except AudioError as error:
         msg = str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
         raise AudioError(msg) from error
+
+
+def _measured(blocks: Iterable[NDArray[Any]], sample_rate: int, longest: float) -> Iterator[NDArray[Any]]:
+    n_samples = 0
+    for block in blocks:
+        n_samples += block.shape[1]
+        _check_length(n_samples / sample_rate, longest)
+        yield block
+
+
+def _check_length(seconds: float, longest: float) -> None:
+    if seconds > longest:
+        told = f"{longest / 60:g} minutes" if longest >= 60 else f"{longest:g} seconds"
+        msg = f"it is longer than {told}"
+        raise AudioError(msg)
 
 
 def as_recording(audio: Any, sample_rate: int) -> Recording:

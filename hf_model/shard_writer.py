@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -20,13 +21,13 @@ from hf_model import audio, pairs, shards
 from hf_model.audio_reader import AudioError
 from hf_model.config import PIANO_STFT, VOICE_STFT, StftConfig
 from hf_model.pairs import Pair
-from hf_model.parallel import run_all
+from hf_model.parallel import Workers, run_all
 from hf_model.shard_plan import ShardJob, StftSettings, n_frames, parameters, plan
 from hf_model.shards import ShardError
 from hf_model.stft import stft
 
 
-def write_shards(aligned: Path, folder: Path, settings: StftSettings, workers: int = 1) -> dict[str, Any]:
+def write_shards(aligned: Path, folder: Path, settings: StftSettings, workers: Workers = 1) -> dict[str, Any]:
     """Write the shards of all aligned pairs, and their manifest.
 
     A shard that is already in ``folder`` and was made of the same recordings with the same settings is kept, so that
@@ -40,8 +41,8 @@ def write_shards(aligned: Path, folder: Path, settings: StftSettings, workers: i
         Where to write.
     settings : StftSettings
         See there.
-    workers : int
-        Processes; the bytes written do not depend on it.
+    workers : int or Crew
+        See :func:`hf_model.parallel.run_all`; the bytes written do not depend on it.
 
     Returns
     -------
@@ -115,7 +116,7 @@ def _write_shard(job: ShardJob) -> dict[str, Any]:
     key = _plan_key(job)
     if not _is_done(path, key):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".part")
+        partial = path.with_suffix(f".{uuid4().hex}.part")  # a worker given up for lost may still be writing
         try:
             _write_rows(partial, job, key)
             partial.replace(path)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from hf_model.placement import over_processes
+
 RANGE_DB = 60.0
 """Only what lies in the target or the estimate within this range of the target's peak is compared in decibels."""
 
@@ -44,7 +46,7 @@ def spectral_loss(target: Tensor, estimate: Tensor, n_frames: Tensor, phase_weig
     # A tenth of the floor is added, not a limit set: a limit has no gradient that could wake a silent estimate.
     ratio = torch.log10((given + 0.1 * floor) / (wanted + 0.1 * floor)).abs()
     parts = {
-        "log_magnitude": 2.0 * (ratio * heard).sum() / heard.sum().clamp(min=1.0),
+        "log_magnitude": 2.0 * (ratio * heard).sum() / over_processes(heard.sum()).clamp(min=1.0),
         "convergence": (torch.sqrt(((wanted - given) ** 2).sum(dim=(1, 2)) + 1e-8) / norm).mean(),
         "complex": (torch.sqrt((safe_magnitude(target - estimate) ** 2).sum(dim=(1, 2)) + 1e-8) / norm).mean(),
     }

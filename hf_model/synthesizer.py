@@ -69,8 +69,7 @@ class Synthesizer(Pretrained):
 
     def __init__(self, config: SynthesizerConfig) -> None:
         super().__init__(config)
-        self.excitation = Excitation()
-        self.excitation.envelope_factor.requires_grad_(config.train_partials)
+        self.excitation = Excitation(config.train_partials)
         self.register_buffer("band_weights", torch.from_numpy(band_weights()), persistent=False)
         noise = torch.randn(NOISE_SAMPLES, generator=torch.Generator().manual_seed(0))
         energy = torch.sqrt((window(PIANO_STFT) ** 2).sum())

@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import time
 import warnings
 from collections.abc import Sequence
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint, EarlyStopping, RichProgressBar
+from pytorch_lightning.plugins.environments import (  # type: ignore[attr-defined]
+    LightningEnvironment,
+    TorchElasticEnvironment,
+)
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from hf_model.checkpoints import LAST, add_checkpoint, load_best, newest_checkpoint, save_best
+from hf_model import interruption
+from hf_model.batch_norm import share_statistics
+from hf_model.checkpoints import LAST, add_checkpoint, load_best, newest_checkpoint, save_best, unfinished
 from hf_model.dataset import hash_seed, train_loader, valid_loader
-from hf_model.fit_config import learning_rate_share
+from hf_model.fit_config import FitConfig, learning_rate_share
+from hf_model.placement import agreed, find_place, gathered, leave_the_others, over_processes
 from hf_model.tasks import Task
 
 NOT_HERE = (
     "You're resuming from a checkpoint that ended before the epoch ended",  # these batches follow from the step
     ".*does not have many workers",  # rows of parquet are read fast enough
+    ".*is smaller than the logging interval",  # the last interval may be a short one
+    "The `srun` command is available",  # whoever starts one process wants one
     r".*isinstance\(treespec, LeafSpec\)",  # Lightning's own use of torch
 )
 """Warnings of Lightning that have no cause here."""
@@ -32,6 +45,13 @@ NOT_HERE = (
 
 class Fit(pl.LightningModule):
     """One training: every step's randomness is a function of (seed, step), so that a resumed run continues exactly.
+
+    Parameters
+    ----------
+    task : Task
+        What is trained.
+    n_valid_batches : int
+        Batches of a validation, of all processes together.
 
     Attributes
     ----------
@@ -41,9 +61,9 @@ class Fit(pl.LightningModule):
         Figures and step of the best validation so far.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, n_valid_batches: int) -> None:
         super().__init__()
-        self.task = task
+        self.task, self.n_valid_batches = task, n_valid_batches
         self.model = task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(task.model).requires_grad_(requires_grad=False)
         self.parts: list[Any] = []
@@ -60,14 +80,18 @@ class Fit(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """Seed what the network itself draws (dropout) by the step."""
-        torch.manual_seed(hash_seed(self.task.fit.seed, 1, self.global_step, self.global_rank))
+        """Seed what the network itself draws by the step: on GPUs (dropout) each process draws its own."""
+        seeds = self.task.fit.seed, 1, self.global_step
+        torch.manual_seed(hash_seed(*seeds, 0))
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(hash_seed(*seeds, self.global_rank))
 
     def training_step(self, batch: dict[str, Tensor]) -> Tensor:
         """Compute the loss of one batch."""
         losses = self.task.losses(self.model, batch, self.global_step)
-        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()}, prog_bar=False)
-        self.log("loss", losses["loss"].detach(), prog_bar=True, logger=False)
+        figures = dict(zip(losses, over_processes(torch.stack(list(losses.values())).detach()), strict=True))
+        self.log_dict({f"train/{name}": value for name, value in figures.items()}, prog_bar=False)
+        self.log("loss", figures["loss"], prog_bar=True, logger=False)
         return losses["loss"]
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
@@ -93,7 +117,7 @@ class Fit(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the figures, and note whether they are the best."""
-        figures = self.task.summarize(self.parts)
+        figures = self.task.summarize(gathered(self.parts, self.n_valid_batches))
         self.log_dict({f"valid/{name}": value for name, value in figures.items()}, prog_bar=True, sync_dist=True)
         name, sign = self.task.metric, 1 if self.task.higher_is_better else -1
         if not self.best or sign * figures[name] > sign * self.best[name]:
@@ -109,7 +133,10 @@ class Fit(pl.LightningModule):
 
 
 class Keeper(Checkpoint):
-    """Keeps the best averaged weights, and a checkpoint every so many steps and after every validation.
+    """Keeps the best averaged weights, and checkpoints; stops the training when a signal asked for it.
+
+    A checkpoint is kept every so many steps or minutes, after every validation, and before an interval's last step: one
+    kept between that step and its validation would leave the validation out.
 
     Parameters
     ----------
@@ -117,15 +144,43 @@ class Keeper(Checkpoint):
         Where they are kept.
     every : int
         Steps.
+    minutes : float
+        Whichever comes first.
+    fit : FitConfig
+        Says when validations come.
     """
 
-    def __init__(self, folder: Path, every: int) -> None:
-        self.folder, self.every = folder, every
+    def __init__(self, folder: Path, every: int, minutes: float, fit: FitConfig) -> None:
+        self.folder, self.every, self.seconds, self.fit = folder, every, 60 * minutes, fit
+        self._kept_at = time.monotonic()
+
+    def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Stop before the first step if the signal came before: the checkpoint that there is still holds."""
+        self._kept_at = time.monotonic()
+        (stop,) = agreed(trainer.strategy.root_device, interruption.heard() != 0)
+        if stop:
+            raise interruption.Interrupted(interruption.heard())
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Keep a checkpoint, but not while an interval's validation is to come: resuming there would leave it out."""
-        if trainer.global_step % self.every == 0 and not _interval_is_over(trainer):
+        """Keep a checkpoint when it is due or the last occasion, and stop when any process was asked to."""
+        step, late = trainer.global_step, time.monotonic() - self._kept_at >= self.seconds
+        stop, late = agreed(trainer.strategy.root_device, interruption.heard() != 0, late)
+        last = (step + 1) % self.fit.validate_every == 0 or step + 1 == self.fit.steps
+        if (stop or late or last or step % self.every == 0) and not _interval_is_over(trainer):
             self._keep(trainer)
+        if stop:
+            raise interruption.Interrupted(interruption.heard())
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, _: Any, __: Any, number: int, *___: Any
+    ) -> None:
+        """Stop in a validation: the training goes on from the step before it."""
+        assert isinstance(pl_module, Fit)
+        if trainer.world_size > 1 and number >= pl_module.n_valid_batches // trainer.world_size:
+            return  # not every process has so many batches, and a question must be put to all
+        (stop,) = agreed(trainer.strategy.root_device, interruption.heard() != 0)
+        if stop:
+            raise interruption.Interrupted(interruption.heard())
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the averaged weights if they are the best."""
@@ -139,10 +194,11 @@ class Keeper(Checkpoint):
             self._keep(trainer)
 
     def _keep(self, trainer: pl.Trainer) -> None:
-        fresh = self.folder / f"{LAST}.part"
+        fresh = unfinished(self.folder / LAST)
         trainer.save_checkpoint(fresh, weights_only=False)
         if trainer.is_global_zero:
             add_checkpoint(fresh, self.folder)
+        self._kept_at = time.monotonic()
 
 
 def _interval_is_over(trainer: pl.Trainer) -> bool:
@@ -160,9 +216,9 @@ def train(
     workers: int = 0,
     progress: bool = True,
     checkpoint_every: int = 50,
+    checkpoint_minutes: float = 5.0,
     max_steps: int | None = None,
     devices: int | str = "auto",
-    nodes: int = 1,
     **facts: Any,
 ) -> dict[str, float]:
     """Train a model and write the best averaged weights.
@@ -179,6 +235,8 @@ def train(
         Where checkpoints live; a run that finds one there goes on from it, or from the one before if it is damaged.
     workers : int
         Processes that read batches; 0 reads in this one.
+    checkpoint_every, checkpoint_minutes : int, float
+        A checkpoint is kept after so many steps or minutes, whichever comes first.
     max_steps : int, optional
         Stop here, leaving a checkpoint to resume from, as an interruption would.
     **facts
@@ -188,14 +246,20 @@ def train(
     -------
     dict
         The figures of the best validation, its step, and the seconds that training took.
+
+    Raises
+    ------
+    Interrupted
+        After SIGUSR1, SIGTERM or Ctrl-C, with a checkpoint kept; the next call goes on from it.
     """
     start = time.perf_counter()
     checkpoints = Path(checkpoints)
     checkpoints.mkdir(parents=True, exist_ok=True)
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # it advertises
-    module = Fit(task)
+    whole_validation = valid_loader(shards, task.columns, task.fit, workers)
+    module = Fit(task, len(whole_validation))
     trainer = pl.Trainer(
-        **_place(devices, nodes),
+        **_place(devices, task.fit.batch_size),
         **_schedule(task, max_steps),
         callbacks=[
             EarlyStopping(
@@ -204,7 +268,7 @@ def train(
                 mode="max" if task.higher_is_better else "min",
                 check_on_train_epoch_end=False,
             ),
-            Keeper(checkpoints, checkpoint_every),
+            Keeper(checkpoints, checkpoint_every, checkpoint_minutes, task.fit),
             *callbacks,
             *([RichProgressBar()] if progress else []),
         ],
@@ -212,23 +276,24 @@ def train(
         enable_progress_bar=progress,
         enable_model_summary=False,
     )
-    validation = valid_loader(shards, task.columns, task.fit, workers)
-    examples = train_loader(
-        shards,
-        task.columns,
-        task.fit,
-        workers,
-        lambda: int(trainer.global_step),
-        trainer.global_rank,
-        trainer.world_size,
-    )
-    with warnings.catch_warnings():
-        for message in NOT_HERE:
-            warnings.filterwarnings("ignore", message)
-        trainer.fit(module, examples, validation, ckpt_path=newest_checkpoint(checkpoints), weights_only=True)
-    figures = {**module.best, "seconds": time.perf_counter() - start}
-    if trainer.is_global_zero and not (max_steps and max_steps < task.fit.steps):
-        figures |= _finish(module, validation, checkpoints, Path(folder), facts)
+    # Lightning's own handler would take the place of ours, and waits for other processes while it handles.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    place = {"rank": trainer.global_rank, "world_size": trainer.world_size}
+    examples = train_loader(shards, task.columns, task.fit, workers, lambda: int(trainer.global_step), **place)
+    validation = whole_validation
+    if trainer.world_size > 1:
+        validation = valid_loader(shards, task.columns, task.fit, workers, **place)
+        share_statistics(module.model, on_gpu=torch.cuda.is_available())
+    with interruption.listening():
+        with warnings.catch_warnings():
+            for message in NOT_HERE:
+                warnings.filterwarnings("ignore", message)
+            trainer.fit(module, examples, validation, ckpt_path=newest_checkpoint(checkpoints), weights_only=True)
+        leave_the_others()
+        figures = {**module.best, "seconds": time.perf_counter() - start}
+        if trainer.is_global_zero and not (max_steps and max_steps < task.fit.steps):
+            with interruption.at_once():
+                figures |= _finish(module, whole_validation, checkpoints, Path(folder), facts)
     return figures
 
 
@@ -250,16 +315,39 @@ def _finish(
     return figures
 
 
-def _place(devices: int | str, nodes: int) -> dict[str, Any]:
-    """Where to train: arguments of the trainer."""
-    on_gpu = torch.cuda.is_available()
-    return {
-        "accelerator": "gpu" if on_gpu else "cpu",
-        "devices": devices if on_gpu else 1,
-        "num_nodes": nodes,
+def _place(devices: int | str, batch_size: int) -> dict[str, Any]:
+    """Where to train: arguments of the trainer.
+
+    Every process of srun or torchrun drives one device; to Lightning it is a node of its own, so that nodes need not be
+    alike, and a process may see all GPUs of its node or its own alone. A process that nobody started together with
+    others starts some itself when there is more than one device.
+    """
+    place, gpus = find_place(), torch.cuda.device_count()
+    common: dict[str, Any] = {
+        "accelerator": "gpu" if gpus else "cpu",
         "benchmark": True,
         "use_distributed_sampler": False,
     }
+    if place is None:
+        most = max(n for n in range(1, max(1, gpus) + 1) if batch_size % n == 0)
+        count = most if devices == "auto" else devices
+        return {**common, "devices": count, "plugins": [LightningEnvironment()]} | _strategy(count != 1)
+    os.environ |= {"RANK": str(place.rank), "WORLD_SIZE": str(place.world_size), "LOCAL_RANK": "0"}
+    os.environ |= {"MASTER_ADDR": place.address, "MASTER_PORT": str(place.port)}
+    device = [place.local_rank % gpus] if gpus else 1
+    common |= {"devices": device, "num_nodes": place.world_size, "plugins": [TorchElasticEnvironment()]}
+    return common | _strategy(together=True)
+
+
+def _strategy(together: bool) -> dict[str, Any]:
+    """How processes train together: no step needs to broadcast buffers, as all of them count the same."""
+    if not together:
+        return {}
+    known = signature(DistributedDataParallel).parameters  # torch 2.13 has a new name for it, and warns of the old one
+    options: dict[str, Any] = {
+        "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False
+    }
+    return {"strategy": DDPStrategy(gradient_as_bucket_view=True, **options)}
 
 
 def _schedule(task: Task, max_steps: int | None) -> dict[str, Any]:

@@ -160,7 +160,8 @@ def main(stage: Callable[[], None]) -> None:
     Known are errors of the system (a missing file, a full disk) and every exception class that hf_model defines itself;
     anything else is a mistake of ours and keeps its traceback.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    if not callable(signal.getsignal(signal.SIGTERM)):  # the training listens already
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         stage()
     except KeyboardInterrupt:
@@ -193,15 +194,21 @@ def _leave(message: str, code: int) -> NoReturn:
 
 def workers() -> int:
     """Count processes to work with: HUMMINGFACE_WORKERS, or the cores that this process may use (never a parameter)."""
-    asked = os.environ.get("HUMMINGFACE_WORKERS", "")
-    if asked:
-        if not asked.isdecimal() or int(asked) < 1:
-            msg = f"HUMMINGFACE_WORKERS is {asked!r}, allowed is a whole number from 1"
-            raise ConfigError(msg)
-        return int(asked)
+    if os.environ.get("HUMMINGFACE_WORKERS"):
+        return number("HUMMINGFACE_WORKERS")
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def number(variable: str) -> int:
+    """Read a whole number from 1 from the environment."""
+    asked = os.environ[variable]
+    if not asked.isdecimal() or int(asked) < 1:
+        msg = f"{variable} is {asked!r}, allowed is a whole number from 1"
+        raise ConfigError(msg)
+    return int(asked)
 
 
 def is_first() -> bool:
     """Whether this process is the one, of all that train together, that writes and tracks."""
-    return all(os.environ.get(name, "0") == "0" for name in ("SLURM_PROCID", "LOCAL_RANK"))
+    names = ("RANK",) if "RANK" in os.environ else ("SLURM_PROCID", "LOCAL_RANK")
+    return all(os.environ.get(name, "0") == "0" for name in names)

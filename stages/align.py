@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hf_model.align import AlignSettings, align
-from stages import _run
+from stages import _crew, _run
 
 SHOWN = 5
 """Pairs left out that are printed; all are in the report."""
@@ -14,8 +14,8 @@ SHOWN = 5
 def main() -> None:
     """Run the stage."""
     settings = _run.settings("align", AlignSettings)
-    with _run.output("data/aligned") as folder:
-        report = align(Path("data/raw"), folder, settings, _run.workers())
+    with _run.output("data/aligned") as folder, _crew.crew() as workers:
+        report = align(Path("data/raw"), folder, settings, workers)
     for name, part in report.items():
         found = f"{part['kept']} of {part['pairs']} pairs kept"
         print(f"{name}: {found}, {part['seconds'] / 60:.1f} min, {part['notes']} notes")

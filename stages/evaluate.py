@@ -8,13 +8,15 @@ from hf_model.evaluation import EvaluateSettings, Measured, measure_all, summari
 from hf_model.report import draw_pictures, write_page, write_recordings
 from hf_model.report_pictures import table_rows
 from hf_model.split_rendering import LABELLED, SOUNDS
-from stages import _run, _tracking
+from stages import _run, _slurm, _tracking
 
 RENDERED, REPORTS = Path("data/rendered"), Path("reports")
 
 
 def main() -> None:
     """Run the stage."""
+    if _slurm.elsewhere("cpu", ["stages.evaluate"], REPORTS / "metrics.json"):
+        return
     settings = _run.settings("evaluate", EvaluateSettings)
     measured = measure_all(RENDERED, settings, _run.workers())
     report = summarize(measured, settings)

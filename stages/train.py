@@ -1,21 +1,31 @@
 """One model trained: ``python -m stages.train transcriber|synthesizer|direct``, from data/stft to data/model/<kind>.
 
 Checkpoints lie in data/scratch, which DVC never clears, under a name made of settings, data and code: an interrupted
-training goes on where it was, and nothing else takes up its checkpoint.
+training goes on where it was, and nothing else takes up its checkpoint. SIGUSR1 (Slurm warns of the time limit) and
+SIGTERM (preemption) keep a checkpoint first, as Ctrl-C does. A Slurm job is then put back into the queue;
+HUMMINGFACE_REQUEUE names the site's own command for that, or says "no". Exit code 75: stopped, run it again; 130: the
+same, after Ctrl-C.
 """
 
 from __future__ import annotations
 
+from hf_model import interruption
+
+if __name__ == "__main__":
+    interruption.listen()  # before the imports that take seconds, in which a signal would be the end
+
 import hashlib
 import json
+import os
 import shutil
+import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from hf_model.config import check_choice, to_mapping
-from stages import _run, _tracking
+from stages import _run, _slurm, _tracking
 
 SHARDS, MODELS, SCRATCH = Path("data/stft"), Path("data/model"), Path("data/scratch/checkpoints")
 KINDS = ("transcriber", "synthesizer", "direct")
@@ -25,6 +35,8 @@ def main() -> None:
     """Run the stage."""
     kind = sys.argv[1] if len(sys.argv) > 1 else ""
     check_choice("the model to train", kind, KINDS)
+    if _slurm.elsewhere("train", ["stages.train", kind], MODELS / kind):
+        return
 
     import torch
 
@@ -35,7 +47,8 @@ def main() -> None:
     settings = _run.settings(f"train.{kind}", settings_class)
     key = training_key(settings)
     checkpoints = SCRATCH / f"{kind}-{key}"
-    resumed = checkpoints.is_dir() and any(checkpoints.iterdir())
+    resumed = checkpoints.is_dir()  # also one that was stopped before its first checkpoint: it has its run in MLflow
+    checkpoints.mkdir(parents=True, exist_ok=True)
     tracker = _tracking.begin(kind, key, to_mapping(settings), resumed=resumed)
     workers = min(8, _run.workers() - 1) if torch.cuda.is_available() else 0
     try:
@@ -48,7 +61,14 @@ def main() -> None:
                 loggers=[tracker],
                 workers=workers,
                 progress=sys.stderr.isatty(),
+                **_told(),
             )
+    except interruption.Interrupted as stop:
+        tracker.finish("KILLED")
+        if not _run.is_first():
+            sys.exit(0)  # the first process speaks for all: srun and torchrun end the others when one reports a failure
+        _leave(kind, stop)
+        raise
     except BaseException as error:
         tracker.finish("FAILED" if isinstance(error, Exception) else "KILLED")
         raise
@@ -57,6 +77,26 @@ def main() -> None:
     _tracking.end(tracker, kind, MODELS / kind, figures)
     shutil.rmtree(checkpoints, ignore_errors=True)
     print(f"{kind}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+
+
+def _told() -> dict[str, Any]:
+    """Read what the environment says of devices and checkpoints: no settings of the experiment."""
+    names = {
+        "checkpoint_every": "HUMMINGFACE_CHECKPOINT_STEPS",
+        "checkpoint_minutes": "HUMMINGFACE_CHECKPOINT_MINUTES",
+        "devices": "HUMMINGFACE_DEVICES",
+    }
+    return {name: _run.number(variable) for name, variable in names.items() if os.environ.get(variable)}
+
+
+def _leave(kind: str, stop: interruption.Interrupted) -> None:
+    """Put the job back into the queue, and say what happened; Ctrl-C means that nobody wants it back."""
+    try:
+        job = "" if stop.signum == signal.SIGINT else interruption.requeue()
+        then = f"job {job} is in the queue again" if job else "the same command goes on from the checkpoint"
+    except interruption.RequeueError as error:
+        then = f"not put back into the queue: {error}"
+    print(f"{kind}: stopped by {stop.name}; {then}", flush=True)
 
 
 def training_key(settings: Any) -> str:

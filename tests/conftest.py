@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from hf_model.crew import Crew
 
 # Before anything imports torch or NumPy: two workers with two threads each are slower than two with one.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
@@ -41,6 +46,15 @@ def mirror() -> Path:
 
 
 @pytest.fixture(scope="session")
+def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
+    """Two workers of Dask on this machine."""
+    from hf_model.crew import Crew
+
+    with Crew(2, tmp_path_factory.mktemp("crew") / "scratch") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
 def make_midi() -> Callable[..., Path]:
     """`make_midi(path, {"MELODY": [(onset, offset, pitch)]})` writes a MIDI file: seconds, seconds, MIDI number."""
     import pretty_midi
@@ -59,3 +73,16 @@ def make_midi() -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """A Slurm of two nodes; mark a test that uses it ``slurm`` and ``xdist_group("slurm")``: there is one for all."""
+    from tests.slurm_cluster import UnavailableError, slurm_cluster
+
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(slurm_cluster())
+        except UnavailableError as reason:
+            pytest.skip(str(reason))
+        yield running

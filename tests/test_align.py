@@ -5,6 +5,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from hf_model.align import AlignError, AlignSettings, align
 from hf_model.audio import read_audio, write_audio
 from hf_model.audio_reader import AudioError
 from hf_model.config import ConfigError
+from hf_model.crew import Crew
 from hf_model.melody import compose
 from hf_model.notes import Note, to_keys, write_midi
+from hf_model.parallel import Workers
 from hf_model.piano import SampledPiano
 from hf_model.pitch import hz_to_pitch, pitch_to_hz
 from hf_model.records import CorpusError, ScoreRecord
@@ -56,7 +59,7 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
-def run(raw: Path, name: str = "aligned", settings: AlignSettings = SMALL, workers: int = 1) -> tuple[Path, dict]:
+def run(raw: Path, name: str = "aligned", settings: AlignSettings = SMALL, workers: Workers = 1) -> tuple[Path, dict]:
     folder = raw.parent / name
     folder.mkdir()
     return folder, align(raw, folder, settings, workers)
@@ -158,17 +161,18 @@ def test_voices_without_labels_are_left_out(tmp_path: Path) -> None:
 
 def test_songs_are_sung_from_a_packed_file(tmp_path: Path) -> None:
     raw = raw_folder(tmp_path, "pop909")
-    songs = [ScoreRecord("pop909", f"{k:03d}", "MIT", compose(k, 30.0)) for k in range(3)]
+    songs = [ScoreRecord("pop909", f"{k:03d}", "MIT", compose(k, 30.0)) for k in (1, 2, 3, 45)]
     path = raw / "pop909" / "scores.json.gz"
-    assert write_scores(path, songs) == 3
+    assert write_scores(path, songs) == 4
     folder, report = run(raw)
     assert report["pop909"]["kept"] == 4
     sung = pairs.read_manifests(folder)
     # four phrases of three songs; the phrases of one song share a "singer", so that no split divides it
     assert len({pair.pair_id for pair in sung}) == 4
-    assert len({pair.singer for pair in sung}) == 3
+    # and song 045, kept for measuring, is not among them
+    assert {pair.singer for pair in sung} == {"pop909-001", "pop909-002", "pop909-003"}
     again = read_scores(path, "pop909")
-    assert [record.pair_id for record in again] == ["000", "001", "002"]
+    assert [record.pair_id for record in again] == ["001", "002", "003", "045"]
     path.write_bytes(b"nothing")
     with pytest.raises(CorpusError, match=r"scores\.json\.gz: not a readable file of scores"):
         read_scores(path, "pop909")
@@ -233,12 +237,20 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     assert hashes(run(raw, "one")[0]) == hashes(run(raw, "two")[0])
 
 
-@pytest.mark.slow
-def test_bytes_do_not_depend_on_the_workers(tmp_path: Path) -> None:
+def test_bytes_do_not_depend_on_the_workers(tmp_path: Path, crew: Crew) -> None:
     raw = raw_folder(tmp_path, "made", "ssvd")
     add_ssvd(raw, "2001", song(3))
     add_ssvd(raw, "2002", song(2))
-    assert hashes(run(raw, "one")[0]) == hashes(run(raw, "two", workers=2)[0])
+    assert hashes(run(raw, "one")[0]) == hashes(run(raw, "two", workers=crew)[0])
+
+
+def test_what_a_dead_worker_half_wrote_does_not_stay(tmp_path: Path) -> None:
+    half = tmp_path / "aligned" / "made" / "voice" / ".000001.flac.x.part"
+    half.parent.mkdir(parents=True)
+    half.touch()
+    settings = AlignSettings(made_phrases=1, made_seconds=1.0, render_piano=False)
+    align(raw_folder(tmp_path, "made"), tmp_path / "aligned", settings)
+    assert [path.name for path in half.parent.iterdir()] == ["000000.flac"]
 
 
 def test_a_broken_recording_is_named(tmp_path: Path) -> None:
@@ -249,10 +261,11 @@ def test_a_broken_recording_is_named(tmp_path: Path) -> None:
         run(raw)
 
 
-def test_a_full_disk_is_no_mystery(tmp_path: Path) -> None:
+def test_a_full_disk_is_no_mystery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hf_model.audio.uuid4", lambda: SimpleNamespace(hex="x"))
     folder = tmp_path / "aligned"
     (folder / "made" / "piano").mkdir(parents=True)
-    (folder / "made" / "piano" / "000001.flac").symlink_to("/dev/full")
+    (folder / "made" / "piano" / ".000001.flac.x.part").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left") as caught:
         align(raw_folder(tmp_path, "made"), folder, SMALL)
     assert caught.value.errno == errno.ENOSPC

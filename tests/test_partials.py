@@ -11,6 +11,7 @@ from hf_model.audio_metrics import si_sdr
 from hf_model.partials import KNOTS, N_BANDS, PartialTable, band_weights, interpolation, knot_weights
 from hf_model.piano import SAMPLE_RATE, SampledPiano
 from hf_model.piano_partials import (
+    cut_body,
     cut_hammer,
     find_partials,
     fit_envelopes,
@@ -18,8 +19,9 @@ from hf_model.piano_partials import (
     fit_series,
     fit_table,
     measure_noise,
+    play_body,
     play_partials,
-    quantise_hammers,
+    quantise_waveforms,
     refine,
 )
 
@@ -64,9 +66,17 @@ def test_the_hammer_is_cut_out_with_a_soft_end_and_kept_in_bytes(made: np.ndarra
     hammer = cut_hammer(made)
     np.testing.assert_array_equal(hammer[:1024], made[:1024])
     assert abs(hammer[-1]) < 1e-6
-    levels, peak = quantise_hammers(hammer[None, None])
+    levels, peak = quantise_waveforms(hammer[None, None])
     again = np.sign(levels) * (np.abs(levels) / 127.0) ** 1.5 * peak[..., None]
     assert si_sdr(hammer, again[0, 0]) > 30
+
+
+def test_the_body_keeps_what_is_low_and_nothing_else() -> None:
+    seconds = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    low, high = (np.sin(2 * np.pi * hz * seconds) * np.exp(-3 * seconds) * (seconds > 0.03) for hz in (300.0, 2000.0))
+    kept = play_body(cut_body(low + high), SAMPLE_RATE)
+    inside = slice(SAMPLE_RATE // 20, 9 * SAMPLE_RATE // 10)
+    assert si_sdr(low[inside].astype(np.float32), kept[inside].astype(np.float32)) > 35
 
 
 def test_interpolation_between_knots() -> None:

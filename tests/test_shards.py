@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,8 +16,10 @@ import torch
 from hf_model import pairs, shards
 from hf_model.audio import write_audio
 from hf_model.config import PIANO_STFT, VOICE_STFT, ConfigError
+from hf_model.crew import Crew
 from hf_model.notes import Note
 from hf_model.pairs import Pair
+from hf_model.parallel import Workers
 from hf_model.shard_plan import StftSettings, assign_splits
 from hf_model.shard_writer import write_shards
 from hf_model.shards import ShardError, ShardIndex
@@ -54,7 +57,7 @@ def aligned(tmp_path: Path) -> Path:
     return tmp_path / "aligned"
 
 
-def write(aligned: Path, name: str = "stft", settings: StftSettings = ALL_TRAIN, workers: int = 1) -> Path:
+def write(aligned: Path, name: str = "stft", settings: StftSettings = ALL_TRAIN, workers: Workers = 1) -> Path:
     folder = aligned.parent / name
     folder.mkdir(exist_ok=True)
     write_shards(aligned, folder, settings, workers)
@@ -126,11 +129,11 @@ def test_metadata_names_schema_stft_and_licence(aligned: Path) -> None:
 
 
 @pytest.mark.slow
-def test_bytes_and_errors_do_not_depend_on_the_workers(aligned: Path) -> None:
-    assert contents(write(aligned, "one")) == contents(write(aligned, "two", workers=2))
+def test_bytes_and_errors_do_not_depend_on_the_workers(aligned: Path, crew: Crew) -> None:
+    assert contents(write(aligned, "one")) == contents(write(aligned, "two", workers=crew))
     (aligned / "tiny" / "voice" / "p1.flac").unlink()
     with pytest.raises(ShardError, match=r"p1\.flac"):
-        write(aligned, "three", workers=2)
+        write(aligned, "three", workers=crew)
 
 
 def test_without_piano(aligned: Path) -> None:
@@ -257,10 +260,11 @@ def test_full_disk_is_said_before_writing(aligned: Path, monkeypatch: pytest.Mon
         write(aligned)
 
 
-def test_full_disk_while_writing_leaves_nothing_half_written(aligned: Path) -> None:
+def test_full_disk_while_writing_leaves_nothing_half_written(aligned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hf_model.shard_writer.uuid4", lambda: SimpleNamespace(hex="x"))
     folder = aligned.parent / "stft"
     (folder / "train").mkdir(parents=True)
-    (folder / "train" / "tiny-00000.part").symlink_to("/dev/full")
+    (folder / "train" / "tiny-00000.x.part").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left") as caught:
         write(aligned)
     assert caught.value.errno == errno.ENOSPC

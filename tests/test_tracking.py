@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from hf_model.transcriber import Transcriber, TranscriberConfig
-from stages import _tracking
+from stages import _mlflow, _tracking
 from tests.stand_ins import tones
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
@@ -23,7 +23,7 @@ def place(tmp_path, root, monkeypatch):
     import mlflow
 
     monkeypatch.chdir(tmp_path)
-    for name, value in _tracking.CALM.items():
+    for name, value in _mlflow.CALM.items():
         monkeypatch.setenv(name, value)
     profiles = {"default": {}}
     content = {"profiles": profiles, "stft": {"segment_frames": 512}, "train": {}, "evaluate": {}}
@@ -86,6 +86,34 @@ def test_a_resumed_training_stays_in_its_run(place):
     assert train(place, "same", resumed=True) == first.run_id
     assert train(place, "other", resumed=True) != first.run_id
     assert train(place, "same", resumed=False) != first.run_id
+
+
+@pytest.mark.usefixtures("place")
+def test_steps_that_are_done_again_are_no_second_points():
+    first = _tracking.begin("transcriber", "k", {}, resumed=False)
+    for step in (10, 20, 30):
+        first.log_metrics({"train/loss": 1 / step}, step)
+    first.flush()  # and killed, without a word, after a checkpoint at step 10
+    again = _tracking.begin("transcriber", "k", {}, resumed=True)
+    for step in (20, 30, 40):
+        again.log_metrics({"train/loss": 1 / step, "valid/f1": step}, step)
+    again.finish()
+    assert again.run_id == first.run_id
+    points = client().get_metric_history(first.run_id, "train/loss")
+    assert [(point.step, point.value) for point in points] == [(step, 1 / step) for step in (10, 20, 30, 40)]
+    assert [point.step for point in client().get_metric_history(first.run_id, "valid/f1")] == [20, 30, 40]
+
+
+def test_a_training_that_was_killed_before_its_first_checkpoint_stays_in_its_run(place):
+    first = _tracking.begin("transcriber", "k", {}, resumed=False)
+    assert train(place, "k", resumed=False) == first.run_id
+
+
+@pytest.mark.usefixtures("place")
+def test_a_run_that_another_database_has_is_not_continued(monkeypatch):
+    first = _tracking.begin("transcriber", "k", {}, resumed=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
+    assert _tracking.begin("transcriber", "k", {}, resumed=True).run_id not in ("", first.run_id)
 
 
 def test_an_evaluation_joins_the_run_of_its_model(place):
@@ -170,7 +198,7 @@ def test_only_one_of_many_processes_tracks(monkeypatch):
 def test_lightning_takes_it_for_a_logger():
     from pytorch_lightning.loggers import Logger
 
-    tracker = _tracking.Tracker()
+    tracker = _mlflow.Tracker()
     for name in (
         "log_hyperparams",
         "log_graph",

@@ -87,7 +87,7 @@ def without_time(figures: dict[str, float]) -> dict[str, float]:
 def test_a_run_interrupted_within_an_interval_ends_with_the_same_weights(kind, shards, uninterrupted, tmp_path):
     _, expected, figures = uninterrupted(kind)
     run(shards, tmp_path, kind, max_steps=7)
-    assert torch.load(tmp_path / "checkpoints" / LAST, weights_only=True)["global_step"] == 6
+    assert torch.load(tmp_path / "checkpoints" / LAST, weights_only=True)["global_step"] == 7
     resumed = run(shards, tmp_path, kind)
     assert_same(everything(tmp_path), expected)
     assert without_time(resumed) == without_time(figures)
@@ -156,7 +156,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over(damage, shards, uninterrupte
     if damage == "flipped":
         content[len(content) // 2] ^= 0xFF
     last.write_bytes(content[: len(content) // 2] if damage == "cut" else content)
-    assert torch.load(last.with_name(PREVIOUS), weights_only=True)["global_step"] == 4
+    assert torch.load(last.with_name(PREVIOUS), weights_only=True)["global_step"] == 6
     with pytest.warns(UserWarning, match=r"last\.ckpt: damaged"):
         run(shards, tmp_path)
     assert_same(everything(tmp_path), uninterrupted("transcriber")[1])

@@ -1,0 +1,118 @@
+// The table of notes as heard, which the visitor may correct.
+
+import { nameOf } from "./roll.js";
+
+const STEPS = { C: 0, D: 2, E: 4, F: 5, G: 7, A: 9, B: 11 };
+const SIGNS = { "": 0, "#": 1, "♯": 1, b: -1, "♭": -1 };
+const MIDDLE = 60;
+
+/** Reads "C4", "f#3", "Bb2" or a MIDI number; undefined when it is none from 21 to 108. */
+export function keyOf(text) {
+  const match = /^([A-G])([#♯b♭]?)(-?\d)$/i.exec(text.trim());
+  const key = match ? STEPS[match[1].toUpperCase()] + SIGNS[match[2].toLowerCase()] + 12 * (Number(match[3]) + 1) : Number(text || NaN);
+  return Number.isInteger(key) && key >= 21 && key <= 108 ? key : undefined;
+}
+
+const FIELDS = [
+  { label: "key", show: (table, note) => nameOf(table.keyOfNote(note)), read: keyOf, wrong: "a key from A0 to C8" },
+  { label: "from", show: (_, note) => note[0].toFixed(2), read: Number, wrong: "seconds before the note's end" },
+  { label: "to", show: (_, note) => note[1].toFixed(2), read: Number, wrong: "seconds after the note's start" },
+  { label: "loudness", show: (_, note) => String(note[3]), read: Number, wrong: "a whole number from 1 to 127" },
+];
+
+export class NotesTable {
+  /** `changed(notes)` is called after every edit. */
+  constructor(table, changed) {
+    this.body = table.tBodies[0];
+    this.changed = changed;
+    this.past = [];
+  }
+
+  load({ notes, tuning, duration }) {
+    Object.assign(this, { heard: notes, notes: structuredClone(notes), tuning, duration, past: [] });
+    this.draw();
+  }
+
+  keyOfNote([, , pitch]) {
+    return Math.floor(pitch - this.tuning + 0.5);
+  }
+
+  get edited() {
+    return JSON.stringify(this.notes) !== JSON.stringify(this.heard);
+  }
+
+  change(notes) {
+    this.past.push(this.notes);
+    this.notes = notes.sort((a, b) => a[0] - b[0]);
+    this.draw();
+    this.changed();
+  }
+
+  undo() {
+    if (!this.past.length) return;
+    this.notes = this.past.pop();
+    this.draw();
+    this.changed();
+  }
+
+  reset() {
+    this.change(structuredClone(this.heard));
+  }
+
+  add() {
+    const last = this.notes.at(-1);
+    const onset = Math.min(last ? last[1] : 0, this.duration - 0.3);
+    this.change([...this.notes, [Math.max(0, onset), Math.min(Math.max(0, onset) + 0.5, this.duration), last ? last[2] : MIDDLE + this.tuning, 80, 1]]);
+    this.body.lastElementChild?.querySelector("input").select();
+  }
+
+  draw() {
+    this.body.replaceChildren(...this.notes.map((note, index) => this.row(note, index)));
+  }
+
+  row(note, index) {
+    const row = document.createElement("tr");
+    FIELDS.forEach((field, column) => {
+      const input = document.createElement("input");
+      input.value = field.show(this, note);
+      input.inputMode = column ? "decimal" : "text";
+      input.setAttribute("aria-label", `Note ${index + 1}, ${field.label}`);
+      input.addEventListener("change", () => this.edit(index, column, input));
+      row.insertCell().append(input);
+    });
+    const remove = document.createElement("button");
+    remove.type = "button";
+    remove.textContent = "×";
+    remove.setAttribute("aria-label", `Delete note ${index + 1}, ${nameOf(this.keyOfNote(note))} at ${note[0].toFixed(2)} seconds`);
+    remove.addEventListener("click", () => {
+      this.change(this.notes.filter((_, other) => other !== index));
+      (this.body.rows[Math.min(index, this.notes.length - 1)]?.querySelector("button") ?? this.body.closest("details").querySelector("summary")).focus();
+    });
+    row.insertCell().append(remove);
+    return row;
+  }
+
+  edit(index, column, input) {
+    const note = [...this.notes[index]];
+    const value = FIELDS[column].read(input.value.replace(",", "."));
+    if (column === 0) note[2] += value - this.keyOfNote(note); // what the voice deviates from the key stays
+    else note[[0, 0, 1, 3][column]] = value;
+    const fits = note.every(Number.isFinite) && note[0] >= 0 && note[0] < note[1] && note[1] <= this.duration + 0.01;
+    const wrong = !fits || !Number.isInteger(note[3]) || note[3] < 1 || note[3] > 127;
+    input.setAttribute("aria-invalid", wrong);
+    input.setCustomValidity(wrong ? `Expected ${FIELDS[column].wrong}` : "");
+    if (wrong) {
+      input.reportValidity();
+      return;
+    }
+    note[1] = Math.min(note[1], this.duration);
+    const focused = [index, column];
+    this.change(this.notes.map((other, at) => (at === index ? note : other)));
+    this.body.rows[focused[0]]?.cells[focused[1]].querySelector("input").focus();
+  }
+
+  /** Marks the notes that sound now. */
+  point(seconds) {
+    this.notes.forEach(([onset, offset], index) => this.body.rows[index]?.classList.toggle("now", seconds > 0 && seconds >= onset && seconds < offset));
+  }
+}

@@ -1,0 +1,159 @@
+"""Where a training runs: which process this is, of how many, on which device; and how they act as one.
+
+Slurm (``srun``) and ``torchrun`` both start the same command many times and say in the environment who is who.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, distributed
+
+from hf_model.config import ConfigError
+
+T = TypeVar("T")
+
+FIRST_PORT, N_PORTS = 15000, 20000
+"""Where the processes of a Slurm job meet: a port by the job's number, so that two jobs on a node do not collide."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One process among those that train together.
+
+    Attributes
+    ----------
+    rank, world_size : int
+        Number of this process, and of all.
+    local_rank : int
+        Its number on this node: that of its GPU where it sees more than one.
+    address, port : str, int
+        Where the first process is found.
+    """
+
+    rank: int
+    world_size: int
+    local_rank: int
+    address: str
+    port: int
+
+
+def find_place(environment: Mapping[str, str] = os.environ) -> Place | None:
+    """Read this process' place from what torchrun or srun say; None when it is alone.
+
+    Raises
+    ------
+    ConfigError
+        If the first node of a Slurm job has no address that this one knows; MASTER_ADDR gives it.
+    """
+    if "RANK" in environment:
+        numbers = [int(environment.get(name, "1")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")]
+        meeting = environment.get("MASTER_ADDR", "127.0.0.1"), int(environment.get("MASTER_PORT", str(FIRST_PORT)))
+    elif "SLURM_STEP_NUM_TASKS" in environment:  # only srun sets it: a batch script itself is one process
+        numbers = [int(environment[name]) for name in ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")]
+        meeting = ("", 0) if numbers[1] == 1 else (_slurm_address(environment), _slurm_port(environment))
+    else:
+        return None
+    rank, world_size, local_rank = numbers
+    return Place(rank, world_size, local_rank, *meeting) if world_size > 1 else None
+
+
+def _slurm_address(environment: Mapping[str, str]) -> str:
+    """Find the node of the first process: named by the site, this one, by its name, or where srun was started."""
+    named = environment.get("MASTER_ADDR", "")
+    if named or environment.get("SLURM_STEP_NUM_NODES") == "1":
+        return named or "127.0.0.1"
+    node = first_node(environment.get("SLURM_STEP_NODELIST", ""))
+    launched = environment.get("SLURM_LAUNCH_NODE_IPADDR", "")
+    try:
+        socket.getaddrinfo(node, None)
+    except OSError:
+        if not launched:
+            msg = f"the first node of this job, {node!r}, has no address here: set MASTER_ADDR to one"
+            raise ConfigError(msg) from None
+        return launched  # in a batch job srun runs on the first node
+    return node
+
+
+def first_node(nodes: str) -> str:
+    """Name the first of a Slurm list of nodes: ``gpu-[003,005-007],cpu1`` begins with ``gpu-003``."""
+    return re.sub(r"\[(\w+)[^\]]*\]", r"\1", re.split(r",(?![^\[]*\])", nodes)[0])
+
+
+def _slurm_port(environment: Mapping[str, str]) -> int:
+    job, step = int(environment.get("SLURM_JOB_ID", "0")), int(environment.get("SLURM_STEP_ID", "0"))
+    return int(environment.get("MASTER_PORT", "0")) or FIRST_PORT + (job + 997 * step) % N_PORTS
+
+
+def share_of(total: int, rank: int, world_size: int) -> range:
+    """Rows of a step's batch of ``total`` that one of the processes looks at: neighbours, and as many for each."""
+    each = total // world_size
+    return range(rank * each, (rank + 1) * each)
+
+
+def my_share(total: int) -> slice:
+    """Rows of a step's batch of ``total`` that this process looks at; all when it is alone."""
+    rows = share_of(total, distributed.get_rank() if _together() else 0, n_processes())
+    return slice(rows.start, rows.stop)
+
+
+def n_processes() -> int:
+    """Count the processes that train together."""
+    return distributed.get_world_size() if _together() else 1
+
+
+def before(values: Tensor) -> Tensor:
+    """Give each example of a step's batch the value of the one before it, and the first that of the last."""
+    rolled = values.roll(1, 0)
+    if _together():
+        lasts = [torch.empty_like(values[-1]) for _ in range(n_processes())]
+        distributed.all_gather(lasts, values[-1].contiguous())
+        rolled[0] = lasts[distributed.get_rank() - 1]
+    return rolled
+
+
+def agreed(device: torch.device, *votes: bool) -> list[bool]:
+    """Turn each question's answer into what any of the processes that train together answers."""
+    if not _together():
+        return list(votes)
+    ballot = torch.tensor(votes, dtype=torch.int32, device=device)
+    distributed.all_reduce(ballot, distributed.ReduceOp.MAX)
+    return [bool(vote) for vote in ballot.tolist()]
+
+
+def over_processes(value: Tensor) -> Tensor:
+    """Average over the processes that train together; what a process looks at alone (without gradients) stays.
+
+    Losses divide by this instead of by their own totals, so that a step's gradient, averaged over processes, is that of
+    one process with the whole batch.
+    """
+    if not (_together() and torch.is_grad_enabled()):
+        return value
+    mean = value.detach().clone()
+    distributed.all_reduce(mean)
+    return mean / n_processes()
+
+
+def gathered(parts: Sequence[T], n_parts: int) -> list[T]:
+    """Join what the processes found of ``n_parts`` parts, of which each took every ``world_size``-th."""
+    if not _together() or len(parts) == n_parts:
+        return list(parts)
+    found: list[Any] = [None] * n_processes()
+    distributed.all_gather_object(found, list(parts))
+    return [found[number % len(found)][number // len(found)] for number in range(n_parts)]
+
+
+def leave_the_others() -> None:
+    """End the training together: what follows, each process does alone."""
+    if _together():
+        distributed.destroy_process_group()
+
+
+def _together() -> bool:
+    return distributed.is_available() and distributed.is_initialized()

@@ -1,0 +1,262 @@
+"""Jobs on a real Slurm: submitted, interrupted in every way, requeued, and never a step lost that was kept."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages import slurm
+from tests.tiny_shards import TINY_FIT, TINY_MODELS, tiny_task, write_tiny_shards
+
+ROOT = Path(__file__).resolve().parents[1]
+KIND = "synthesizer"  # the fastest
+STEPS, EVERY = 40, 4
+FIT = {"steps": STEPS, "validate_every": 20}
+MODEL = Path("data/model") / KIND
+# Slow in its first life, so that there is time to interrupt it; notes its process and each step.
+SLOW = f"""
+from hf_model import interruption
+interruption.listen()
+import os, runpy, sys, time, torch
+from pathlib import Path
+from hf_model.tasks import TASKS
+task = TASKS["{KIND}"][1]
+losses, fast = task.losses, Path("fast").exists() or "SLURM_RESTART_COUNT" in os.environ
+def noted(self, model, batch, step):
+    if torch.is_grad_enabled():
+        Path("pid").write_text(str(os.getpid()))
+        with open("steps", "a") as file:
+            file.write(f"{{step}}\\n")
+        time.sleep(0 if fast else 0.25)
+    return losses(self, model, batch, step)
+task.losses = noted
+sys.argv = ["train", "{KIND}"]
+runpy.run_module("stages.train", run_name="__main__", alter_sys=True)
+"""
+# Hears signals as a training does, without its ten seconds of imports; ends well once it finds its checkpoint.
+LISTENER = """
+import os, sys, time
+from pathlib import Path
+from hf_model import interruption
+print("life", os.environ.get("SLURM_RESTART_COUNT", "0"), flush=True)
+kept = Path("checkpoint" + os.environ.get("SLURM_ARRAY_TASK_ID", ""))
+interruption.listen()
+with interruption.listening():
+    while not kept.exists() and not Path("end").exists():
+        time.sleep(0.1)
+        if interruption.heard():
+            kept.write_text("kept")
+            raise interruption.Interrupted(interruption.heard())
+print("done", flush=True)
+"""
+
+pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    return write_tiny_shards(tmp_path_factory.mktemp("shards"))
+
+
+@pytest.fixture
+def tree(tmp_path, shards, cluster, monkeypatch):
+    """A work tree with shards, tiny models and a profile, entered as a user of the cluster; its jobs end with it."""
+    shutil.copytree(shards, tmp_path / "data" / "stft")
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["train"][KIND] = {"model": TINY_MODELS[KIND], "fit": {**TINY_FIT, **FIT}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    (tmp_path / "slurm" / "profiles").mkdir(parents=True)
+    profile = {"time": "00:10:00", "cpus": 1, "signal_seconds": 60}
+    (tmp_path / "slurm" / "profiles" / "tests.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
+    (tmp_path / "slow.py").write_text(SLOW, encoding="utf-8")
+    (tmp_path / "listener.py").write_text(LISTENER, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name, value in {
+        **cluster.env,
+        "PYTHONPATH": str(ROOT),
+        "HUMMINGFACE_SLURM_PROFILE": "tests",
+        "HUMMINGFACE_CHECKPOINT_STEPS": str(EVERY),
+        "MLFLOW_TRACKING_URI": "file:not-tracked",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # a job on a cluster is not measured
+    yield tmp_path
+    for number in _jobs_of(cluster, tmp_path):
+        cluster.call("scancel", number, check=False)
+
+
+def _jobs_of(cluster, tree):
+    return [
+        line.split()[0]
+        for line in cluster.call("squeue", "--noheader", "--format=%i %Z", check=False).splitlines()
+        if line.split()[1] == str(tree)
+    ]
+
+
+@pytest.fixture
+def submit(tree, capfd):
+    """`submit("python", "x.py", options=["--set", "cpus=2"])` submits as the command does: the number of the job."""
+
+    def call(*words, options=()):
+        capfd.readouterr()
+        slurm.main(["submit", "tests", *options, "--", *words])
+        return re.search(r"^job (\d+) submitted", capfd.readouterr().out, re.MULTILINE)[1]
+
+    assert tree
+    return call
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, shards):
+    """The files of the model that the same training writes here, in one go and without Slurm."""
+    from hf_model.training import train
+
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    train(tiny_task(KIND, **FIT), shards, folder / "model", folder / "checkpoints", progress=False)
+    return files(folder / "model")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def until(condition, seconds=120.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def has_checkpoint(tree) -> bool:
+    return any(tree.glob("data/scratch/checkpoints/*/last.ckpt"))
+
+
+def steps(tree) -> list[int]:
+    path = tree / "steps"
+    return [int(line) for line in path.read_text(encoding="utf-8").split()] if path.exists() else []
+
+
+def prints(cluster, job: str) -> str:
+    return Path(cluster.job(job)["StdOut"]).read_text(encoding="utf-8")
+
+
+# ----------------------------------------------------------------------------------------------- a training, requeued
+
+
+def test_usr1_keeps_a_checkpoint_and_the_requeued_job_ends_with_the_same_weights(tree, submit, cluster, uninterrupted):
+    job = submit("python", "slow.py")
+    until(lambda: has_checkpoint(tree))
+    cluster.call("scancel", "--batch", "--signal=USR1", job)
+    found = cluster.wait(job, "COMPLETED", "FAILED", "CANCELLED")
+    assert (found["JobState"], found["Restarts"]) == ("COMPLETED", "1"), cluster.tail(found)
+    assert files(tree / MODEL) == uninterrupted
+    assert steps(tree) == list(range(STEPS)), "no step was lost, none done twice"
+
+
+def test_usr1_during_the_imports_is_not_the_end(tree, submit, cluster, uninterrupted):
+    """Once to the script, which passes it on again and again; the training never sees a step in its first life."""
+    job = submit("python", "-m", "stages.train", KIND)
+    cluster.wait(job, "RUNNING")
+    cluster.call("scancel", "--batch", "--signal=USR1", job)
+    found = cluster.wait(job, "COMPLETED", "FAILED", "CANCELLED")
+    assert (found["JobState"], found["Restarts"]) == ("COMPLETED", "1"), cluster.tail(found)
+    assert files(tree / MODEL) == uninterrupted
+
+
+def test_a_cancelled_or_killed_training_loses_no_more_than_one_interval(tree, submit, cluster, uninterrupted):
+    job = submit("python", "slow.py")
+    until(lambda: has_checkpoint(tree))
+    cluster.call("scancel", job)
+    found = cluster.wait(job, "CANCELLED", "COMPLETED", "FAILED")
+    until(lambda: not (Path("/proc") / (tree / "pid").read_text(encoding="utf-8")).exists())
+    assert (found["JobState"], found["Restarts"]) == ("CANCELLED", "0"), cluster.tail(found)
+    first = steps(tree)
+    assert has_checkpoint(tree)
+
+    job = submit("python", "slow.py")
+    until(lambda: len(steps(tree)) > len(first) + EVERY + 1)
+    os.kill(int((tree / "pid").read_text(encoding="utf-8")), signal.SIGKILL)
+    found = cluster.wait(job, "CANCELLED", "COMPLETED", "FAILED")
+    assert (found["JobState"], found["Restarts"], found["ExitCode"]) == ("FAILED", "0", "137:0"), cluster.tail(found)
+    second = steps(tree)[len(first) :]
+    assert second[0] == first[-1] + 1, "a cancelled training keeps a checkpoint first"
+
+    (tree / "fast").touch()
+    cluster.wait(submit("python", "slow.py"), "COMPLETED")
+    third = steps(tree)[len(first) + len(second) :]
+    assert 0 <= second[-1] + 1 - third[0] <= EVERY
+    assert files(tree / MODEL) == uninterrupted
+
+
+# -------------------------------------------------------------------------------------------------- jobs of every kind
+
+
+def test_an_array_has_a_job_for_each_number_and_requeues_one_alone(submit, cluster):
+    job = submit("python", "listener.py", options=["--array", "0-1"])
+    cluster.wait(f"{job}_0", "RUNNING")
+    cluster.wait(f"{job}_1", "RUNNING")
+    until(lambda: "life 0" in prints(cluster, f"{job}_1"))
+    cluster.call("scancel", "--batch", "--signal=USR1", f"{job}_1")
+    assert cluster.wait(f"{job}_1", "COMPLETED", "FAILED")["Restarts"] == "1"
+    assert cluster.job(f"{job}_0")["JobState"] == "RUNNING"
+    Path("end").touch()
+    assert cluster.wait(f"{job}_0", "COMPLETED", "FAILED")["Restarts"] == "0"
+    assert "life 1" in prints(cluster, f"{job}_1")
+    assert "done" in prints(cluster, f"{job}_0")
+
+
+def test_a_signal_to_the_steps_alone_requeues_too(submit, cluster):
+    job = submit("python", "listener.py")
+    until(lambda: cluster.job(job)["JobState"] == "RUNNING" and "life 0" in prints(cluster, job))
+    time.sleep(0.3)
+    cluster.call("scancel", "--signal=USR1", job)
+    assert cluster.wait(job, "COMPLETED", "FAILED")["Restarts"] == "1"
+
+
+def test_a_program_that_does_not_listen_goes_back_before_the_limit(submit, cluster):
+    program = "import os, time; time.sleep(0 if 'SLURM_RESTART_COUNT' in os.environ else 60)"
+    job = submit("python", "-c", program, options=["--set", "signal_seconds=4"])
+    cluster.wait(job, "RUNNING")
+    cluster.call("scancel", "--batch", "--signal=USR1", job)
+    found = cluster.wait(job, "COMPLETED", "FAILED")
+    assert (found["JobState"], found["Restarts"]) == ("COMPLETED", "1"), cluster.tail(found)
+
+
+def test_a_failure_is_not_tried_again(submit, cluster):
+    found = cluster.wait(submit("python", "-c", "raise SystemExit(3)"), "FAILED", "COMPLETED")
+    assert (found["JobState"], found["ExitCode"], found["Restarts"]) == ("FAILED", "3:0", "0")
+
+
+def test_what_nyus_profile_renders_runs(tree, submit, cluster, monkeypatch, capfd):
+    """On a cluster with NYU's kinds of nodes and a stand-in for apptainer, which there is none of here."""
+    programs = tree / "programs"
+    programs.mkdir()
+    (programs / "apptainer").write_text('#!/bin/bash\necho "$@"\nwhile [[ $1 != bash ]]; do shift; done\nexec "$@"\n')
+    (programs / "apptainer").chmod(0o755)
+    (programs / "env.sh").write_text("export ENVIRONMENT=overlay\n", encoding="utf-8")
+    for name, value in {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "SCRATCH": str(tree.parent),
+        "HUMMINGFACE_SLURM_ACCOUNT": "torch_pr_36_general",
+        "HUMMINGFACE_IMAGE": "/share/apps/images/some.sif",
+        "HUMMINGFACE_OVERLAY": f"{tree}/hummingface.ext3",
+    }.items():
+        monkeypatch.setenv(name, value)
+    shutil.copy(ROOT / "slurm" / "profiles" / "nyu-torch.yaml", "slurm/profiles/tests.yaml")
+    setup = ["--set", f"container_setup={programs}/env.sh", "--set", "modules=[]", "--set", "cpus=2"]
+    show = "import os; print(*(os.environ[n] for n in ('ENVIRONMENT', 'RUNNER', 'MASTER_ADDR', 'SLURM_GPUS_ON_NODE')))"
+    assert capfd
+    job = submit("python", "-c", show, options=setup)
+    found = cluster.wait(job, "COMPLETED", "FAILED")
+    said = prints(cluster, job)
+    assert found["JobState"] == "COMPLETED", said
+    assert "overlay local 127.0.0.1 1\n" in said
+    assert f"exec --nv --bind {tree.parent} --overlay {tree}/hummingface.ext3:ro" in said
+    assert (found["Account"], found["Features"], found["Requeue"]) == ("torch_pr_36_general", "h200|l40s", "1")
