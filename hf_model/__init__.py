@@ -6,17 +6,48 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hf_model.inference import Rendition, convert, transcribe
+    from hf_model.arrangement import Arranged, Arrangement, arrange
+    from hf_model.inference import Rendition, convert, render, transcribe
+    from hf_model.key import Key, estimate_key
     from hf_model.notes import Note
+    from hf_model.quantization import quantize
+    from hf_model.simplification import simplify
+    from hf_model.tempo import Tempo, estimate_tempo
 
 __version__ = "0.1.0"
 
-__all__ = ["Note", "Rendition", "__version__", "convert", "transcribe"]
+__all__ = [
+    "Arranged",
+    "Arrangement",
+    "Key",
+    "Note",
+    "Rendition",
+    "Tempo",
+    "__version__",
+    "arrange",
+    "convert",
+    "estimate_key",
+    "estimate_tempo",
+    "quantize",
+    "render",
+    "simplify",
+    "transcribe",
+]
 
 _HOMES = {
+    "Arranged": "hf_model.arrangement",
+    "Arrangement": "hf_model.arrangement",
+    "Key": "hf_model.key",
     "Note": "hf_model.notes",
     "Rendition": "hf_model.inference",
+    "Tempo": "hf_model.tempo",
+    "arrange": "hf_model.arrangement",
     "convert": "hf_model.inference",
+    "estimate_key": "hf_model.key",
+    "estimate_tempo": "hf_model.tempo",
+    "quantize": "hf_model.quantization",
+    "render": "hf_model.inference",
+    "simplify": "hf_model.simplification",
     "transcribe": "hf_model.inference",
 }
 

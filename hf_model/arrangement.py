@@ -6,17 +6,29 @@ Everything is off by default: the piano then plays the performance as it was, an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
 
 from hf_model.config import check_choice, check_range
-from hf_model.key import Key, estimate_key, parse_key
+from hf_model.key import Key, estimate_key, parse_key, snap_to_key
+from hf_model.meter import METERS
 from hf_model.notes import Note, to_keys
 from hf_model.pitch import estimate_tuning
-from hf_model.quantize import GRIDS, SWINGS, quantize
-from hf_model.tempo import FASTEST, METERS, SLOWEST, Tempo, estimate_tempo
+from hf_model.quantization import GRIDS, SWINGS, quantize
+from hf_model.repeats import Repetition, find_repetitions
+from hf_model.simplification import simplify
+from hf_model.tempo import FASTEST, SLOWEST, Tempo, estimate_tempo
+from hf_model.voting import agree
 
 MIN_NOTE = 0.05
 """Seconds; shorter notes are left out unless asked for."""
+
+LEGATO_GAP = 0.3
+"""Seconds; a longer silence is a rest."""
+
+UNSURE = 0.5
+"""Confidence below which a tempo or key is only a guess."""
 
 QUANTIZE = ("off", *GRIDS)
 
@@ -101,7 +113,7 @@ class Arranged:
     Attributes
     ----------
     notes : list of Note
-        As sung, those that were kept: one for each of ``piano_notes``.
+        As sung: those that ``piano_notes`` were made of, one for each.
     piano_notes : list of Note
         The right hand: integer pitches, seconds, within the recording, no overlaps.
     accompaniment : list of Note
@@ -111,8 +123,8 @@ class Arranged:
         Of ``piano_notes``: transposed as they are.
     tuning : float
         The singer's offset from 440 Hz in semitones.
-    repeats : tuple
-        Groups of phrases that are sung more than once.
+    repeats : tuple of tuple of (float, float)
+        For each phrase that is sung more than once, where: onset and offset in seconds, as sung; the best match first.
     remarks : tuple of str
         Sentences about what was found or changed.
     """
@@ -123,7 +135,7 @@ class Arranged:
     tempo: Tempo
     key: Key
     tuning: float
-    repeats: tuple[object, ...] = ()
+    repeats: tuple[tuple[tuple[float, float], ...], ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -147,22 +159,101 @@ def arrange(
         The singer's offset from 440 Hz in semitones; estimated from the notes when not given.
     """
     kept = [
-        note
+        replace(note, offset=min(note.offset, duration))
         for note in sorted(notes)
-        if note.duration >= arrangement.min_note and note.confidence >= arrangement.min_confidence
+        if note.duration >= arrangement.min_note
+        and note.confidence >= arrangement.min_confidence
+        and note.onset < duration
     ]
     if tuning is None:
         tuning = estimate_tuning([note.pitch for note in kept], [note.duration for note in kept])
-    tempo = estimate_tempo(kept, duration, bpm=arrangement.tempo, meter=arrangement.meter)
+    tempo, repetitions = _heard_in(tuple(kept), duration, tuning, arrangement.tempo, arrangement.meter)
     key = estimate_key(kept, tuning) if arrangement.key is None else parse_key(arrangement.key)
-    piano_notes = to_keys(kept, tuning, arrangement.transpose)
-    if arrangement.quantize != "off":
-        piano_notes = quantize(
-            piano_notes,
+    remarks = _remarks(tempo, key, tuning, len(repetitions)) if kept else []
+    if len(kept) < len(notes):
+        remarks.append(f"{len(notes) - len(kept)} of {len(notes)} notes were left out")
+    voted = kept
+    if arrangement.agree_repeats:
+        voted, n_corrected = agree(kept, repetitions, tuning)
+        remarks.append(f"repetitions outvoted {n_corrected} of {len(kept)} notes")
+    played = to_keys(voted, tuning, arrangement.transpose)
+    if arrangement.snap_key:
+        before = played
+        played = snap_to_key(voted, played, key, tuning)
+        remarks.append(_on_snapping(before, played, key.transposed(arrangement.transpose)))
+    played = simplify(played, arrangement.simplify, tempo)
+    sources = _sources(played, kept, voted)
+    played = _in_time(played, tempo, duration, arrangement, remarks)
+    key = key.transposed(arrangement.transpose)
+    left: list[Note] = []
+    phrases = tuple(
+        tuple((kept[first].onset, kept[last].offset) for first, last in repetition.phrases)
+        for repetition in repetitions
+    )
+    return Arranged(sources, played, left, tempo, key, tuning, phrases, tuple(remarks))
+
+
+@lru_cache(maxsize=16)
+def _heard_in(
+    notes: tuple[Note, ...], duration: float, tuning: float, bpm: float | None, meter: str | None
+) -> tuple[Tempo, list[Repetition]]:
+    """Find beats and repetitions: kept, because most settings change neither."""
+    return estimate_tempo(notes, duration, bpm=bpm, meter=meter), find_repetitions(notes, tuning)
+
+
+def _sources(played: Sequence[Note], kept: Sequence[Note], voted: Sequence[Note]) -> list[Note]:
+    """Give the sung note that began when each played one does; what repetitions put in was not sung."""
+    begun = {note.onset: note for note in (*voted, *kept)}
+    return [begun[note.onset] for note in played]
+
+
+def _in_time(
+    played: list[Note], tempo: Tempo, duration: float, arrangement: Arrangement, remarks: list[str]
+) -> list[Note]:
+    """Quantise and bind, as asked."""
+    if arrangement.quantize != "off" and played:
+        if arrangement.tempo is None and tempo.confidence < UNSURE:
+            remarks.append("the tempo is a guess, so quantising may go wrong: give the beats a minute if you know them")
+        played = quantize(
+            played,
             tempo,
             arrangement.quantize,
             strength=arrangement.strength,
             swing=arrangement.swing,
             duration=duration,
         )
-    return Arranged(kept, piano_notes, [], tempo, key.transposed(arrangement.transpose), tuning)
+    return bind(played) if arrangement.legato else played
+
+
+def bind(notes: Sequence[Note]) -> list[Note]:
+    """Hold each note until the next one where the silence between is short."""
+    bound = [
+        replace(note, offset=after.onset) if 0 < after.onset - note.offset <= LEGATO_GAP else note
+        for note, after in pairwise(notes)
+    ]
+    return [*bound, *notes[-1:]]
+
+
+def _remarks(tempo: Tempo, key: Key, tuning: float, n_repetitions: int) -> list[str]:
+    """Say what was found, and how sure it is."""
+    said = [
+        f"{_sureness(tempo.confidence)} {tempo.bpm:.0f} beats a minute, {tempo.meter_name}",
+        f"{_sureness(key.confidence)} {key.name}, as sung",
+    ]
+    if abs(tuning) >= 0.1:
+        said.append(f"sung {abs(100 * tuning):.0f} cents {'sharp' if tuning > 0 else 'flat'}, which was put right")
+    if n_repetitions:
+        said.append(f"{n_repetitions} repeated {'phrase' if n_repetitions == 1 else 'phrases'}")
+    return said
+
+
+def _sureness(confidence: float) -> str:
+    if confidence >= 1:
+        return "given:"
+    return "surely" if confidence >= 0.9 else "probably" if confidence >= UNSURE else "perhaps"
+
+
+def _on_snapping(before: Sequence[Note], after: Sequence[Note], key: Key) -> str:
+    n_moved = sum(old.pitch != new.pitch for old, new in zip(before, after, strict=True))
+    n_left = sum(int(note.pitch) % 12 not in key.scale for note in after)
+    return f"{n_moved} notes were moved into {key.name}; {n_left} outside it were sung clearly and stay"
