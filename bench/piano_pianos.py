@@ -44,8 +44,12 @@ def on_blocks(note: Note) -> Note:
     return Note(onset, max(onset + 0.02, to_block(note.offset) / SAMPLE_RATE), note.pitch, note.velocity)
 
 
+def mixed_down(measure: Callable[[Audio, Audio], float], reference: Audio, estimate: Audio) -> float:
+    """Measure the mean of the channels."""
+    return measure(reference.mean(axis=0), estimate.mean(axis=0))
+
+
 def per_channel(measure: Callable[[Audio, Audio], float], reference: Audio, estimate: Audio) -> float:
-    """Measure channel by channel and average; a mono rendering is held against the mean of the reference's channels."""
-    if len(estimate) == 1 or len(reference) == 1:
-        return measure(reference.mean(axis=0), estimate.mean(axis=0))
-    return float(np.mean([measure(*pair) for pair in zip(reference, estimate, strict=True)]))
+    """Measure each channel of the reference and average; a mono rendering is heard on both sides."""
+    heard = np.broadcast_to(estimate, reference.shape) if len(estimate) == 1 else estimate
+    return float(np.mean([measure(*pair) for pair in zip(reference, heard, strict=True)]))

@@ -24,9 +24,12 @@ def markdown(report: Mapping[str, Any]) -> str:
     lines = [f"Reference: {report['reference']}; {len(report['songs'])} melodies of {SECONDS} s.", ""]
     if "melodies" in report:
         lines += [
+            "Channels averaged; under L, R each channel of the reference against what is played on that side.",
+            "",
             "| piano | channels | log-mel, dB | worst | convergence | complex convergence | SI-SDR, dB | "
-            "COnP basic-pitch, minus reference's | COnP in-tree, minus reference's |",
-            "|---|---|---|---|---|---|---|---|---|",
+            "log-mel L, R, dB | convergence L, R | COnP by basic-pitch, minus reference's | "
+            "COnP by the in-tree ear, minus reference's |",
+            "|---|---|---|---|---|---|---|---|---|---|---|",
         ]
         for name, row in report["melodies"].items():
             cells = [
@@ -36,6 +39,8 @@ def markdown(report: Mapping[str, Any]) -> str:
                 interval(row["convergence"], 3),
                 interval(row["complex"], 3),
                 interval(row["si_sdr"], 1),
+                f"{row['log_mel_channels']['mean']:.2f}",
+                f"{row['convergence_channels']['mean']:.3f}",
                 *(interval(row.get(f"conp_{ear}_difference"), 3) for ear in ("basic_pitch", "own")),
             ]
             lines.append(f"| {name} | {' | '.join(cells)} |")

@@ -21,8 +21,9 @@ from hf_model.audio import write_audio
 from hf_model.config import VOICE_STFT, ConfigError, from_mapping
 from hf_model.inference import Models, hear, render
 from hf_model.notes import Note, write_csv, write_midi
+from hf_model.performance import Performance
 from hf_model.recording import Recording
-from hf_model.rendering import PIANO_RATE, gain_for
+from hf_model.rendering import PIANO_RATE
 from hf_model.stft import resampled_length, seconds_to_samples
 from hf_model.tempo import Tempo
 
@@ -118,8 +119,7 @@ def play(session: Session, notes: Any, settings: Any, models: Models, limits: Li
         arranged = arrange(given, part.duration, chosen.arrangement, tuning=session.tuning)
         n_samples = resampled_length(part.n_samples, part.sample_rate, PIANO_RATE)
         keys = sorted([*arranged.piano_notes, *arranged.accompaniment])
-        piano = render(keys, n_samples, sound=chosen.sound, models=models)
-        piano *= np.float32(gain_for(float(np.abs(piano).max(initial=0.0))))
+        piano = render(keys, n_samples, Performance(chosen.sound), models)
         session.version += 1
         _write_files(session.folder, arranged, piano)
     tempo = arranged.tempo

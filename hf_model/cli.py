@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from hf_model import __version__
 from hf_model.completion import HOW, SHELLS, script
+from hf_model.sound_options import add_sound_options, performance_from
 
 if TYPE_CHECKING:
-    from hf_model.files import Options, Report
+    from hf_model.files import Report
     from hf_model.inference import Models
 
 OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -33,6 +34,7 @@ examples:
   hummingface convert takes/ --out-dir piano      every recording in a folder
   hummingface convert "takes/*.mp3" --transpose 12      an octave higher
   hummingface convert hum.wav --json | jq '.files[0].n_notes'
+  hummingface render hum_piano.mid -o new.wav     play a MIDI file or a table of notes, edited by you
   hummingface app                                 the same in the browser, with a microphone
   hummingface info                                versions, weights, licences
 """
@@ -50,8 +52,24 @@ examples:
   hummingface convert monday.m4a tuesday.m4a --out-dir piano --overwrite
   hummingface convert takes/ --min-note 0.1 --min-confidence 0.3     fewer, surer notes
   hummingface convert hum.wav --tuning 0          no correction for a singer who is flat or sharp
+  hummingface convert hum.wav --pedal --reverb 0.3      a gentle pedal, a light room
 
 exit code: 0 all converted, 1 a file failed (the others are converted), 2 wrong usage, 130 interrupted
+"""
+
+RENDER_EXAMPLES = """\
+NOTES is a MIDI file of any program (all its instruments together, without drums; tempo changes, velocities and the
+pedal as they are in it) or a table as `convert --csv` writes it: the columns onset, offset, note and velocity count,
+in any order; seconds; note is a MIDI number (60) or a name (C4).
+
+examples:
+  hummingface render tune.mid                     tune.wav, beside it
+  hummingface render hum_piano.csv -o edited.wav  the notes that you changed in a spreadsheet
+  hummingface render tune.mid --pedal --reverb 0.3      a gentle pedal, a light room
+  hummingface render tune.mid --sound reference -o compare.wav    FluidSynth, at the same level
+  hummingface render tune.mid --duration 60       exactly one minute
+
+exit code: 0 played, 1 the file or the piano cannot be used, 2 wrong usage, 130 interrupted
 """
 
 
@@ -98,6 +116,15 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_convert_options(convert)
+    render = commands.add_parser(
+        "render",
+        help="play a MIDI file or a table of notes",
+        description="Play notes on the same piano: a MIDI file, or a table that you edited.",
+        epilog=RENDER_EXAMPLES,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    _add_render_options(render)
     page = commands.add_parser(
         "app",
         help="record, listen and edit in the browser",
@@ -125,7 +152,6 @@ def _add_convert_options(parser: argparse.ArgumentParser) -> None:
     add("--csv", action="store_true", help="write the notes as a table too")
     add("--plot", action="store_true", help="write a picture too")
     add("--overwrite", action="store_true", help="replace outputs that exist")
-    add("--sound", choices=("sampled", "neural"), default="sampled", help="recorded strings or a network (%(default)s)")
     whole, seconds = _number(int, -48, 48), _number(float, 0, 10)
     share, cents = _number(float, 0, 1), _number(float, -100, 100)
     add("--transpose", type=whole, default=0, metavar="SEMITONES", help="12 is an octave up")
@@ -135,7 +161,21 @@ def _add_convert_options(parser: argparse.ArgumentParser) -> None:
     add("--model", metavar="DIR", help="weights to use instead of the ones that ship, or owner/name on the Hub")
     add("--json", action="store_true", help="print one JSON document on standard output, and nothing else there")
     add("--quiet", action="store_true", help="print errors only")
+    add_sound_options(parser)
     parser.set_defaults(run=_convert)
+
+
+def _add_render_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("notes", type=Path, metavar="NOTES", help="a MIDI file, or a table of notes (csv)")
+    add("-o", "--out", type=Path, metavar="OUT.wav", help="the file to write (NOTES with the ending .wav)")
+    add("--duration", type=_number(float, 0, 14400), metavar="SECONDS", help="length (to the end of the last note)")
+    add("--overwrite", action="store_true", help="replace an output that exists")
+    add("--model", metavar="DIR", help="weights to use instead of the ones that ship, or owner/name on the Hub")
+    add("--json", action="store_true", help="print one JSON document on standard output, and nothing else there")
+    add("--quiet", action="store_true", help="print errors only")
+    add_sound_options(parser)
+    parser.set_defaults(run=_render)
 
 
 def _add_app_options(parser: argparse.ArgumentParser) -> None:
@@ -218,7 +258,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         csv=arguments.csv,
         plot=arguments.plot,
         overwrite=arguments.overwrite,
-        sound=arguments.sound,
+        performance=performance_from(arguments),
         transpose=arguments.transpose,
         min_note=arguments.min_note,
         min_confidence=arguments.min_confidence,
@@ -228,7 +268,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     reports: list[Report] = []
     problem = None
     try:
-        models = _load(arguments.model, options) if any(job.is_ready for job in jobs) else None
+        models = _load(arguments) if any(job.is_ready for job in jobs) else None
         with _progress(len(jobs), hidden=arguments.quiet) as advance:
             for report in convert_jobs(jobs, options, models):
                 reports.append(report)
@@ -244,18 +284,40 @@ def _convert(arguments: argparse.Namespace) -> int:
     return FAILED if problem or any(report.error for report in reports) else OK
 
 
+def _render(arguments: argparse.Namespace) -> int:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as for convert
+    from hf_model.render_files import RenderOptions, render_file
+
+    performance = performance_from(arguments)
+    options = RenderOptions(arguments.out, arguments.duration, arguments.overwrite, performance)
+    report: Report | None = None
+    problem = None
+    try:
+        report = render_file(arguments.notes, options, _load(arguments, listens=False))
+        _tell(report, quiet=arguments.quiet, on_stdout=not arguments.json)
+    except ModelError as error:
+        problem = str(error)
+        _complain(problem)
+    finally:
+        if arguments.json:
+            files = [report.as_mapping()] if report else []
+            print(json.dumps({"version": __version__, "error": problem, "files": files}, indent=2))
+    return FAILED if problem or (report and report.error) else OK
+
+
 class ModelError(Exception):
     """Why no model can be loaded."""
 
 
-def _load(folder: str | None, options: Options) -> Models:
+def _load(arguments: argparse.Namespace, *, listens: bool = True) -> Models:
     """Load what will be needed once, before the first file."""
     from hf_model.config import ConfigError
     from hf_model.inference import Models, default_models
 
-    models = Models(folder) if folder else default_models()
+    own = arguments.model or arguments.sound_font
+    models = Models(arguments.model, sound_font=arguments.sound_font) if own else default_models()
     try:
-        _ = models.transcriber, models.renderer(options.sound)
+        _ = models.transcriber if listens else None, models.renderer(arguments.sound)
     except (OSError, ConfigError, RuntimeError, KeyError, ValueError) as error:
         msg = f"the model cannot be loaded: {_one_line(error)}"
         raise ModelError(msg) from error

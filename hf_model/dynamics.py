@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,17 @@ HALF_RANGE = 35.0
 SCALE_DB = 16.0
 """A note so much above the median gets three quarters (tanh 1) of ``HALF_RANGE``."""
 
-OWN_WEIGHT = 0.6
-"""How much a note's own level counts; the rest is its neighbours', since vowels alone differ by some 5 dB."""
+PHRASE_GAP = 0.25
+"""Seconds of rest that end a phrase; what is sung before and after does not smooth each other."""
+
+OUTLIER_DB = 8.0
+"""A note counts as at most so much above or below the middle of its five neighbours: a vowel alone makes 5 dB."""
+
+SMOOTHING = 0.3
+"""Seconds; how far a note's neighbours within the phrase count (standard deviation of a bell curve)."""
+
+LONGEST_WEIGHT = 0.5
+"""Seconds; the level of a longer note is not surer."""
 
 FLOOR_DB = -100.0
 
@@ -48,11 +58,28 @@ def velocities(audio: NDArray[np.float32], sample_rate: int, notes: Sequence[Not
     if not notes:
         return []
     levels = note_levels(audio, sample_rate, notes)
-    padded = np.pad(levels, 1, mode="edge")
-    smooth = OWN_WEIGHT * levels + (1.0 - OWN_WEIGHT) * 0.5 * (padded[:-2] + padded[2:])
+    smooth = np.concatenate([smooth_phrase(levels[part], notes[part]) for part in phrases(notes)])
     above = smooth - np.median(smooth)
     values = np.floor(MIDDLE + HALF_RANGE * np.tanh(above / SCALE_DB) + 0.5).astype(int)
     return [replace(note, velocity=int(value)) for note, value in zip(notes, values, strict=True)]
+
+
+def phrases(notes: Sequence[Note]) -> list[slice]:
+    """Cut notes, sorted by onset, where the singer rests."""
+    later = range(1, len(notes))
+    starts = [0, *(i for i in later if notes[i].onset - notes[i - 1].offset > PHRASE_GAP), len(notes)]
+    return [slice(first, last) for first, last in pairwise(starts)]
+
+
+def smooth_phrase(levels: NDArray[np.float64], notes: Sequence[Note]) -> NDArray[np.float64]:
+    """Limit outliers among the levels (note,) of a phrase, then let neighbours agree; its rise and fall stay."""
+    padded = np.pad(levels, 2, mode="reflect" if len(levels) > 2 else "edge")
+    middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
+    limited = middle + np.clip(levels - middle, -OUTLIER_DB, OUTLIER_DB)
+    centre = np.array([0.5 * (note.onset + note.offset) for note in notes])
+    sure = np.array([min(note.duration, LONGEST_WEIGHT) for note in notes])
+    weights = np.exp(-0.5 * ((centre[:, np.newaxis] - centre) / SMOOTHING) ** 2) * sure
+    return np.asarray(weights @ limited / weights.sum(axis=1))
 
 
 def note_levels(audio: NDArray[np.float32], sample_rate: int, notes: Sequence[Note]) -> NDArray[np.float64]:

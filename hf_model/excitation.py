@@ -24,6 +24,8 @@ from hf_model.partials import (
     N_BANDS,
     PartialTable,
     body_kernel,
+    decode_gain,
+    gain_places,
     interpolation,
     knot_weights,
 )
@@ -74,7 +76,10 @@ class Excitation(nn.Module):
     first: Tensor
     frequency: Tensor
     envelope: Tensor
-    gain: Tensor
+    gain_level: Tensor
+    gain_phase: Tensor
+    gain_below: Tensor
+    gain_share: Tensor
     hammer: Tensor
     hammer_peak: Tensor
     body: Tensor
@@ -95,7 +100,12 @@ class Excitation(nn.Module):
     def __init__(self, train_factors: bool = False) -> None:
         super().__init__()
         table = PartialTable.load()
-        for item in fields(table):
+        level, phase = decode_gain(table.gain)
+        below, share = gain_places()
+        made = {"gain_level": level, "gain_phase": phase, "gain_below": below, "gain_share": share}
+        for name, value in made.items():
+            self.register_buffer(name, torch.from_numpy(value), persistent=False)
+        for item in (item for item in fields(table) if item.name != "gain"):
             self.register_buffer(item.name, torch.from_numpy(np.array(getattr(table, item.name))), persistent=False)
         self.register_buffer("knots", torch.from_numpy(KNOTS.astype(np.float32)), persistent=False)
         self.register_buffer("knot_weights", torch.from_numpy(knot_weights(int(KNOTS[-1]) + 2)), persistent=False)
@@ -201,10 +211,13 @@ class Excitation(nn.Module):
         edges = torch.arange(n_edges, device=turn.device)
         line = (self.knot_weights[:n_edges].to(knots.dtype) @ knots.T) * turned(edges[:, None] * HOP * turn)
         back = turned(-HOP * turn)
-        layered = torch.view_as_complex(self.gain[own].float()).T
+        level, phase = self.gain_level[own], self.gain_phase[own]
+        velocity = sounding.velocity.tolist()
         ends = []
         for note, first, last in spans:
-            gain = (layered[sounding.layers[note]] * sounding.mix[note, :, None]).sum(dim=0)
+            below, share = self.gain_below[velocity[note]], float(self.gain_share[velocity[note]])
+            turned_by = torch.lerp(phase[:, below], phase[:, below + 1], share)
+            gain = decibel(torch.lerp(level[:, below], level[:, below + 1], share)) * turned_by
             damped = line[first : last + 1] * damping(sounding, note, edges[first : last + 1] * HOP)[:, None] * gain
             ends.append(torch.cat([damped[:-1], damped[1:] * back], dim=1))
         points = torch.cat(ends)
@@ -225,9 +238,10 @@ class Excitation(nn.Module):
         reaching = since.clamp(max=0) * 20.0  # dB; a frame before the onset, whose window only reaches into it
         late = (centre[None] - sounding.start[:, None] - sounding.held[:, None]).clamp(min=0) / RATE
         level = level + (reaching - late * sounding.release[:, None])[..., None]
-        gains = decibel(self.noise_gain[sounding.key[:, None], sounding.layers].float())
-        gain = (gains * sounding.mix[..., None]).sum(dim=1).clamp(min=1e-4)
-        power = (decibel(level) * gain[:, None]) ** 2
+        below, nearness = self.gain_below[sounding.velocity], self.gain_share[sounding.velocity]
+        here, next_one = (self.noise_gain[sounding.row, place].float() for place in (below, below + 1))
+        level = level + torch.lerp(here, next_one, nearness[:, None])[:, None]
+        power = decibel(level) ** 2
         total = power.new_zeros(n_examples, n_frames, N_BANDS).index_add(0, sounding.example, power)
         return torch.sqrt(total + 1e-12)
 

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import glob
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from hf_model.audio import write_wav_blocks
 from hf_model.audio_reader import SUFFIXES, AudioError
-from hf_model.inference import MIN_NOTE, Melody, Models, default_models, hear
+from hf_model.inference import MIN_NOTE, Models, default_models, hear
 from hf_model.notes import write_csv, write_midi
-from hf_model.piano import Renderer
-from hf_model.recording import Recording, read_recording
-from hf_model.rendering import PIANO_RATE, gain_for, render_blocks
+from hf_model.performance import Performance, Take, perform
+from hf_model.recording import read_recording
+from hf_model.rendering import PIANO_RATE
 from hf_model.stft import resampled_length
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 OUTPUT_ENDING = "_piano"
 
@@ -40,7 +38,7 @@ class Options:
     out_dir : path, optional
         Where the outputs go; beside each input when not given.
     csv, plot, overwrite : bool
-    sound, transpose, min_note, min_confidence, tuning
+    performance, transpose, min_note, min_confidence, tuning
         As for :func:`hf_model.inference.convert`.
     """
 
@@ -48,7 +46,7 @@ class Options:
     csv: bool = False
     plot: bool = False
     overwrite: bool = False
-    sound: str = "sampled"
+    performance: Performance = field(default_factory=Performance)
     transpose: int = 0
     min_note: float = MIN_NOTE
     min_confidence: float = 0.0
@@ -57,7 +55,11 @@ class Options:
 
 @dataclass
 class Report:
-    """What became of one input: fields as ``--json`` prints them, times in seconds."""
+    """What became of one input: fields as ``--json`` prints them, times in seconds.
+
+    ``gain`` is the factor that brought the piano to its level, ``loudness`` (LUFS) and ``true_peak`` (dB) what it has
+    then; both are missing for silence.
+    """
 
     input: str
     outputs: dict[str, str] = field(default_factory=dict)
@@ -65,6 +67,8 @@ class Report:
     n_notes: int | None = None
     tuning_cents: float | None = None
     gain: float | None = None
+    loudness: float | None = None
+    true_peak: float | None = None
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
     error: str | None = None
@@ -185,7 +189,7 @@ def _check_outputs(job: Job, options: Options, made: Mapping[str, Path]) -> None
 
 def _convert(job: Job, options: Options, models: Models, report: Report) -> None:
     recording = read_recording(job.source)
-    with _whole_files(job) as temporary:
+    with whole_files(job) as temporary:
         heard = hear(
             recording,
             transpose=options.transpose,
@@ -194,10 +198,12 @@ def _convert(job: Job, options: Options, models: Models, report: Report) -> None
             tuning=options.tuning,
             models=models,
         )
-        renderer = models.renderer(options.sound)
-        with _blame_disk(job):
-            gain = _write_piano(temporary["wav"], heard, recording, renderer)
-            write_midi(temporary["midi"], heard.piano_notes)
+        n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_RATE)
+        with perform(heard.piano_notes, n_samples, options.performance, models) as take, blame_disk(job):
+            write_wav_blocks(temporary["wav"], take.blocks(), PIANO_RATE, n_samples)
+            pedals = options.performance.pedals(heard.piano_notes)
+            write_midi(temporary["midi"], heard.piano_notes, pedals=[(pedal.down, pedal.up) for pedal in pedals])
+            report.gain, report.loudness, report.true_peak = level_of(take)
             if "csv" in temporary:
                 write_csv(temporary["csv"], heard.notes, heard.piano_notes)
             if "plot" in temporary:
@@ -208,39 +214,31 @@ def _convert(job: Job, options: Options, models: Models, report: Report) -> None
     report.duration = round(recording.duration, 6)
     report.n_notes = len(heard.notes)
     report.tuning_cents = round(100 * heard.tuning, 1)
-    report.gain = round(gain, 4)
     report.warnings = list(heard.warnings)
-    if gain < 1:
-        report.warnings.append(f"the piano was turned down to {100 * gain:.0f} % so that it does not clip")
+    if report.gain < 1 and not options.performance.normalize:
+        report.warnings.append(f"the piano was turned down to {100 * report.gain:.0f} % so that it does not clip")
 
 
-def _write_piano(path: Path, heard: Melody, recording: Recording, renderer: Renderer) -> float:
-    """Write the piano block by block, and again turned down if it was too loud; return the gain."""
-    n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_RATE)
-
-    def blocks(gain: float) -> Iterator[NDArray[Any]]:
-        return (gain * block for block in render_blocks(renderer, heard.piano_notes, n_samples))
-
-    gain = gain_for(write_wav_blocks(path, blocks(1.0), PIANO_RATE, n_samples))
-    if gain < 1:
-        write_wav_blocks(path, blocks(gain), PIANO_RATE, n_samples)
-    return gain
+def level_of(take: Take) -> tuple[float, float | None, float | None]:
+    """Give gain, loudness and true peak as a report tells them."""
+    loudness, peak = (round(level, 2) if math.isfinite(level) else None for level in (take.loudness, take.true_peak))
+    return round(take.gain, 4), loudness, peak
 
 
 @contextmanager
-def _whole_files(job: Job) -> Iterator[dict[str, Path]]:
+def whole_files(job: Job) -> Iterator[dict[str, Path]]:
     """Give temporary names beside the outputs; rename them at the end, or remove them if anything goes wrong."""
     tag = uuid4().hex[:12]
     temporary = {kind: path.with_name(f".hummingface-{tag}.{kind}.part") for kind, path in job.outputs.items()}
     folder = job.outputs["wav"].parent
     is_new = not folder.exists()
     try:
-        with _blame_disk(job):
+        with blame_disk(job):
             folder.mkdir(parents=True, exist_ok=True)
             for path in temporary.values():
                 path.touch(exist_ok=False)
         yield temporary
-        with _blame_disk(job):
+        with blame_disk(job):
             _rename_all({temporary[kind]: path for kind, path in job.outputs.items()})
     finally:
         if folder.is_dir():
@@ -264,7 +262,7 @@ def _rename_all(names: Mapping[Path, Path]) -> None:
 
 
 @contextmanager
-def _blame_disk(job: Job) -> Iterator[None]:
+def blame_disk(job: Job) -> Iterator[None]:
     """Name the input and the folder when a file cannot be written."""
     import soundfile
 

@@ -14,18 +14,19 @@ from numpy.typing import ArrayLike, NDArray
 from hf_model.config import VOICE_STFT, check_choice, check_range
 from hf_model.hub import model_folder
 from hf_model.notes import Note, to_keys
+from hf_model.performance import SOUNDS, Performance, perform, play
 from hf_model.piano import Renderer, SampledPiano
 from hf_model.pitch import estimate_tuning
 from hf_model.pretrained import WEIGHTS
 from hf_model.recording import Recording, as_recording
-from hf_model.rendering import PIANO_RATE, gain_for, render_blocks
+from hf_model.rendering import PIANO_RATE
 from hf_model.stft import resampled_length
-
-SOUNDS = ("sampled", "neural")
-"""Pianos to choose from: recorded strings, or the synthesizer network."""
 
 MIN_NOTE = 0.05
 """Seconds; shorter notes are left out unless asked for."""
+
+
+DEFAULT = Performance()
 
 
 class Listener(Protocol):
@@ -44,6 +45,8 @@ class Models:
     folder : path or str, optional
         A transcriber's folder, or one that holds ``transcriber`` and perhaps ``synthesizer``; what it lacks comes
         from the weights that ship. Or ``owner/name`` on the Hugging Face Hub, brought when it is first needed.
+    sound_font : path, optional
+        For the sound "reference", instead of the one that the weights were made from.
     transcriber, renderers : optional
         Used instead of loading.
     """
@@ -52,10 +55,12 @@ class Models:
         self,
         folder: Path | str | None = None,
         *,
+        sound_font: Path | str | None = None,
         transcriber: Listener | None = None,
         renderers: Mapping[str, Renderer] | None = None,
     ) -> None:
         self._source = folder
+        self.sound_font = sound_font
         self._transcriber = transcriber
         self._renderers = dict(renderers or {})
 
@@ -84,17 +89,20 @@ class Models:
         """Give the piano of that name (one of ``SOUNDS``)."""
         check_choice("sound", sound, SOUNDS)
         if sound not in self._renderers:
-            self._renderers[sound] = _load_renderer(sound, self.folder)
+            self._renderers[sound] = self._load_renderer(sound)
         return self._renderers[sound]
 
+    def _load_renderer(self, sound: str) -> Renderer:
+        if sound == "sampled":
+            return SampledPiano.load()
+        if sound == "reference":
+            from hf_model.reference_piano import ReferencePiano
 
-def _load_renderer(sound: str, folder: Path) -> Renderer:
-    if sound == "sampled":
-        return SampledPiano.load()
-    from hf_model.synthesizer import Synthesizer
+            return ReferencePiano(self.sound_font)
+        from hf_model.synthesizer import Synthesizer
 
-    own = folder / "synthesizer"
-    return Synthesizer.from_pretrained(own if own.is_dir() else WEIGHTS / "synthesizer")
+        own = self.folder / "synthesizer"
+        return Synthesizer.from_pretrained(own if own.is_dir() else WEIGHTS / "synthesizer")
 
 
 @functools.cache
@@ -135,7 +143,7 @@ class Rendition(Melody):
     sample_rate : int
         44100 Hz.
     gain : float
-        1, or less where the piano had to be turned down so that it does not clip.
+        What brought the piano to its level.
     """
 
     audio: NDArray[np.float32] = field(default_factory=lambda: np.zeros((1, 0), dtype=np.float32))
@@ -147,7 +155,7 @@ def convert(
     audio: ArrayLike,
     sample_rate: int,
     *,
-    sound: str = "sampled",
+    performance: Performance = DEFAULT,
     transpose: int = 0,
     min_note: float = MIN_NOTE,
     min_confidence: float = 0.0,
@@ -162,8 +170,8 @@ def convert(
         Floating point, full scale at 1.
     sample_rate : int
         Hz.
-    sound : {"sampled", "neural"}
-        The piano.
+    performance : Performance
+        Which piano, and how it is played.
     transpose : int
         Semitones, -48 to 48.
     min_note : float
@@ -185,7 +193,6 @@ def convert(
     AudioError, ConfigError
         For audio or a setting that cannot be used.
     """
-    check_choice("sound", sound, SOUNDS)
     chosen = models or default_models()
     recording = as_recording(audio, sample_rate)
     heard = hear(
@@ -197,9 +204,9 @@ def convert(
         models=chosen,
     )
     n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_RATE)
-    piano = render(heard.piano_notes, n_samples, sound=sound, models=chosen)
-    gain = gain_for(float(np.abs(piano).max(initial=0.0)))
-    return Rendition(heard.notes, heard.piano_notes, heard.tuning, heard.warnings, piano * np.float32(gain), gain=gain)
+    with perform(heard.piano_notes, n_samples, performance, chosen) as take:
+        audio = np.concatenate(list(take.blocks()), axis=1)
+    return Rendition(heard.notes, heard.piano_notes, heard.tuning, heard.warnings, audio, gain=take.gain)
 
 
 def transcribe(
@@ -249,14 +256,13 @@ def hear(
 
 
 def render(
-    notes: Sequence[Note], n_samples: int, *, sound: str = "sampled", models: Models | None = None
+    notes: Sequence[Note], n_samples: int, performance: Performance = DEFAULT, models: Models | None = None
 ) -> NDArray[np.float32]:
     """Play notes with integer pitch on a piano.
 
     Returns
     -------
     ndarray, shape (channel, n_samples)
-        float32 at 44.1 kHz, at an absolute level: loud chords can exceed 1.
+        float32 in [-1, 1] at 44.1 kHz.
     """
-    blocks = list(render_blocks((models or default_models()).renderer(sound), notes, n_samples))
-    return np.concatenate(blocks, axis=1)
+    return play(notes, n_samples, performance, models or default_models())

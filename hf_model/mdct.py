@@ -61,8 +61,14 @@ def imdct(coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
     return audio[HOP:]
 
 
-def quantise(coefficients: NDArray[np.float32]) -> tuple[NDArray[np.int8], float]:
+def quantise(coefficients: NDArray[np.float32], peak: float | None = None) -> tuple[NDArray[np.int8], float]:
     """Round coefficients (frame, bin) to 8-bit levels and cut the silent frames and bins at the end.
+
+    Parameters
+    ----------
+    coefficients : ndarray, shape (frame, bin)
+    peak : float, optional
+        The coefficient of level 127, at least the largest magnitude; that one when not given.
 
     Returns
     -------
@@ -71,7 +77,7 @@ def quantise(coefficients: NDArray[np.float32]) -> tuple[NDArray[np.int8], float
     peak : float
         The coefficient of level 127.
     """
-    peak = float(np.abs(coefficients).max())
+    peak = float(np.abs(coefficients).max()) if peak is None else peak
     scaled = 127.0 * (np.abs(coefficients) / max(peak, 1e-12)) ** (1.0 / POWER)
     levels = (np.sign(coefficients) * np.floor(scaled + 0.45)).astype(np.int8)
     frames, bins = np.flatnonzero(levels.any(axis=1)), np.flatnonzero(levels.any(axis=0))

@@ -237,4 +237,4 @@ def _render_piano(folder: Path, pair: Pair) -> None:
 
 @lru_cache(maxsize=1)
 def _piano() -> SampledPiano:
-    return SampledPiano.load()
+    return SampledPiano.load(channels=1)

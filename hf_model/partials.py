@@ -8,9 +8,11 @@ soundboard below the partials and between them) and noise in bands.
 from __future__ import annotations
 
 import json
+import lzma
 import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +44,17 @@ SOFT, LOUD = 0, 1
 
 LAST_SOFT = 107
 
+GAIN_VELOCITIES = (
+    (3, 6, 9, 12, 16, 20, 24, 28, 33, 38, 43, 48, 54, 60, 66, 70, 74, 75, 81, 87, 93, 99, 103, 107),
+    (108, 112, 117, 122, 127),
+)
+"""Velocities at which the gains of both recordings are known; between them decibels are interpolated."""
+
+SHAPE = "_shape"
+"""Ends the name of the shape that is kept beside compressed bytes."""
+
+GAIN_STEP_DB, GAIN_TOP_DB = 0.3, 6.0
+
 
 @dataclass(frozen=True)
 class PartialTable:
@@ -55,8 +68,9 @@ class PartialTable:
         Hz.
     envelope : ndarray of float16, shape (partial, knot, 2)
         Real and imaginary part at the loudest layer of the row's recording.
-    gain : ndarray of float16, shape (partial, layer, 2)
-        Complex gain of every velocity layer.
+    gain : ndarray of uint8, shape (partial, place, 2)
+        Attenuation and phase at the velocities of the partial's recording (:func:`gain_velocities`), as codes of
+        :func:`decode_gain`: the instrument's filter opens with velocity, and no mix of two layers is what lies between.
     hammer : ndarray of int8, shape (88, layer, sample)
         Waveforms, as levels of :func:`hf_model.mdct.dequantise`.
     hammer_peak : ndarray of float32, shape (88, layer)
@@ -68,8 +82,8 @@ class PartialTable:
     body_gain : ndarray of float32, shape (88, layer)
     noise : ndarray of int8, shape (row, knot, band)
         Level in dB of the noise's spectrum (magnitude on the piano's grid).
-    noise_gain : ndarray of int8, shape (88, layer, band)
-        dB.
+    noise_gain : ndarray of int8, shape (row, place, band)
+        dB, at the same velocities.
     mix : ndarray of float32, shape (88, velocity, 2)
         Gains of the layer below and the layer above.
     release : ndarray of float32, shape (88, velocity)
@@ -80,7 +94,7 @@ class PartialTable:
     first: NDArray[np.int64]
     frequency: NDArray[np.float64]
     envelope: NDArray[np.float16]
-    gain: NDArray[np.float16]
+    gain: NDArray[np.uint8]
     hammer: NDArray[np.int8]
     hammer_peak: NDArray[np.float32]
     body: NDArray[np.int8]
@@ -96,13 +110,23 @@ class PartialTable:
     def load(cls, folder: Path | str = WEIGHTS / "partials") -> PartialTable:
         """Read what ``python -m hf_model.piano_partials`` wrote."""
         read_config(folder)
-        return cls(**load_file(Path(folder) / "model.safetensors"))
+        tensors = load_file(Path(folder) / "model.safetensors")
+        for name in [name.removesuffix(SHAPE) for name in tensors if name.endswith(SHAPE)]:
+            values = np.frombuffer(lzma.decompress(tensors[name].tobytes()), dtype=_byte_type(name))
+            tensors[name] = values.reshape(tensors.pop(name + SHAPE))
+        return cls(**tensors)
 
-    def save(self, folder: Path | str) -> None:
-        """Write the table beside a ``config.json`` that says where it came from."""
-        tensors = {item.name: np.ascontiguousarray(getattr(self, item.name)) for item in fields(self)}
+    def save(self, folder: Path | str, source: str = "sampled") -> None:
+        """Write the table, bytes compressed, beside a ``config.json`` that says where it came from."""
+        tensors: dict[str, NDArray[Any]] = {}
+        for item in fields(self):
+            values = np.ascontiguousarray(getattr(self, item.name))
+            tensors[item.name] = values
+            if values.itemsize == 1:
+                tensors[item.name] = np.frombuffer(lzma.compress(values.tobytes(), preset=9), dtype=np.uint8)
+                tensors[item.name + SHAPE] = np.array(values.shape, dtype=np.int64)
         save_file(tensors, Path(folder) / "model.safetensors")
-        settings = {"kind": "partials", "fitted_to": read_config(WEIGHTS / "piano")}
+        settings = {"kind": "partials", "source": source, "fitted_to": read_config(WEIGHTS / "piano")}
         (Path(folder) / "config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
     @property
@@ -112,6 +136,35 @@ class PartialTable:
         for item in fields(self):
             checksum = zlib.crc32(np.ascontiguousarray(getattr(self, item.name)).tobytes(), checksum)
         return checksum
+
+
+def encode_gain(gain: NDArray[np.complex128]) -> NDArray[np.uint8]:
+    """Round complex gains (...) to bytes (..., 2): attenuation and phase."""
+    level = 20.0 * np.log10(np.maximum(np.abs(gain), 1e-6))
+    attenuation = np.clip(np.round((GAIN_TOP_DB - level) / GAIN_STEP_DB), 0, 255)
+    phase = np.round(np.angle(gain) / (2.0 * np.pi) * 256.0) % 256
+    return np.stack([attenuation, phase], axis=-1).astype(np.uint8)
+
+
+def decode_gain(code: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.complex64]]:
+    """Undo :func:`encode_gain`: levels in dB and phases as complex numbers of magnitude one."""
+    level = GAIN_TOP_DB - GAIN_STEP_DB * code[..., 0].astype(np.float32)
+    return level.astype(np.float32), np.exp(2j * np.pi / 256.0 * code[..., 1]).astype(np.complex64)
+
+
+def gain_places() -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """For every velocity: the place in its recording's gains below it, and the share of the next one, (128,) each."""
+    below, share = np.zeros(128, dtype=np.int64), np.zeros(128, dtype=np.float32)
+    for velocity in range(128):
+        known = np.array(GAIN_VELOCITIES[velocity > LAST_SOFT], dtype=np.float64)
+        place = float(np.interp(velocity, known, np.arange(len(known))))
+        below[velocity] = min(int(place), len(known) - 2)
+        share[velocity] = place - below[velocity]
+    return below, share
+
+
+def _byte_type(name: str) -> type[np.int8] | type[np.uint8]:
+    return np.uint8 if name == "gain" else np.int8
 
 
 def band_weights() -> NDArray[np.float32]:

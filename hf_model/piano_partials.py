@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,15 @@ from hf_model.partials import (
     BODY_REACH,
     BODY_SAMPLES,
     BODY_STEP,
+    GAIN_VELOCITIES,
     HAMMER_SAMPLES,
     KNOTS,
-    LAST_SOFT,
+    N_BANDS,
     SAMPLE_RATE,
     PartialTable,
     band_weights,
     body_kernel,
+    encode_gain,
     knot_weights,
 )
 from hf_model.piano import PianoSet, SampledPiano
@@ -55,6 +57,8 @@ STRETCH = (
 """A first guess at the inharmonicity B over log2 Hz, measured on this instrument; refined for each key."""
 
 SILENT_DB = -120.0
+
+MOST_PLACES = max(map(len, GAIN_VELOCITIES))
 
 
 class Strings(Protocol):
@@ -154,25 +158,27 @@ def refine(sound: Audio, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def fit_envelopes(sound: Audio, frequency: NDArray[np.float64], f0: float) -> NDArray[np.complex128]:
-    """Fit complex envelopes (partial, knot): at each knot, least squares over its neighbourhood."""
-    envelope = np.zeros((len(KNOTS), len(frequency)), dtype=complex)
+    """Fit complex envelopes (..., partial, knot) to sounds (..., sample): least squares about each knot."""
+    sounds = np.atleast_2d(sound)
+    n_samples = sounds.shape[1]
+    envelope = np.zeros((len(KNOTS), len(sounds), len(frequency)), dtype=complex)
     knots = KNOTS * BLOCK
     angle = 2 * np.pi * np.outer(np.arange(int(0.16 * SAMPLE_RATE) + 1) / SAMPLE_RATE, frequency)
     rotation = np.concatenate([np.cos(angle), -np.sin(angle)], axis=1)
     for index, knot in enumerate(knots):
         before, after = knots[max(0, index - 1)], knots[min(index + 1, len(knots) - 1)]
         half = int(min(max((after - before) // 2, 1.6 / f0 * SAMPLE_RATE), 0.08 * SAMPLE_RATE))
-        begin, end = max(0, knot - half), min(len(sound), knot + half)
+        begin, end = max(0, knot - half), min(n_samples, knot + half)
         if end - begin < half // 2:
             break
         weight = np.sqrt(np.clip(1 - np.abs(np.arange(begin, end) - knot) / (half + 1), 0, 1))
         basis = rotation[: end - begin] * weight[:, None]
         gram = basis.T @ basis
         gram += 2e-3 * gram[0, 0] * np.eye(len(gram))
-        solution = np.linalg.solve(gram, basis.T @ (sound[begin:end] * weight))
-        local = solution[: len(frequency)] + 1j * solution[len(frequency) :]
+        solution = np.linalg.solve(gram, basis.T @ (sounds[:, begin:end] * weight).T).T
+        local = solution[:, : len(frequency)] + 1j * solution[:, len(frequency) :]
         envelope[index] = local * np.exp(-2j * np.pi * frequency * begin / SAMPLE_RATE)
-    return envelope.T
+    return np.moveaxis(envelope, 0, -1).reshape(*np.shape(sound)[:-1], len(frequency), len(KNOTS))
 
 
 def play_partials(frequency: NDArray[np.float64], envelope: NDArray[np.complex128], n_samples: int) -> Audio:
@@ -210,8 +216,9 @@ def cut_body(rest: Audio) -> Audio:
 def play_body(body: Audio, n_samples: int) -> Audio:
     """Interpolate a body (body sample,) to audio (sample,)."""
     half = BODY_REACH * BODY_STEP
-    sparse = np.zeros(len(body) * BODY_STEP)
-    sparse[::BODY_STEP] = body
+    near = body[: -(-n_samples // BODY_STEP) + BODY_REACH]
+    sparse = np.zeros(len(near) * BODY_STEP)
+    sparse[::BODY_STEP] = near
     audio = np.convolve(sparse, body_kernel())[half : half + n_samples]
     return np.pad(audio, (0, n_samples - len(audio)))
 
@@ -235,47 +242,47 @@ def fit_gain(envelope: NDArray[np.complex128], base: NDArray[np.complex128]) -> 
     return np.asarray((envelope * base.conj()).sum(axis=1) / ((np.abs(base) ** 2).sum(axis=1) + 1e-12))
 
 
-def fit_key(piano: Strings, key: int, seconds: float) -> dict[str, list[NDArray[np.float64]]]:
-    """Fit both recordings of one key at every velocity layer."""
-    layers = [int(v) for v in piano.settings.velocities]
+def fit_key(piano: Strings, key: int, seconds: float) -> dict[str, list[NDArray[Any]]]:
+    """Fit both recordings of one key, at their loudest, and how they change with velocity."""
+    layers = {int(v) for v in piano.settings.velocities}
     n_samples = int(seconds * SAMPLE_RATE)
-    result: dict[str, list[NDArray[np.float64]]] = {"hammer": [], "body_gain": [], "noise_gain": []}
-    for recording in (
-        [v for v in layers if v <= LAST_SOFT],
-        [v for v in layers if v > LAST_SOFT],
-    ):
-        sounds = {v: _padded(piano.struck_sound(key, v, n_samples), n_samples) for v in recording}
-        base = sounds[recording[-1]]
+    result: dict[str, list[NDArray[Any]]] = {"hammer": [], "body_gain": []}
+    for velocities in GAIN_VELOCITIES:
+        loudest = velocities[-1]
+        base = _padded(piano.struck_sound(key, loudest, n_samples), n_samples)
         frequency, f0 = find_partials(base, float(pitch_to_hz(key)))
         frequency = refine(base, frequency)
         envelope = fit_envelopes(base, frequency, f0)
-        gains = np.zeros((len(frequency), len(layers)), dtype=complex)
-        noises, hammers, body_gains, body = {}, {}, {}, np.zeros(BODY_SAMPLES)
-        for v, sound in reversed(sounds.items()):
-            n_used = n_samples if v == recording[-1] else SAMPLE_RATE // 2
-            own = envelope if v == recording[-1] else fit_envelopes(sound[:n_used], frequency, f0)
-            gain = fit_gain(own[:, :15], envelope[:, :15])
-            gains[:, layers.index(v)] = gain
-            rest = sound[:n_used] - play_partials(frequency, envelope * gain[:, None], n_used)
+        gains, noises, body = np.zeros((len(frequency), MOST_PLACES), dtype=complex), {}, np.zeros(BODY_SAMPLES)
+        layered: dict[int, tuple[Audio, Audio]] = {}
+        begin = SAMPLE_RATE // 2
+        softer = np.array([_padded(piano.struck_sound(key, v, begin), begin) for v in velocities])
+        changed = fit_envelopes(softer, frequency, f0)
+        for place, v in reversed(list(enumerate(velocities))):
+            n_used, sound = (n_samples, base) if v == loudest else (begin, softer[place])
+            gain = fit_gain(changed[place, :, :15], envelope[:, :15])
+            gains[:, place] = gain
+            rest = sound - play_partials(frequency, envelope * gain[:, None], n_used)
             hammer = cut_hammer(rest)
             rest[:HAMMER_SAMPLES] -= hammer
-            hammers[v] = hammer
             low = cut_body(rest)
-            if v == recording[-1]:
-                body = low
+            body = low if v == loudest else body
             n_body = min(BODY_SAMPLES // 2, n_used // BODY_STEP)
-            body_gains[v] = np.array(low[:n_body] @ body[:n_body] / max(float(body[:n_body] @ body[:n_body]), 1e-12))
-            noises[v] = measure_noise(rest - play_body(body * body_gains[v], n_used))
-        noise = noises[recording[-1]]
-        result["hammer"] += [hammers[v] for v in recording]
-        result["body_gain"] += [body_gains[v] for v in recording]
-        result["noise_gain"] += [(noises[v] - noise)[:15].mean(axis=0) for v in recording]
+            body_gain = np.array(low[:n_body] @ body[:n_body] / max(float(body[:n_body] @ body[:n_body]), 1e-12))
+            layered[v] = hammer, body_gain
+            noises[v] = measure_noise(rest - play_body(body * body_gain, n_used))
+        noise_gain = np.zeros((MOST_PLACES, N_BANDS))
+        for place, v in enumerate(velocities):
+            noise_gain[place] = (noises[v] - noises[loudest])[:15].mean(axis=0)
+        result["hammer"] += [layered[v][0] for v in velocities if v in layers]
+        result["body_gain"] += [layered[v][1] for v in velocities if v in layers]
         for name, value in (
             ("frequency", frequency),
             ("envelope", np.stack([envelope.real, envelope.imag], axis=-1)),
-            ("gain", np.stack([gains.real, gains.imag], axis=-1)),
+            ("gain", encode_gain(gains)),
             ("body", body),
-            ("noise", noise),
+            ("noise", noises[loudest]),
+            ("noise_gain", noise_gain),
         ):
             result.setdefault(name, []).append(value)
     return result
@@ -287,7 +294,7 @@ def fit_table(piano: Strings, seconds: float = 10.0) -> PartialTable:
     for key in range(LOWEST_KEY, HIGHEST_KEY + 1):
         keys.append(fit_key(piano, key, seconds))
         LOG.info("key %d: %s partials", key, [len(item) for item in keys[-1]["frequency"]])
-    names = ("frequency", "envelope", "gain", "body", "noise")
+    names = ("frequency", "envelope", "gain", "body", "noise", "noise_gain")
     rows = {name: [key[name][r] for r in (0, 1) for key in keys] for name in names}
     hammer, hammer_peak = quantise_waveforms(np.array([key["hammer"] for key in keys]))
     body, body_peak = quantise_waveforms(np.array(rows["body"]))
@@ -295,14 +302,14 @@ def fit_table(piano: Strings, seconds: float = 10.0) -> PartialTable:
         first=np.cumsum([0, *map(len, rows["frequency"])]).astype(np.int64),
         frequency=np.concatenate(rows["frequency"]),
         envelope=np.concatenate(rows["envelope"]).astype(np.float16),
-        gain=np.concatenate(rows["gain"]).astype(np.float16),
+        gain=np.concatenate(rows["gain"]).astype(np.uint8),
         hammer=hammer,
         hammer_peak=hammer_peak,
         body=body,
         body_peak=body_peak,
         body_gain=np.array([key["body_gain"] for key in keys]).astype(np.float32),
         noise=np.array(rows["noise"]).round().astype(np.int8),
-        noise_gain=np.array([key["noise_gain"] for key in keys]).clip(-127, 127).round().astype(np.int8),
+        noise_gain=np.array(rows["noise_gain"]).clip(-127, 127).round().astype(np.int8),
         mix=piano.settings.mix,
         release=piano.settings.release,
         velocities=piano.settings.velocities,
@@ -329,7 +336,8 @@ def main() -> None:
     folder: Path = options.out
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder.mkdir(parents=True, exist_ok=True)
-    fit_table(ReferenceStrings() if options.source == "reference" else SampledPiano.load()).save(folder)
+    piano: Strings = ReferenceStrings() if options.source == "reference" else SampledPiano.load()
+    fit_table(piano).save(folder, options.source)
 
 
 if __name__ == "__main__":

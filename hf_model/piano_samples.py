@@ -44,6 +44,17 @@ FITTED = (3, 6, 9, 16, 20, 24, 33, 38, 43, 54, 60, 66, 70, 81, 87, 93, 99, 103, 
 
 NOTE_SECONDS, TAIL_FADE = 10.0, 0.5
 
+SIDE_COARSENESS = 8.0
+"""The side's steps against those of the middle: the ear places a note by its loud partials."""
+
+LOOP_SECONDS = 20.0
+"""Of each note, to find its loop in; the loop is longer than ``SHORTEST_LOOP`` so that the codec's noise is no tone."""
+
+SHORTEST_LOOP, LONGEST_LOOP = 1.0, 5.0
+
+QUIET = 3e-6
+"""A note that is below this (root mean square) after ten seconds has no loop."""
+
 
 class FluidPiano:
     """The reference instrument: FluidSynth, reverb and chorus off, absolute level, stereo."""
@@ -112,9 +123,36 @@ def to_block(seconds: float) -> int:
 
 
 def record(piano: FluidPiano, key: int, velocity: int, held: float, seconds: float) -> NDArray[np.float32]:
-    """Record one note as mono (sample,)."""
-    stereo = piano.render([Note(0.0, held, key, velocity)], seconds_to_samples(seconds, SAMPLE_RATE))
-    return np.asarray(stereo.mean(axis=0), dtype=np.float32)
+    """Record one note as stereo (2, sample)."""
+    return piano.render([Note(0.0, held, key, velocity)], seconds_to_samples(seconds, SAMPLE_RATE))
+
+
+def middle_and_side(stereo: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give the mean of left and right, and half their difference."""
+    return np.asarray(stereo.mean(axis=0)), np.asarray(0.5 * (stereo[0] - stereo[1]))
+
+
+def find_loop(long: NDArray[np.float32]) -> tuple[int, float]:
+    """Find after how many samples a note (sample,) repeats itself, and with which gain; (0, 0) if it is silent.
+
+    The reference loops the end of each recording, at an even rate of decay.
+    """
+    begin, width = seconds_to_samples(11.0, SAMPLE_RATE), 2 * SAMPLE_RATE
+    sound = long.astype(np.float64)
+    template = sound[begin : begin + width]
+    if len(template) < width or np.sqrt(np.mean(template**2)) < QUIET:
+        return 0, 0.0
+    rest = sound[begin : begin + width + seconds_to_samples(LONGEST_LOOP, SAMPLE_RATE)]
+    n_fft = 1 << (2 * len(rest) - 1).bit_length()
+    products = np.fft.irfft(np.fft.rfft(rest, n_fft) * np.fft.rfft(template, n_fft).conj(), n_fft)
+    energy = np.cumsum(np.concatenate([[0.0], rest**2]))
+    n_lags = len(rest) - width
+    likeness = products[:n_lags] / np.sqrt((energy[width:-1] - energy[:n_lags]) * np.sum(template**2) + 1e-30)
+    first = seconds_to_samples(SHORTEST_LOOP, SAMPLE_RATE)
+    near = first + int(np.flatnonzero(likeness[first:] > 0.995 * likeness[first:].max())[0])
+    loop = near + int(np.argmax(likeness[near : near + 64]))
+    again = sound[begin + loop : begin + loop + width]
+    return loop, float(np.sqrt(np.sum(again**2) / np.sum(template**2)))
 
 
 def fit_mix(below: NDArray[np.float32], above: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -135,31 +173,41 @@ def fit_release(struck: NDArray[np.float32], released: NDArray[np.float32], held
 
 def build_key(piano: FluidPiano, key: int) -> dict[str, Any]:
     """Record, pack and fit one key."""
-    struck = {v: record(piano, key, v, NOTE_SECONDS + 1, NOTE_SECONDS) for v in VELOCITIES}
-    packed, shapes, peaks, decoded, releases = [], [], [], {}, []
+    decoded, releases = {}, []
+    kept: dict[str, list[Any]] = {name: [] for name in ("packed", "shape", "peak")}
+    kept |= {f"side_{name}": [] for name in kept}
+    loops = []
     n_fade = seconds_to_samples(TAIL_FADE, SAMPLE_RATE)
-    for velocity, sound in struck.items():
-        sound[-n_fade:] *= np.linspace(1, 0, n_fade, dtype=np.float32)
+    for velocity in VELOCITIES:
+        long = record(piano, key, velocity, LOOP_SECONDS + 1, LOOP_SECONDS)
+        loops.append(find_loop(long.mean(axis=0)))
+        struck = long[:, : seconds_to_samples(NOTE_SECONDS, SAMPLE_RATE)].copy()
+        fade_end(struck)
+        struck[:, -n_fade:] *= np.linspace(1, 0, n_fade, dtype=np.float32)
+        sound, side = middle_and_side(struck)
         levels, peak = quantise(mdct(sound))
-        packed.append(pack(levels))
-        shapes.append(levels.shape)
-        peaks.append(peak)
+        side_levels, side_peak = quantise(mdct(side), SIDE_COARSENESS * peak)
+        for name, values in (("", (levels, peak)), ("side_", (side_levels, side_peak))):
+            kept[f"{name}packed"].append(pack(values[0]))
+            kept[f"{name}shape"].append(values[0].shape)
+            kept[f"{name}peak"].append(values[1])
         held = to_block(0.5)
-        released = record(piano, key, velocity, 0.5, 1.0)
+        released = record(piano, key, velocity, 0.5, 1.0).mean(axis=0)
         releases.append(fit_release(sound, released, held))
         decoded[velocity] = sound[: 2 * SAMPLE_RATE]
     weights = dict.fromkeys(VELOCITIES, (1.0, 0.0))
     for velocity in FITTED:
         index = max(0, int(np.searchsorted(VELOCITIES, velocity)) - 1)
         pair = VELOCITIES[index], VELOCITIES[index + 1]
-        wanted = record(piano, key, velocity, 2.5, 2.0)
+        wanted = record(piano, key, velocity, 2.5, 2.0).mean(axis=0)
         gains = fit_mix(decoded[pair[0]], decoded[pair[1]], wanted)
         if velocity < VELOCITIES[0]:
             low = decoded[VELOCITIES[0]].astype(np.float64)
             gains = np.array([float(low @ wanted) / float(low @ low), 0.0])
         weights[velocity] = (float(gains[0]), float(gains[1]))
     release = np.interp(np.arange(128), VELOCITIES, releases)
-    return {"packed": packed, "shape": shapes, "peak": peaks, "mix": mix_table(weights), "release": release}
+    loop, loop_gain = zip(*loops, strict=True)
+    return {**kept, "mix": mix_table(weights), "release": release, "loop": loop, "loop_gain": loop_gain}
 
 
 def mix_table(weights: dict[int, tuple[float, float]]) -> NDArray[np.float32]:
@@ -184,18 +232,21 @@ def build(folder: Path, sound_font: str) -> None:
     keys = []
     for key in range(LOWEST_KEY, HIGHEST_KEY + 1):
         keys.append(build_key(piano, key))
-        LOG.info("key %d: %d bytes", key, sum(map(len, keys[-1]["packed"])))
-    packed = [note for key in keys for note in key["packed"]]
+        LOG.info("key %d: %d and %d bytes", key, *(sum(map(len, keys[-1][f"{name}packed"])) for name in ("", "side_")))
     folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, NDArray[Any]] = {
         "velocities": np.array(VELOCITIES, dtype=np.int64),
-        "codes": np.frombuffer(b"".join(packed), dtype=np.uint8).copy(),
-        "start": np.cumsum([0, *map(len, packed)]).astype(np.int64),
-        "shape": np.array([key["shape"] for key in keys], dtype=np.int32),
-        "peak": np.array([key["peak"] for key in keys], dtype=np.float32),
         "mix": np.stack([key["mix"] for key in keys]).astype(np.float32),
         "release": np.stack([key["release"] for key in keys]).astype(np.float32),
+        "loop": np.array([key["loop"] for key in keys], dtype=np.int32),
+        "loop_gain": np.array([key["loop_gain"] for key in keys], dtype=np.float32),
     }
+    for name in ("", "side_"):
+        packed = [note for key in keys for note in key[f"{name}packed"]]
+        tensors[f"{name}codes"] = np.frombuffer(b"".join(packed), dtype=np.uint8).copy()
+        tensors[f"{name}start"] = np.cumsum([0, *map(len, packed)]).astype(np.int64)
+        tensors[f"{name}shape"] = np.array([key[f"{name}shape"] for key in keys], dtype=np.int32)
+        tensors[f"{name}peak"] = np.array([key[f"{name}peak"] for key in keys], dtype=np.float32)
     save_file(tensors, folder / "model.safetensors")
     settings = {
         "kind": "piano",
@@ -204,7 +255,7 @@ def build(folder: Path, sound_font: str) -> None:
         "licence": LICENCE,
         "gain": GAIN,
         "sample_rate": SAMPLE_RATE,
-        "channels": "mono: mean of left and right",
+        "channels": "stereo: mean of left and right, and half their difference",
     }
     (folder / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 

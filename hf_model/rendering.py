@@ -26,13 +26,18 @@ def render_blocks(renderer: Renderer, notes: Sequence[Note], n_samples: int) -> 
     """Play notes block by block: memory does not grow with the length.
 
     The notes that begin in one block are rendered together, and what sounds on beyond the block is added to the
-    next: strings do not disturb each other.
+    next: strings do not disturb each other. A piano that gives its sound in blocks by itself (a method ``blocks``) is
+    left to do so.
 
     Yields
     ------
     ndarray, shape (channel, sample)
         ``n_samples`` together.
     """
+    own_blocks = getattr(renderer, "blocks", None)
+    if own_blocks is not None and n_samples:
+        yield from own_blocks(notes, n_samples)
+        return
     size = seconds_to_samples(BLOCK_SECONDS, PIANO_RATE)
     ringing: NDArray[np.float32] | None = None
     for start in range(0, max(1, n_samples), size):

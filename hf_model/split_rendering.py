@@ -20,6 +20,7 @@ from hf_model.config import check_choice, check_range, from_mapping
 from hf_model.notes import Note, to_keys, write_csv, write_midi
 from hf_model.pairs import Pair, piano_path, read_manifests, voice_path
 from hf_model.parallel import run_all
+from hf_model.performance import Performance
 from hf_model.recording import read_recording
 from hf_model.rendering import PIANO_RATE, gain_for
 from hf_model.stft import resampled_length
@@ -31,6 +32,9 @@ SOUNDS = ("sampled", "neural", "direct")
 
 LABELLED = "labels"
 """Ending of what the neural piano makes of the labelled notes: how good it is, whatever was heard."""
+
+MEASURED = {"normalize": False, "mono": True}
+"""How pianos are played that are compared: at their own level, in one channel."""
 
 LISTING = "recordings.json"
 
@@ -215,11 +219,11 @@ def _render(job: tuple[Item, Path, Path, RenderSettings]) -> Item:
         if sound == "direct":
             audio = _direct(folder_of_models / "direct").render(recording.voice, n_samples)
         else:
-            audio = inference.render(melody.piano_notes, n_samples, sound=sound, models=models)
+            audio = inference.render(melody.piano_notes, n_samples, Performance(sound, **MEASURED), models)
         _write(item.path(folder, f"_{sound}.wav"), audio)
     if "neural" in settings.sounds and item.notes:
         keys = to_keys(item.notes, item.label_tuning)
-        audio = inference.render(keys, n_samples, sound="neural", models=models)
+        audio = inference.render(keys, n_samples, Performance("neural", **MEASURED), models)
         _write(item.path(folder, f"_{LABELLED}.wav"), audio)
     return replace(item, n_samples=n_samples, tuning=round(melody.tuning, 4))
 

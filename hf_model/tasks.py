@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from hf_model.augment import AugmentConfig, augment
+from hf_model.chords import ChordConfig, Chords, with_excerpts
 from hf_model.config import VOICE_STFT, to_mapping
 from hf_model.dataset import hash_seed
 from hf_model.decoder_fit import Decode, fit_decoder
@@ -22,12 +23,16 @@ from hf_model.frontend import set_level
 from hf_model.losses import transcriber_loss
 from hf_model.note_matching import Matches, add_matches, match_notes
 from hf_model.notes import Note
+from hf_model.placement import my_share, n_processes
 from hf_model.pretrained import Pretrained
 from hf_model.stft import istft
 from hf_model.synthesizer import Synthesizer, SynthesizerConfig, synthesizer_loss
 from hf_model.transcriber import Posteriors, Transcriber, TranscriberConfig
 
 Figures = dict[str, float]
+
+EXAMINED = 64
+"""Made excerpts at most that a validation batch holds."""
 
 
 class Task(ABC):
@@ -145,6 +150,7 @@ class SynthesizerTraining:
 
     model: SynthesizerConfig = field(default_factory=SynthesizerConfig)
     fit: FitConfig = field(default_factory=FitConfig)
+    chords: ChordConfig = field(default_factory=ChordConfig)
 
 
 @dataclass(frozen=True)
@@ -176,11 +182,33 @@ class _SpectrumTask(Task):
 
 
 class SynthesizerTask(_SpectrumTask):
-    """Notes to piano."""
+    """Notes to piano; voices keep to a fifth of the keyboard, so that made chords take the place of some examples."""
 
     model_class = Synthesizer
     columns = ("piano_stft", "notes")
     loss = staticmethod(synthesizer_loss)
+    settings: SynthesizerTraining
+
+    def __init__(self, settings: SynthesizerTraining) -> None:
+        super().__init__(settings)
+        seed = hash_seed(self.fit.seed) // 2
+        self._chords = Chords(settings.chords, self.fit.crop_frames, seed + 2 * EXAMINED)
+        self._other_chords = Chords(replace(settings.chords, excerpts=EXAMINED), self.fit.crop_frames, seed)
+
+    def losses(self, model: Pretrained, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+        """Compare spectra of the batch, some of it replaced by excerpts that the step decides."""
+        size = n_processes() * len(batch["notes"])
+        first = size - round(self.settings.chords.share * size)
+        mine = [slot - first for slot in range(size)[my_share(size)] if slot >= first]
+        excerpts = [self._chords.excerpt(step * (size - first) + number) for number in mine]
+        return super().losses(model, with_excerpts(batch, excerpts), step)
+
+    def examine(self, model: Pretrained, batch: dict[str, Tensor]) -> Figures:
+        """Take the losses on the batch's share of excerpts that training does not meet."""
+        count = round(self.settings.chords.share * len(batch["notes"]))
+        excerpts = [self._other_chords.excerpt(place) for place in range(count)]
+        found = super().losses(model, with_excerpts(batch, excerpts), 0)
+        return {name: float(value) for name, value in found.items()}
 
 
 class DirectTask(_SpectrumTask):

@@ -63,6 +63,7 @@ class Served(PythonModel):
         import soundfile
 
         from hf_model.inference import hear, render
+        from hf_model.performance import Performance
         from hf_model.recording import read_recording
         from hf_model.rendering import gain_for
         from hf_model.stft import resampled_length
@@ -78,7 +79,8 @@ class Served(PythonModel):
         else:
             melody = hear(recording, models=self.models)
             notes = melody.notes
-            audio = render(melody.piano_notes, n_samples, sound=self.sound, models=self.models)
+            performance = Performance(self.sound, normalize=False)
+            audio = render(melody.piano_notes, n_samples, performance, self.models)
         audio = audio * np.float32(gain_for(float(np.abs(audio).max(initial=0.0))))
         wav = io.BytesIO()
         soundfile.write(wav, audio.T, PIANO_RATE, format="WAV", subtype="PCM_16")

@@ -13,6 +13,7 @@ import hf_model
 from hf_model.cli import build_parser, main
 from hf_model.files import Options
 from hf_model.notes import read_midi
+from hf_model.sound_options import performance_from
 from tests.stand_ins import tone_models, tones
 
 Capture = pytest.CaptureFixture[str]
@@ -205,5 +206,6 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
 
 def test_the_defaults_of_the_command_line_are_those_of_the_library() -> None:
     arguments, options = build_parser().parse_args(["convert", "a.wav"]), Options()
-    for name in ("out_dir", "csv", "plot", "overwrite", "sound", "transpose", "min_note", "min_confidence", "tuning"):
+    for name in ("out_dir", "csv", "plot", "overwrite", "transpose", "min_note", "min_confidence", "tuning"):
         assert getattr(arguments, name) == getattr(options, name), name
+    assert performance_from(arguments) == options.performance

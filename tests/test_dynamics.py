@@ -1,11 +1,14 @@
 """Velocities follow the singer's loudness, not the recording's."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hf_model.dynamics import note_levels, velocities
+from hf_model.dynamics import note_levels, phrases, velocities
 from hf_model.notes import Note
+from hf_model.singer import SingerConfig, sing
 
 NOTES = [Note(0.5 * k, 0.5 * k + 0.4, 60.0) for k in range(9)]
 
@@ -49,3 +52,53 @@ def test_rates_channels_and_edges() -> None:
     assert velocities(np.zeros(16000, dtype=np.float32), 16000, []) == []
     silent = velocities(np.zeros((2, 16000), dtype=np.float32), 16000, [Note(0.2, 0.201, 60.0), Note(5.0, 6.0, 60.0)])
     assert [note.velocity for note in silent] == [75, 75]
+
+
+def test_one_loud_note_does_not_jump_out_of_its_phrase() -> None:
+    plain = [note.velocity for note in velocities(sung([-20.0] * 9), 16000, NOTES)]
+    shouted = [note.velocity for note in velocities(sung([-20.0] * 4 + [0.0] + [-20.0] * 4), 16000, NOTES)]
+    assert max(abs(a - b) for a, b in zip(plain, shouted, strict=True)) <= 12
+    assert max(abs(a - b) for a, b in pairwise(shouted)) <= 8
+
+
+def test_a_phrase_that_is_sung_louder_is_played_louder_from_its_first_note() -> None:
+    notes = [Note(0.5 * k + (k >= 4), 0.5 * k + (k >= 4) + 0.4, 60.0) for k in range(9)]
+    audio = np.concatenate([sung([-20] * 4), np.zeros(16000, dtype=np.float32), sung([-4] * 5)])
+    assert phrases(notes) == [slice(0, 4), slice(4, 9)]
+    values = [note.velocity for note in velocities(audio, 16000, notes)]
+    assert len(set(values[:4])) == len(set(values[4:])) == 1
+    assert values[4] - values[3] > 20
+
+
+def test_a_sudden_forte_within_a_phrase_arrives_within_two_notes() -> None:
+    values = [note.velocity for note in velocities(sung([-20] * 4 + [-2] * 5), 16000, NOTES)]
+    assert values[-1] - values[0] > 20
+    assert values[5] - values[0] > 0.8 * (values[-1] - values[0])
+
+
+def arcs(seed: int) -> list[Note]:
+    """Four phrases that swell and fall, as far as singers go."""
+    rng, now, notes = np.random.default_rng(seed), 0.3, []
+    for _ in range(4):
+        n_notes = int(rng.integers(5, 9))
+        for place in range(n_notes):
+            duration = float(rng.choice([0.25, 0.4, 0.5, 0.8]))
+            loudness = 70 + 40 * np.sin(np.pi * (place + 0.5) / n_notes)
+            notes.append(Note(now, now + duration, float(rng.integers(55, 70)), int(loudness)))
+            now += duration
+        now += 0.6
+    return notes
+
+
+def test_phrases_breathe_as_they_are_sung() -> None:
+    correlations, steps = [], []
+    for seed in range(4):
+        score = arcs(seed)
+        song = sing(score, seed, SingerConfig(speech=0.0))
+        assert len(song.notes) == len(score)
+        played = velocities(song.audio, 16000, song.notes)
+        correlations.append(np.corrcoef([n.velocity for n in played], [n.velocity for n in score])[0, 1])
+        for part in phrases(song.notes):
+            steps += [abs(a.velocity - b.velocity) for a, b in pairwise(played[part])]
+    assert np.mean(correlations) > 0.75  # unsmoothed levels reach 0.79: vowels and pitch count, too
+    assert max(steps) <= 17  # unsmoothed: 24

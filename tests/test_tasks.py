@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from hf_model import tasks
+from hf_model.chords import ChordConfig, Chords
 from hf_model.dataset import valid_loader
 from hf_model.decoding import DecoderConfig
 from hf_model.fit_config import FitConfig, learning_rate_share
@@ -126,3 +129,30 @@ def test_the_learning_rate_rises_and_falls():
 def test_impossible_settings_are_refused(name, value):
     with pytest.raises(ValueError, match=f"{name} is '?{value}'?, allowed is"):
         FitConfig(**{name: value})
+
+
+def test_made_chords_take_their_share_of_a_batch_however_many_processes_there_are(batches, monkeypatch):
+    _, batch = batches("synthesizer")
+    batch = {name: torch.cat([value] * 4)[:4] for name, value in batch.items()}
+    settings = replace(tiny_task("synthesizer").settings, chords=ChordConfig(share=0.5, excerpts=100))
+    task = tasks.SynthesizerTask(settings)
+    asked: list[int] = []
+
+    def excerpt(_: Chords, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        asked.append(number)
+        return batch["notes"][0], batch["piano_stft"][0]
+
+    monkeypatch.setattr(Chords, "excerpt", excerpt)
+    task.losses(task.model, batch, 3)
+    assert asked == [6, 7]
+    monkeypatch.setattr(tasks, "n_processes", lambda: 2)
+    for rows, mine in ((slice(0, 4), []), (slice(4, 8), [12, 13, 14, 15])):
+        asked.clear()
+        monkeypatch.setattr(tasks, "my_share", lambda _, rows=rows: rows)
+        task.losses(task.model, batch, 3)
+        assert asked == mine
+    asked.clear()
+    with torch.no_grad():
+        figures = task.summarize([task.examine(task.model, batch)])
+    assert figures["loss"] > 0
+    assert asked == [0, 1]
