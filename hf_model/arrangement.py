@@ -138,6 +138,11 @@ class Arranged:
     repeats: tuple[tuple[tuple[float, float], ...], ...] = ()
     remarks: tuple[str, ...] = ()
 
+    @property
+    def both_hands(self) -> list[Note]:
+        """Everything that the piano plays, in order."""
+        return sorted([*self.piano_notes, *self.accompaniment])
+
 
 DEFAULT = Arrangement()
 

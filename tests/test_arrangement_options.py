@@ -7,8 +7,11 @@ from dataclasses import fields
 
 import pytest
 
+from hf_model import arrangement as rules
+from hf_model import meter, quantization, tempo
 from hf_model.arrangement import Arrangement
 from hf_model.arrangement_options import PRESETS, add_arrangement_options, arrangement_from
+from hf_model.config import ConfigError
 
 
 @pytest.fixture
@@ -34,8 +37,8 @@ def test_every_field_has_its_option(parser):
 
 def test_options_arrive(parser):
     words = (
-        "--simplify 2 --quantize 1/8t --strength 0.5 --swing straighten --snap-key --tempo 90 --meter 3/4 --transpose -12 "
-        "--legato --min-note 0.1 --min-confidence 0.3 --agree-repeats --accompany"
+        "--simplify 2 --quantize 1/8t --strength 0.5 --swing straighten --snap-key --tempo 90 --meter 3/4 "
+        "--transpose -12 --legato --min-note 0.1 --min-confidence 0.3 --agree-repeats --accompany"
     )
     chosen = arrangement(parser, *words.split(), "--key", "F# minor")
     assert chosen == Arrangement(
@@ -54,6 +57,21 @@ def test_options_arrive(parser):
         agree_repeats=True,
         accompany=True,
     )
+
+
+def test_a_key_that_is_none(parser):
+    with pytest.raises(ConfigError, match="key is 'H moll', expected for instance 'A minor'"):
+        arrangement(parser, "--key", "H moll")
+
+
+def test_the_choices_are_those_of_the_rules():
+    from hf_model import arrangement_options as options
+
+    assert options.QUANTIZE == rules.QUANTIZE
+    assert options.SWINGS == quantization.SWINGS
+    assert tuple(meter.METERS) == options.METERS
+    assert (tempo.SLOWEST, tempo.FASTEST) == (options.SLOWEST, options.FASTEST)
+    assert Arrangement().min_note == options.MIN_NOTE
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -76,7 +94,6 @@ def test_presets_differ():
         (["--tempo", "10"], "'10' is not allowed, expected a number from 30 to 300"),
         (["--tempo", "nan"], "'nan' is not allowed"),
         (["--strength", "2"], "'2' is not allowed, expected a number from 0 to 1"),
-        (["--key", "H moll"], "key is 'H moll', expected for instance 'A minor'"),
         (["--meter", "5/4"], "invalid choice: '5/4'"),
         (["--preset", "expert"], "invalid choice: 'expert'"),
     ],
