@@ -140,6 +140,9 @@ class Site:
         array : str
             As ``--array`` takes it; empty for a single job.
         """
+        if not re.fullmatch(r"[\w.-]+", name):
+            msg = f"the name of the job is {name!r}, allowed are letters, digits, dots and hyphens"
+            raise ConfigError(msg)
         lead = f"--signal=B:USR1@{self.signal_seconds}"
         logs = str(folder / LOGS).replace("%", "%%")  # sbatch takes %x for a pattern
         wanted = {
@@ -280,7 +283,7 @@ def _expanded(value: Any, where: str) -> Any:
     """Put environment variables into a value."""
     if isinstance(value, str):
         try:
-            return string.Template(value).substitute(os.environ)
+            return string.Template(value).substitute({name: text for name, text in os.environ.items() if text})
         except KeyError as error:
             msg = f"{where} needs the environment variable {error.args[0]}: export {error.args[0]}=..."
             raise ConfigError(msg) from None

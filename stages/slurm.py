@@ -1,13 +1,15 @@
 """Show and submit jobs: ``python -m stages.slurm show|submit PROFILE -- COMMAND...``.
 
 ``show`` prints the batch script that a profile makes of a command. ``submit`` prints it too, and submits it; with
-``-- dvc repro --wait-for-lock`` the whole pipeline is the job, and no terminal has to stay open.
+``-- flock .dvc/config dvc repro`` the whole pipeline is the job, and no terminal has to stay open. (``dvc
+--wait-for-lock`` waits only while another DVC reads its files, not while a stage of it runs.)
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,8 +25,11 @@ EXAMPLES = """\
 examples:
   python -m stages.slurm show nyu-torch -- python -m stages.train transcriber
   python -m stages.slurm submit generic --set time=01:00:00 -- python -m stages.train transcriber
-  python -m stages.slurm submit nyu-torch --job cpu -- env RUNNER=slurm dvc repro --wait-for-lock
+  python -m stages.slurm submit nyu-torch --job cpu -- env RUNNER=slurm flock .dvc/config dvc repro
 """
+
+WRAPPERS = ("python", "env", "flock")
+"""Programs that run others: no names for a job."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -33,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     split = given.index("--") if "--" in given else len(given)
     asked, command = _parser().parse_args(given[:split]), given[split + 1 :]
     if not command:
-        msg = "no command: write it after --, as in: python -m stages.slurm show generic -- dvc repro --wait-for-lock"
+        msg = "no command: write it after --, as in: python -m stages.slurm show generic -- flock .dvc/config dvc repro"
         raise ConfigError(msg)
     site = read_site(asked.profile, asked.job, dict(_change(text) for text in asked.set))
     tasks = site.nodes * site.tasks
@@ -88,11 +93,10 @@ def _change(text: str) -> tuple[str, Any]:
 
 
 def _name(command: Sequence[str]) -> str:
-    """Name a job after its command: train-transcriber, dvc."""
-    words = [word for word in command if not word.startswith("-") and "=" not in word and word not in ("python", "env")]
-    module = [word.removeprefix("stages.") for word in words if word.startswith("stages.")]
-    named = [*module, *words[words.index(f"stages.{module[0]}") + 1 :]] if module else words[:1]
-    return "-".join(Path(word).name for word in named[:2]) or "job"
+    """Name a job after its command: train-transcriber, dvc-repro."""
+    words = [word for word in command if not word.startswith(("-", ".")) and "=" not in word and word not in WRAPPERS]
+    named = "-".join(Path(word).name.removeprefix("stages.") for word in words[:2])
+    return re.sub(r"[^\w.]+", "-", named)[:40].strip("-") or "job"  # a part of a file's name
 
 
 if __name__ == "__main__":

@@ -111,12 +111,18 @@ class Cluster:
         path = Path(job.get("StdOut", ""))
         return path.read_text(encoding="utf-8", errors="replace")[-3000:] if path.is_file() else "no output"
 
-    def cancel_all(self) -> None:
-        """End every job, so that the next test finds both nodes idle."""
-        self.call("scancel", "--user=root", check=False)
-        deadline = time.monotonic() + 60
-        while self.call("squeue", "--noheader", check=False) and time.monotonic() < deadline:
+    def cancel_all(self, folder: Path | None = None) -> None:
+        """End every job, or those that were submitted in a folder, and wait until their nodes are free."""
+        while jobs := [
+            number
+            for number, place in (line.split(" ", 1) for line in self._queue())
+            if folder is None or place == str(folder)
+        ]:
+            self.call("scancel", *jobs, check=False)
             time.sleep(0.2)
+
+    def _queue(self) -> list[str]:
+        return self.call("squeue", "--noheader", "--format=%A %Z", check=False).splitlines()
 
 
 @contextmanager

@@ -114,7 +114,7 @@ def train_with(monkeypatch, function):
 
 def test_training_writes_a_model_and_clears_its_checkpoints(workplace, monkeypatch, tracked, capsys):
     def fake(task, shards, folder, checkpoints, **options):
-        checkpoints.mkdir(parents=True)
+        assert list(checkpoints.iterdir()) == []
         (checkpoints / "last.ckpt").touch()
         (folder / "config.json").touch()
         assert (shards.as_posix(), options["loggers"]) == ("data/stft", [tracked])
