@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ SCRATCH = Path(__file__).resolve().parents[1] / "data" / "scratch" / "pop909_sun
 SECONDS = 35.0
 LONGEST_REST = 3.0
 HOLD_OUT = 5
+FEWEST = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +80,18 @@ def read_excerpts(mirror: Path | str, *, held_out: bool, limit: int | None = Non
     return [excerpt for excerpt in found if excerpt]
 
 
+def read_pieces(mirror: Path | str) -> Iterator[tuple[list[Note], str]]:
+    """Give every 35 s of the songs that are not held out, half overlapping, with their key ("A minor"), as written."""
+    for folder in sorted(path for path in (Path(mirror) / "pop909" / "POP909").iterdir() if path.is_dir()):
+        if is_held_out(folder.name):
+            continue
+        melody, spans = _melody(folder), _keys(folder)
+        for start in np.arange(melody[0].onset, melody[-1].offset - SECONDS / 2, SECONDS / 2):
+            piece = [note for note in melody if start <= note.onset and note.offset <= start + SECONDS]
+            if len(piece) >= FEWEST:
+                yield piece, _key_at(spans, start + SECONDS / 2, 0)
+
+
 _PITCH_CLASS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
@@ -96,11 +110,10 @@ def _rows(path: Path) -> list[list[str]]:
 
 
 def _read(folder: Path) -> Excerpt | None:
-    tracks = read_midi_tracks(folder / f"{folder.name}.mid").tracks
-    melody = _one_voice([note for track in tracks if track.name == "MELODY" for note in track.notes])
+    melody = _melody(folder)
     rng = np.random.default_rng([909, int(folder.name)])
     notes = _cut(melody, rng)
-    if len(notes) < 20:
+    if len(notes) < FEWEST:
         return None
     start, end = notes[0].onset, notes[-1].offset
     shift = round(float(rng.uniform(52, 72)) - float(np.median([note.pitch for note in notes])))
@@ -109,10 +122,6 @@ def _read(folder: Path) -> Excerpt | None:
     low, high = max(0, np.searchsorted(beats, start) - 5), np.searchsorted(beats, end) + 5
     six = np.median(np.diff(np.flatnonzero(beat_rows[:, 2]))) == 6
     downbeats = beat_rows[:, 1 if six else 2] > 0
-    middle = (start + end) / 2
-    spans = [(float(a), float(b), name) for a, b, name in _rows(folder / "key_audio.txt")]
-    key = min(spans, key=lambda span: max(span[0] - middle, middle - span[1], 0.0))[2]
-    tonic, _, mode = _transposed(key, shift).partition(":")
     chords = [
         Span(float(a) - start, float(b) - start, _transposed(name, shift))
         for a, b, name in _rows(folder / "chord_midi.txt")
@@ -127,9 +136,25 @@ def _read(folder: Path) -> Excerpt | None:
         beats[low:high] - start,
         downbeats[low:high],
         "3/4" if six else "4/4",
-        f"{tonic} {'major' if mode == 'maj' else 'minor'}",
+        _key_at(_keys(folder), (start + end) / 2, shift),
         chords,
     )
+
+
+def _melody(folder: Path) -> list[Note]:
+    tracks = read_midi_tracks(folder / f"{folder.name}.mid").tracks
+    return _one_voice([note for track in tracks if track.name == "MELODY" for note in track.notes])
+
+
+def _keys(folder: Path) -> list[Span]:
+    return [Span(float(start), float(end), name) for start, end, name in _rows(folder / "key_audio.txt")]
+
+
+def _key_at(spans: Sequence[Span], seconds: float, shift: int) -> str:
+    """Name the key at a time, transposed; songs change it."""
+    span = min(spans, key=lambda span: max(span.onset - seconds, seconds - span.offset, 0.0))
+    tonic, _, mode = _transposed(span.name, shift).partition(":")
+    return f"{tonic} {'major' if mode == 'maj' else 'minor'}"
 
 
 def _one_voice(notes: Sequence[Note]) -> list[Note]:
@@ -148,7 +173,7 @@ def _cut(melody: Sequence[Note], rng: np.random.Generator) -> list[Note]:
     pieces = []
     for k in rng.permutation(starts):
         piece = [note for note in melody[k:] if note.offset <= melody[k].onset + SECONDS]
-        rest = max((b.onset - a.offset for a, b in zip(piece, piece[1:], strict=False)), default=99.0)
+        rest = max((b.onset - a.offset for a, b in pairwise(piece)), default=99.0)
         if rest <= LONGEST_REST:
             return piece
         pieces.append((rest, piece))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,8 @@ from hf_model.arrangement import Arranged, Arrangement, arrange
 from hf_model.audio import write_audio
 from hf_model.config import VOICE_STFT, ConfigError, from_mapping
 from hf_model.inference import Models, hear, render
-from hf_model.notes import Note, write_csv, write_midi
+from hf_model.midi_score import write_score
+from hf_model.notes import Note, write_csv
 from hf_model.performance import Performance
 from hf_model.recording import Recording
 from hf_model.rendering import PIANO_RATE
@@ -39,7 +41,7 @@ class Settings:
     """What the visitor has set: how to arrange the notes, and how to play them."""
 
     arrangement: Arrangement = field(default_factory=Arrangement)
-    sound: str = "sampled"
+    performance: Performance = field(default_factory=Performance)
 
 
 def listen(session: Session, start: float, settings: Any, models: Models, limits: Limits, tell: Tell) -> dict[str, Any]:
@@ -119,9 +121,9 @@ def play(session: Session, notes: Any, settings: Any, models: Models, limits: Li
         arranged = arrange(given, part.duration, chosen.arrangement, tuning=session.tuning)
         n_samples = resampled_length(part.n_samples, part.sample_rate, PIANO_RATE)
         keys = sorted([*arranged.piano_notes, *arranged.accompaniment])
-        piano = render(keys, n_samples, Performance(chosen.sound), models)
+        piano = render(keys, n_samples, chosen.performance, models)
         session.version += 1
-        _write_files(session.folder, arranged, piano)
+        _write_files(session.folder, arranged, part.duration, piano)
     tempo = arranged.tempo
     return {
         "version": session.version,
@@ -141,7 +143,8 @@ def read_settings(settings: Any) -> Settings:
     try:
         return from_mapping(Settings, settings if isinstance(settings, Mapping) else {}, "settings")
     except (ConfigError, ValueError) as error:
-        msg = f"This cannot be played: {str(error).replace('settings.', '').replace('arrangement.', '')}."
+        told = re.sub(r"(settings|arrangement|performance)[.]", "", str(error))
+        msg = f"This cannot be played: {told}."
         raise PageError(msg) from error
 
 
@@ -165,11 +168,11 @@ def read_notes(notes: Any, duration: float, limits: Limits) -> list[Note]:
     return sorted(found)
 
 
-def _write_files(folder: Path, arranged: Arranged, piano: NDArray[np.float32]) -> None:
+def _write_files(folder: Path, arranged: Arranged, duration: float, piano: NDArray[np.float32]) -> None:
     """Write what can be downloaded, each file whole at every moment."""
     writers: dict[str, Callable[[Path], None]] = {
         "piano.wav": lambda path: write_audio(path, piano, PIANO_RATE),
-        "piano.mid": lambda path: write_midi(path, [*arranged.piano_notes, *arranged.accompaniment]),
+        "piano.mid": lambda path: write_score(path, arranged, duration),
         "piano.csv": lambda path: write_csv(path, arranged.notes, arranged.piano_notes),
     }
     for name, write in writers.items():

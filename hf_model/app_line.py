@@ -27,7 +27,13 @@ def build_line(sessions: Sessions, models: Models) -> gradio.Blocks:
             gradio.Info(what, title=f"{share:.2f}")  # the line's way to send word while a job runs
 
         with _in_words():
-            return listen(sessions.find(recording), start, settings, models, limits, tell)
+            session = sessions.find(recording)
+            try:
+                return listen(session, start, settings, models, limits, tell)
+            except BaseException:
+                if session.part is None:  # nothing of it is of use
+                    sessions.forget(recording)
+                raise
 
     def play_job(recording: str, notes: list[Any], settings: dict[str, Any]) -> dict[str, Any]:
         with _in_words():

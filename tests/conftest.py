@@ -14,6 +14,9 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from hf_model.crew import Crew
 
+if TYPE_CHECKING:
+    from tests.page_server import PageServer
+
 # Before anything imports torch or NumPy: two workers with two threads each are slower than two with one.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
@@ -86,3 +89,13 @@ def cluster() -> Iterator[Any]:
         except UnavailableError as reason:
             pytest.skip(str(reason))
         yield running
+
+
+@pytest.fixture(scope="session")
+def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
+    """`hummingface app`, running; mark tests that use it `xdist_group("page")`, so that there is one server."""
+    from tests.page_server import PageServer
+
+    server = PageServer(tmp_path_factory.mktemp("page"))
+    yield server
+    server.close()

@@ -162,7 +162,9 @@ def test_notes_that_cannot_be_played_are_refused_in_words(session: Session, note
         {"arrangement": {"tempo": "fast"}},
         {"arrangement": 7},
         {"volume": 11},
-        {"sound": 3},
+        {"performance": {"sound": 3}},
+        {"performance": {"sound": "organ"}},
+        {"performance": {"reverb": 2}},
     ],
 )
 def test_settings_that_do_not_exist_are_refused_in_words(session: Session, settings: object) -> None:

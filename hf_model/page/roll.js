@@ -3,6 +3,7 @@
 const BLACK = new Set([1, 3, 6, 8, 10]);
 const LETTERS = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 const KEYS = 34; // pixels for the keyboard
+const SECOND = 16; // pixels at least, on a screen however narrow
 
 export const nameOf = (key) => `${LETTERS[((key % 12) + 12) % 12]}${Math.floor(key / 12) - 1}`;
 
@@ -26,6 +27,7 @@ export class Roll {
 
   async show(heard, address) {
     this.heard = heard;
+    this.canvas.style.minWidth = `${KEYS + Math.ceil(SECOND * heard.duration)}px`;
     this.sound = await loaded(address);
   }
 
@@ -147,5 +149,7 @@ export class Roll {
     const scale = devicePixelRatio || 1;
     pen.fillStyle = this.colour("accent");
     pen.fillRect(this.x(seconds) * scale - scale, 0, 2 * scale, this.canvas.height);
+    const view = this.canvas.parentElement;
+    if (this.x(seconds) < view.scrollLeft || this.x(seconds) > view.scrollLeft + view.clientWidth - KEYS) view.scrollLeft = this.x(seconds) - KEYS - 8;
   }
 }

@@ -8,19 +8,20 @@ const WORDS = {
   min_note: (value) => `${value.toFixed(2)} s`,
   min_confidence: (value) => (value ? `from ${percent(value)}` : "all"),
   strength: percent,
+  reverb: (value) => (value ? percent(value) : "none"),
 };
-const PERFORMANCE = new Set(["sound"]);
+const PERFORMANCE = new Set(["sound", "pedal", "reverb"]);
 
 /** Reads the form. */
 export function read(form) {
   const arrangement = {};
-  const settings = { arrangement };
+  const performance = {};
   for (const field of form.elements) {
     if (!field.name || (field.value === "" && field.type !== "checkbox")) continue;
     const value = field.type === "checkbox" ? field.checked : ["range", "number"].includes(field.type) ? field.valueAsNumber : field.value;
-    (PERFORMANCE.has(field.name) ? settings : arrangement)[field.name] = value;
+    (PERFORMANCE.has(field.name) ? performance : arrangement)[field.name] = value;
   }
-  return settings;
+  return { arrangement, performance };
 }
 
 /** Says what each slider is set to. */

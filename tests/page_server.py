@@ -1,0 +1,131 @@
+"""The page's server as it runs for users: a process of its own, its folder for temporary files, its connections."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+PROGRAM = """
+import sys
+log = open(sys.argv.pop(1), "a", buffering=1)
+def record(event, arguments):
+    if event in {"socket.connect", "socket.getaddrinfo", "socket.sendto"}:
+        place = arguments[1] if event != "socket.getaddrinfo" else arguments[0]
+        log.write(f"{event} {place!r}\\n")
+sys.addaudithook(record)
+from hf_model.cli import main
+sys.exit(main())
+"""
+
+
+class PageServer:
+    """`hummingface app` on a free port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
+        self.connections = folder / "connections"
+        self.errors = folder / "errors"
+        environment = os.environ | {"TMPDIR": str(self.temporary), "PYTHONUNBUFFERED": "1"}
+        began = time.monotonic()
+        self._error_file = self.errors.open("wb")
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(self.connections), "app", "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=self._error_file,
+            text=True,
+            env=environment,
+            cwd=Path(__file__).parents[1],
+        )
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        assert line.startswith("HummingFace is at http://127.0.0.1:"), line + self.errors.read_text()
+        self.address = line.split()[3]
+        for _ in range(600):
+            if self.is_alive():
+                break
+            time.sleep(0.1)
+        self.start_seconds = time.monotonic() - began
+
+    def close(self) -> int:
+        """End the server politely; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(30)
+        assert self.process.stdout
+        self.process.stdout.close()
+        self._error_file.close()
+        return code
+
+    def is_alive(self) -> bool:
+        try:
+            return self.get("/health")[0] == 200
+        except OSError:
+            return False
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        return self._ask(urllib.request.Request(self.address + path))
+
+    def post(self, path: str, body: Any = b"", **headers: str) -> tuple[int, Any]:
+        """Status, and what the JSON of the answer says."""
+        request = urllib.request.Request(self.address + path, data=body, method="POST", headers=headers)
+        status, answer = self._ask(request)
+        return status, json.loads(answer) if answer[:1] in b"{[" and answer else answer
+
+    def job(self, function: int, *data: Any) -> tuple[bool, Any]:
+        """Run a job of the line: whether it succeeded, and its result or the sentence that is shown."""
+        session = secrets.token_hex(16)
+        join = json.dumps({"data": data, "fn_index": function, "session_hash": session}).encode()
+        status, answer = self.post("/engine/gradio_api/queue/join", join, **{"Content-Type": "application/json"})
+        if status != 200:
+            return False, f"{status}: {answer}"
+        line = self.address + f"/engine/gradio_api/queue/data?session_hash={session}"
+        with urllib.request.urlopen(line, timeout=120) as messages:
+            for raw in messages:
+                message = json.loads(raw[5:]) if raw.startswith(b"data:") else {}
+                if message.get("msg") == "process_completed":
+                    output = message["output"]
+                    return message["success"], output["data"][0] if message["success"] else output["error"]
+        return False, "the line closed"
+
+    def listen(self, recording: bytes) -> tuple[bool, Any]:
+        """Send a recording and listen to it: as :meth:`job`; the result has its id under "id"."""
+        status, answer = self.post("/recordings", recording)
+        if status != 200:
+            return False, answer["error"]
+        done, result = self.job(0, answer["recording"], 0, {})
+        return done, result | {"id": answer["recording"]} if done else result
+
+    def files(self) -> set[str]:
+        """Everything in the folder for temporary files, other than the server's own folder, lock and sockets."""
+        found = {str(path.relative_to(self.temporary)) for path in self.temporary.rglob("*") if not path.is_socket()}
+        return {name for name in found if name.count("/") and not name.endswith("in-use") and "pymp-" not in name}
+
+    def outside(self) -> list[str]:
+        """Connections and look-ups that were not to this machine."""
+        lines = self.connections.read_text().splitlines()
+        return [
+            line for line in lines if not any(own in line for own in ("127.0.0.1", "localhost", "'/", "b'/", "None"))
+        ]
+
+    def peak_megabytes(self) -> float:
+        """The largest memory that the process has held."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
+    @staticmethod
+    def _ask(request: urllib.request.Request) -> tuple[int, bytes]:
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
