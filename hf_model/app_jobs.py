@@ -24,12 +24,13 @@ from hf_model.inference import Models, hear, render
 from hf_model.midi_score import write_score
 from hf_model.notes import Note, write_csv
 from hf_model.performance import Performance
-from hf_model.recording import Recording
+from hf_model.recording import SHORTEST, Recording
 from hf_model.rendering import PIANO_RATE
 from hf_model.stft import resampled_length, seconds_to_samples
 from hf_model.tempo import Tempo
 
 SILENT = "This recording is silent. Is the microphone muted?"
+TOO_SHORT = "This recording is too short for a note. Sing for a second or more."
 NO_VOICE = "I hear no voice in this recording. Sing or hum a little louder, closer to the microphone."
 
 Tell = Callable[[float, str], object]
@@ -74,6 +75,8 @@ def listen(session: Session, start: float, settings: Any, models: Models, limits
         if session.whole is None:
             raise PageError(GONE)
         part, first = _cut(session.whole, start, limits.part_seconds)
+        if part.duration < SHORTEST:
+            raise PageError(TOO_SHORT)
         tell(0.2, "Listening to the voice")
         melody = hear(part, min_note=0.0, models=models)
         if "the recording is silent" in part.warnings or not np.any(part.voice):

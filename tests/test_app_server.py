@@ -116,7 +116,7 @@ HOSTILE: dict[str, tuple[bytes | Callable[[Path], bytes], str]] = {
     "ten hours": (written(write_long_flac, ".flac"), CANNOT + "it is longer than 10 minutes"),
     "silence": (wav(np.zeros(44100)), "This recording is silent"),
     "noise": (wav(0.005 * np.random.default_rng(0).standard_normal(44100)), "I hear no voice in this recording"),
-    "one sample": (wav(np.full(1, 0.5)), "I hear no voice in this recording"),
+    "one sample": (wav(np.full(1, 0.5)), "This recording is too short for a note"),
 }
 
 
