@@ -105,7 +105,7 @@ HOSTILE: dict[str, tuple[bytes | Callable[[Path], bytes], str]] = {
     "impossible rate": (header(sample_rate=2**31), CANNOT),
     "no channels": (header(channels=0), CANNOT),
     "65535 channels": (header(channels=65535), CANNOT),
-    "4 GB promised": (header(n_bytes=2**32 - 1), "This recording is silent"),
+    "4 GB promised": (header(n_bytes=2**32 - 1), "This recording is too short"),
     "not a number": (written(write_not_finite(np.nan), ".wav"), CANNOT + "sample 16000"),
     "infinite": (written(write_not_finite(np.inf), ".wav"), CANNOT + "sample 16000"),
     "cut flac": (written(write_cut_flac, ".flac"), CANNOT),
