@@ -123,21 +123,25 @@ def estimate_key(notes: Sequence[Note], tuning: float | None = None) -> Key:
     """
     if not notes:
         return Key(0, "major", 0.0)
-    pitches = np.array([note.pitch for note in notes])
     if tuning is None:
-        tuning = estimate_tuning(pitches, [note.duration for note in notes])
-    classes = np.floor(pitches - tuning + 0.5).astype(int) % 12
-    times = _times(notes)
-    counts = np.bincount(classes, minlength=12) / len(notes)
-    shares = np.bincount(classes, times, minlength=12) / times.sum()
+        tuning = estimate_tuning([note.pitch for note in notes], [note.duration for note in notes])
+    counts, times = shares(notes, tuning)
     degrees = (np.arange(12)[:, None] + np.arange(12)) % 12  # (tonic, degree) -> pitch class
-    scores = _COUNT_WEIGHTS @ counts[degrees].T + _TIME_WEIGHTS @ shares[degrees].T  # (mode, tonic)
+    scores = _COUNT_WEIGHTS @ counts[degrees].T + _TIME_WEIGHTS @ times[degrees].T  # (mode, tonic)
     scores[1] += _MINOR_BIAS
     # Half a dozen notes say less than the excerpts of half a minute that the weights were learned on.
     scores *= _TEMPER * min(1.0, len(notes) / 20)
     belief = np.exp(scores - scores.max())
     mode, tonic = np.unravel_index(int(np.argmax(scores)), scores.shape)
     return Key(int(tonic), MODES[mode], float(1.0 / belief.sum()))
+
+
+def shares(notes: Sequence[Note], tuning: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the share of the notes and of the time that falls on each pitch class, two of shape (12,)."""
+    classes = np.floor(np.array([note.pitch for note in notes]) - tuning + 0.5).astype(int) % 12
+    times = _times(notes)
+    counted = np.bincount(classes, minlength=12) / len(notes)
+    return counted, np.bincount(classes, times, minlength=12) / times.sum()
 
 
 def _times(notes: Sequence[Note]) -> NDArray[np.float64]:

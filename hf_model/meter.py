@@ -144,7 +144,7 @@ _TRIPLE = Meter(
     "3/4",
     4,
     -6.0,
-    (0.033, 0.498, 0.014, 0.243, 0.002, 0.046, 0.003, 0.059, 0.005, 0.018, 0.001, 0.039),
+    _QUADRUPLE.distances,  # so that where notes lie in the bar decides, not how fast the songs in 3/4 happen to be
     (0.284, 0.003, 0.076, 0.007, 0.175, 0.004, 0.100, 0.010, 0.188, 0.005, 0.142, 0.007),
 )
 _COMPOUND = Meter(

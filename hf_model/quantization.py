@@ -37,6 +37,7 @@ _FINENESS = np.array([1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 4.0, 4.0])
 _NEIGHBOURS = np.array([-1.0, 0.0, 1.0, 2.0, 0.0, 1.0, 0.0, 1.0])
 """Where a note may go: four steps around it, two half steps, two quarter steps, nowhere; all but steps cost extra."""
 
+_NOW = 1e-6
 _CLOSEST = 0.2
 """Steps between two notes that were moved."""
 
@@ -100,6 +101,7 @@ def quantize(
     offsets = np.array([note.offset for note in notes])
     candidates = _candidates(places(onsets) * n_steps)
     times = seconds(candidates)
+    times[np.abs(times) < _NOW] = 0.0  # the first beat may be computed as -1e-14 s
     times[-1] = onsets
     moved = _in_order(places(onsets) * n_steps, candidates, times, end)
     ends = seconds(np.rint(places(offsets) * n_steps))

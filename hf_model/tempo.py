@@ -186,7 +186,7 @@ def _choose_bar(
     """Choose the metre, the place of the bar line, and between half and double speed."""
     fits = [meter.of_transitions(grids.steps[:, near]) + grids.fit[near] + meter.log_prior for meter in meters]
     best = np.max([fit.max(axis=0) for fit in fits], axis=0)  # (grid,)
-    column = int(np.argmax(OCTAVE_TRUST * best + _tempo_prior(tempo[near], 0.2)))
+    column = int(np.argmax(OCTAVE_TRUST * best + _tempo_prior(tempo[near], 0.15)))
     tops = np.array([float(fit[:, column].max()) for fit in fits])  # (meter,)
     chosen = int(np.argmax(tops))
     shift, grid = int(np.argmax(fits[chosen][:, column])), int(near[column])
