@@ -47,6 +47,7 @@ def test_a_transcriber_plays_the_sampled_piano(served, tmp_path):
 
 def test_a_synthesizer_is_the_sound(served, tmp_path):
     Synthesizer(SynthesizerConfig()).save_pretrained(tmp_path)
+    (tmp_path / "other").mkdir()
     load(served, synthesizer=tmp_path, transcriber=tmp_path / "other")
     assert (served.sound, served.models.folder) == ("neural", tmp_path / "other")
     assert isinstance(served.models.renderer("neural"), Synthesizer)
