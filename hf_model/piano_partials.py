@@ -58,6 +58,12 @@ STRETCH = (
 
 SILENT_DB = -120.0
 
+NOISE_BIAS_DB = 2.51
+"""The mean of a noise's dB lies so much under the dB of its mean power: ``10 log10(e)`` times Euler's constant."""
+
+LOW_BANDS = int((band_weights()[: int(0.45 * PIANO_STFT.n_fft / BODY_STEP)] > 0).any(axis=0).sum())
+"""Bands of noise that reach below the body's upper end."""
+
 MOST_PLACES = max(map(len, GAIN_VELOCITIES))
 
 
@@ -224,16 +230,19 @@ def play_body(body: Audio, n_samples: int) -> Audio:
 
 
 def measure_noise(rest: Audio) -> NDArray[np.float64]:
-    """Levels in dB (knot, band) of what is left, on the piano's grid."""
+    """Levels in dB (knot, band) of what is left, on the piano's grid.
+
+    Means of dB, over bins as over time: what is left of a partial is a peak and no noise, and a decay is a line in dB.
+    """
     power = magnitude(rest.astype(np.float32), PIANO_STFT.n_fft, BLOCK).astype(np.float64) ** 2
     weights = band_weights()
-    bands = (weights / weights.sum(axis=0)).T @ power
+    bands = (weights / weights.sum(axis=0)).T @ (10 * np.log10(power + 1e-12)) + NOISE_BIAS_DB
     levels = np.full((len(KNOTS), weights.shape[1]), SILENT_DB)
     for index, knot in enumerate(KNOTS):
         reach = max(1, (KNOTS[min(index + 1, len(KNOTS) - 1)] - knot) // 2)
         near = bands[:, max(0, knot - reach + 1) : knot + reach]
         if near.shape[1]:
-            levels[index] = np.maximum(SILENT_DB, 10 * np.log10(near.mean(axis=1) + 1e-12))
+            levels[index] = np.maximum(SILENT_DB, near.mean(axis=1))
     return levels
 
 
@@ -274,6 +283,8 @@ def fit_key(piano: Strings, key: int, seconds: float) -> dict[str, list[NDArray[
         noise_gain = np.zeros((MOST_PLACES, N_BANDS))
         for place, v in enumerate(velocities):
             noise_gain[place] = (noises[v] - noises[loudest])[:15].mean(axis=0)
+            # While the body sounds, next to nothing is left below it: what comes after it changes as the body does.
+            noise_gain[place, :LOW_BANDS] = 20 * np.log10(abs(float(layered[v][1])) + 1e-6)
         result["hammer"] += [layered[v][0] for v in velocities if v in layers]
         result["body_gain"] += [layered[v][1] for v in velocities if v in layers]
         for name, value in (
