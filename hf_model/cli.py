@@ -43,9 +43,10 @@ examples:
 CONVERT_EXAMPLES = """\
 what is written, for hum.wav:
   hum_piano.wav   the piano: 44.1 kHz, exactly as long as the recording
-  hum_piano.mid   the keys, for a sequencer or a notation program
+  hum_piano.mid   the keys as performed, with tempo, metre and key, for a sequencer
   hum_piano.csv   (--csv) onset,offset,pitch,note,velocity,confidence: seconds; pitch as sung, as a MIDI number
                   with decimals; note the key that is played; 0-127; 0-1
+  hum_piano.musicxml   (--musicxml) the score, for a notation program
   hum_piano.png   (--plot) the notes over the spectrogram of the voice
 
 examples:
@@ -153,6 +154,7 @@ def _add_convert_options(parser: argparse.ArgumentParser) -> None:
     add("inputs", nargs="+", metavar="INPUT", help="audio files (wav flac ogg mp3 m4a webm opus aiff), folders, globs")
     add("--out-dir", type=Path, metavar="DIR", help="write there instead of beside each input; made if missing")
     add("--csv", action="store_true", help="write the notes as a table too")
+    add("--musicxml", action="store_true", help="write a score to read too (needs the extra [score])")
     add("--plot", action="store_true", help="write a picture too")
     add("--overwrite", action="store_true", help="replace outputs that exist")
     add("--model", metavar="DIR", help="weights to use instead of the ones that ship, or owner/name on the Hub")
@@ -244,6 +246,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     options = Options(
         out_dir=arguments.out_dir,
         csv=arguments.csv,
+        musicxml=arguments.musicxml,
         plot=arguments.plot,
         overwrite=arguments.overwrite,
         arrangement=arrangement,

@@ -40,13 +40,14 @@ class Options:
     ----------
     out_dir : path, optional
         Where the outputs go; beside each input when not given.
-    csv, plot, overwrite : bool
+    csv, musicxml, plot, overwrite : bool
     arrangement, performance, tuning
         As for :func:`hf_model.inference.convert`.
     """
 
     out_dir: Path | None = None
     csv: bool = False
+    musicxml: bool = False
     plot: bool = False
     overwrite: bool = False
     arrangement: Arrangement = field(default_factory=Arrangement)
@@ -90,7 +91,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Job:
-    """One input and its outputs by kind ("wav", "midi", "csv", "plot"), or why it is refused or left out."""
+    """One input and its outputs by kind ("wav", "midi", "csv", "musicxml", "plot"), or why it is refused or left out."""
 
     source: Path
     outputs: Mapping[str, Path] = field(default_factory=dict)
@@ -155,6 +156,7 @@ def name_outputs(source: Path, options: Options) -> dict[str, Path]:
     folder = source.parent if options.out_dir is None else options.out_dir
     endings = {"wav": "wav", "midi": "mid"}
     endings |= {"csv": "csv"} if options.csv else {}
+    endings |= {"musicxml": "musicxml"} if options.musicxml else {}
     endings |= {"plot": "png"} if options.plot else {}
     return {kind: folder / f"{source.stem}{OUTPUT_ENDING}.{ending}" for kind, ending in endings.items()}
 
@@ -211,6 +213,13 @@ def _convert(job: Job, options: Options, models: Models, report: Report) -> None
             report.gain, report.loudness, report.true_peak = level_of(take)
             if "csv" in temporary:
                 write_csv(temporary["csv"], *_rows(arranged))
+            if "musicxml" in temporary:
+                from hf_model.musicxml import MusicXMLError, write_musicxml
+
+                try:
+                    write_musicxml(temporary["musicxml"], arranged, job.source.stem)
+                except MusicXMLError as error:
+                    raise FileError(f"{job.source}: {error}") from error
             if "plot" in temporary:
                 from hf_model.picture import save_picture
 

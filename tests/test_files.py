@@ -181,3 +181,20 @@ def test_the_report_says_what_is_played_and_what_was_found(hum: Path, tmp_path: 
     np.testing.assert_allclose([key.onset for key in keys], [note["onset"] for note in told["notes"]], atol=1e-3)
     played = read_midi(report.outputs["midi"])
     np.testing.assert_allclose([note.onset for note in played], [key.onset for key in keys], atol=1e-3)
+
+
+def test_a_score_to_read(hum: Path, tmp_path: Path) -> None:
+    [report] = convert_all([hum], out_dir=tmp_path, musicxml=True, arrangement=Arrangement(tempo=120.0))
+    assert report.error is None
+    from music21 import converter
+
+    score = converter.parse(report.outputs["musicxml"])
+    assert [pitch.midi for pitch in score.flatten().pitches] == MELODY
+
+
+def test_a_score_without_what_writes_it(hum: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hf_model.musicxml.find_spec", lambda _: None)
+    [report] = convert_all([hum], out_dir=tmp_path / "out", musicxml=True)
+    assert report.error is not None
+    assert report.error.endswith("pip install 'hummingface[score]'")
+    assert not (tmp_path / "out").exists()
