@@ -14,6 +14,9 @@ sys.path.insert(0, str(ROOT))
 PICTURES = ("examples/twinkle_piano.png", "reports/mlflow.png")
 """Shown on the pages under these names."""
 
+REPORTS = ("data_stages", "music", "throughput")
+"""Reports that become pages."""
+
 
 def on_files(files: Any, config: Any) -> Any:
     """Add the reference of the command line, and pictures that live elsewhere."""
@@ -22,7 +25,15 @@ def on_files(files: Any, config: Any) -> Any:
     files.append(File.generated(config, "reference/cli.md", content=command_line()))
     for name in PICTURES:
         files.append(File.generated(config, f"pictures/{Path(name).name}", abs_src_path=str(ROOT / name)))
+    for name in REPORTS:
+        if (ROOT / "reports" / f"{name}.md").is_file():
+            files.append(File.generated(config, f"reports/{name}.md", abs_src_path=str(ROOT / f"reports/{name}.md")))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Let links that work in the repository work on the pages."""
+    return markdown.replace("](../reports/", "](reports/")
 
 
 def command_line() -> str:

@@ -91,7 +91,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Job:
-    """One input and its outputs by kind ("wav", "midi", "csv", "musicxml", "plot"), or why it is refused or left out."""
+    """One input and its outputs by kind (wav, midi, csv, musicxml, plot), or why it is refused or left out."""
 
     source: Path
     outputs: Mapping[str, Path] = field(default_factory=dict)
