@@ -143,6 +143,11 @@ class Arranged:
     remarks: tuple[str, ...] = ()
     chords: tuple[Chord, ...] = ()
 
+    @property
+    def both_hands(self) -> list[Note]:
+        """Everything that the piano plays, in order."""
+        return sorted([*self.piano_notes, *self.accompaniment])
+
 
 DEFAULT = Arrangement()
 
