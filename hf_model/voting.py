@@ -75,7 +75,9 @@ class Correction:
         return float(np.dot(WEIGHTS[self.kind], self.features))
 
 
-def agree(notes: Sequence[Note], repetitions: Sequence[Repetition], tuning: float = 0.0) -> tuple[list[Note], int]:
+def agree(
+    notes: Sequence[Note], repetitions: Sequence[Repetition], tuning: float = 0.0
+) -> tuple[list[Note], list[Correction]]:
     """Let the repetitions of a phrase vote on its notes.
 
     Parameters
@@ -91,7 +93,8 @@ def agree(notes: Sequence[Note], repetitions: Sequence[Repetition], tuning: floa
     -------
     notes : list of Note
         Wrong pitches put right; a note too many given to its neighbour; a missing one put in, cut out of that before.
-    n_corrections : int
+    corrections : list of Correction
+        What was changed, in order.
     """
     likely = [correction for correction in proposals(notes, repetitions, tuning) if correction.odds >= LOWEST_ODDS]
     chosen: dict[int, Correction] = {}
@@ -112,7 +115,7 @@ def agree(notes: Sequence[Note], repetitions: Sequence[Repetition], tuning: floa
                 line[-1] = replace(line[-1], offset=max(line[-1].offset, note.offset))
         else:
             line += _with_missing(note, notes[index + 1], correction, tuning)
-    return line, len(chosen)
+    return line, [chosen[index] for index in sorted(chosen)]
 
 
 def _with_missing(note: Note, following: Note, correction: Correction, tuning: float) -> list[Note]:
