@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint check repro ui peers format lock clean
+.PHONY: help setup run app test lint check repro ui peers format lock clean
 
 BIN := .venv/bin
 SETUP := .ci/setup
@@ -23,6 +23,9 @@ setup: ## Put everything into .venv (Python 3.11-3.13 and pip are enough)
 
 run: setup ## Play the example singing on a piano
 	hummingface convert $(EXAMPLE) --out-dir out --csv --plot --overwrite
+
+app: setup ## Serve the page on which to sing, listen and edit
+	hummingface app
 
 test: setup ## Run the tests; 90 % of the lines of hf_model and stages must be covered
 	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup --cov $(PYTEST_ARGS)

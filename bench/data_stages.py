@@ -1,7 +1,8 @@
 """Print how align and stft scale over workers, and what they will cost: ``python bench/data_stages.py [--write]``.
 
-The workers are Dask's, one against two, each started before the clock. The cost of an hour of audio is fitted to three
-sizes and drawn out to 10,000 hours of recordings of the same length, with a 95 % interval of the fit.
+The workers are Dask's, one against two, in turns, all started before the clock. The cost of an hour of audio is fitted
+to three sizes, in the worker's CPU time, and drawn out to 10,000 hours of recordings of the same length, with the 95 %
+interval of the fit.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -34,23 +35,29 @@ STAGES = ("align", "stft")
 def main() -> None:
     """Measure, print, and perhaps write the report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--phrases", type=int, nargs=3, default=[15, 30, 60], help="three sizes, ten seconds each")
+    parser.add_argument(
+        "--phrases", type=int, nargs=3, default=[15, 30, 60], help="three sizes, growing; ten seconds each"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--write", action="store_true", help=f"also into {REPORT}")
     options = parser.parse_args()
-    started, times, costs = {}, {}, []
-    for count in (1, 2):
-        with opened(count) as (crew, seconds):
-            started[count] = seconds
-            for phrases in options.phrases if count == 1 else options.phrases[-1:]:
-                for _ in range(options.repeats):
-                    cost = measure(phrases, crew)
-                    times.setdefault((count, phrases), []).append(cost)
-                    costs += [cost] if count == 1 else []
-    text = "\n".join([*scaling(started, times, options.phrases[-1]), "", *model(costs)]) + "\n"
+    started: dict[int, float] = {}
+    times: dict[tuple[int, int], list[dict[str, float]]] = {}
+    with ExitStack() as stack:
+        crews = {}
+        for count in (1, 2):
+            crews[count], started[count] = stack.enter_context(opened(count))
+        for _ in range(options.repeats):
+            for phrases in options.phrases:
+                times.setdefault((1, phrases), []).append(measure(phrases, crews[1]))
+            times.setdefault((2, phrases), []).append(measure(phrases, crews[2]))
+    costs = [cost for (count, _), found in times.items() if count == 1 for cost in found]
+    text = "\n".join([*scaling(started, times, max(options.phrases)), "", *model(costs)]) + "\n"
     print(text)
     if options.write:
-        REPORT.write_text(f"# What the data stages cost\n\n{__doc__.splitlines()[2]} {text}", encoding="utf-8")
+        about = " ".join(__doc__.splitlines()[2:])
+        command = "`python bench/data_stages.py --write`"
+        REPORT.write_text(f"# What the data stages cost\n\n{about}\n\n{command}\n\n{text}", encoding="utf-8")
 
 
 @contextmanager
@@ -67,6 +74,11 @@ def ready(_: int) -> int:
     return os.getpid()
 
 
+def cpu(_: int) -> float:
+    """Give the CPU seconds of a worker so far."""
+    return time.process_time()
+
+
 def measure(phrases: int, crew: Workers) -> dict[str, float]:
     """Run both stages once: hours of audio, seconds, bytes and files of each stage."""
     with tempfile.TemporaryDirectory() as name:
@@ -74,15 +86,18 @@ def measure(phrases: int, crew: Workers) -> dict[str, float]:
         raw.mkdir()
         stft.mkdir()
         (raw / "corpora.json").write_text(json.dumps({"made": {}}), encoding="utf-8")
+        before = next(run_all(cpu, [0], workers=crew))
         began = time.perf_counter()
         report = align(raw, Path(name, "align"), AlignSettings(made_phrases=phrases, made_seconds=SECONDS), crew)
-        between = time.perf_counter()
+        between, halfway = time.perf_counter(), next(run_all(cpu, [0], workers=crew))
         # many small shards, so that two workers share even a small corpus evenly
         write_shards(Path(name, "align"), stft, StftSettings(rows_per_shard=8), crew)
         cost = {
             "hours": report["made"]["seconds"] / 3600,
-            "align seconds": between - began,
-            "stft seconds": time.perf_counter() - between,
+            "align wall": between - began,
+            "stft wall": time.perf_counter() - between,
+            "align CPU seconds": halfway - before,
+            "stft CPU seconds": next(run_all(cpu, [0], workers=crew)) - halfway,
         }
         for stage in STAGES:
             files = [path.stat().st_size for path in Path(name, stage).rglob("*") if path.is_file()]
@@ -103,7 +118,7 @@ def scaling(started: dict[int, float], times: dict[tuple[int, int], list[dict[st
         "|---|---|---|---|",
     ]
     for stage in (*STAGES, "both"):
-        names = [f"{one} seconds" for one in STAGES if stage in (one, "both")]
+        names = [f"{one} wall" for one in STAGES if stage in (one, "both")]
         best = [min(sum(cost[name] for name in names) for cost in times[count, phrases]) for count in (1, 2)]
         lines.append(f"| {stage} | {best[0]:.2f} s | {best[1]:.2f} s | {best[0] / best[1]:.2f} |")
     return [*lines, "", f"Starting the workers: {started[1]:.1f} s for one, {started[2]:.1f} s for two."]
@@ -119,7 +134,7 @@ def model(costs: list[dict[str, float]]) -> list[str]:
         f"| what | fixed | an hour | {FAR:,.0f} hours | 95 % interval |",
         "|---|---|---|---|---|",
     ]
-    units = {"seconds": ("worker-hours", 3600.0), "bytes": ("TB", 1e12), "files": ("million files", 1e6)}
+    units = {"CPU seconds": ("core-hours", 3600.0), "bytes": ("TB", 1e12), "files": ("million files", 1e6)}
     for stage in STAGES:
         for what, (unit, scale) in units.items():
             values = np.array([cost[f"{stage} {what}"] for cost in costs])

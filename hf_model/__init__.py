@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from hf_model.inference import Rendition, convert, render, transcribe
     from hf_model.key import Key, estimate_key
     from hf_model.notes import Note
+    from hf_model.performance import Performance
     from hf_model.quantization import quantize
     from hf_model.simplification import simplify
     from hf_model.tempo import Tempo, estimate_tempo
@@ -21,6 +22,7 @@ __all__ = [
     "Arrangement",
     "Key",
     "Note",
+    "Performance",
     "Rendition",
     "Tempo",
     "__version__",
@@ -39,6 +41,7 @@ _HOMES = {
     "Arrangement": "hf_model.arrangement",
     "Key": "hf_model.key",
     "Note": "hf_model.notes",
+    "Performance": "hf_model.performance",
     "Rendition": "hf_model.inference",
     "Tempo": "hf_model.tempo",
     "arrange": "hf_model.arrangement",

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
+from hf_model.app_jobs import write_sheet
 from hf_model.app_limits import Limits, PageError, spoken
 from hf_model.app_sessions import Session, Sessions
 
@@ -19,12 +20,14 @@ PAGE = Path(str(files("hf_model"))) / "page"
 
 EXAMPLE = PAGE / "example.flac"
 
+SHEET = "piano.musicxml"
+
 FILES = {
     "voice.wav": "audio/wav",
     "spectrum.png": "image/png",
     "piano.wav": "audio/wav",
     "piano.mid": "audio/midi",
-    "piano.musicxml": "application/vnd.recordare.musicxml+xml",
+    SHEET: "application/vnd.recordare.musicxml+xml",
     "piano.csv": "text/csv",
 }
 """What a recording's folder holds for the visitor, with its media type."""
@@ -64,9 +67,12 @@ def add_addresses(app: FastAPI, sessions: Sessions) -> None:
     async def give_file(request: Request) -> Response:
         name = request.path_params["name"]
         try:
-            path = sessions.find(request.path_params["recording"]).folder / name
+            session = sessions.find(request.path_params["recording"])
+            if name == SHEET:
+                await asyncio.to_thread(write_sheet, session)
         except PageError as error:
             return _refused(str(error), 404)
+        path = session.folder / name
         if name not in FILES or not path.is_file():
             return _refused("There is nothing here.", 404)
         return FileResponse(path, media_type=FILES[name])

@@ -22,14 +22,16 @@ from hf_model.audio import write_audio
 from hf_model.config import VOICE_STFT, ConfigError, from_mapping
 from hf_model.inference import Models, hear, render
 from hf_model.midi_score import write_score
+from hf_model.musicxml import MusicXMLError, write_musicxml
 from hf_model.notes import Note, write_csv
 from hf_model.performance import Performance
-from hf_model.recording import Recording
+from hf_model.recording import SHORTEST, Recording
 from hf_model.rendering import PIANO_RATE
 from hf_model.stft import resampled_length, seconds_to_samples
 from hf_model.tempo import Tempo
 
 SILENT = "This recording is silent. Is the microphone muted?"
+TOO_SHORT = "This recording is too short for a note. Sing for a second or more."
 NO_VOICE = "I hear no voice in this recording. Sing or hum a little louder, closer to the microphone."
 
 Tell = Callable[[float, str], object]
@@ -74,6 +76,8 @@ def listen(session: Session, start: float, settings: Any, models: Models, limits
         if session.whole is None:
             raise PageError(GONE)
         part, first = _cut(session.whole, start, limits.part_seconds)
+        if part.duration < SHORTEST:
+            raise PageError(TOO_SHORT)
         tell(0.2, "Listening to the voice")
         melody = hear(part, min_note=0.0, models=models)
         if "the recording is silent" in part.warnings or not np.any(part.voice):
@@ -122,7 +126,7 @@ def play(session: Session, notes: Any, settings: Any, models: Models, limits: Li
         n_samples = resampled_length(part.n_samples, part.sample_rate, PIANO_RATE)
         keys = sorted([*arranged.piano_notes, *arranged.accompaniment])
         piano = render(keys, n_samples, chosen.performance, models)
-        session.version += 1
+        session.version, session.arranged = session.version + 1, arranged
         _write_files(session.folder, arranged, part.duration, piano)
     tempo = arranged.tempo
     return {
@@ -136,6 +140,25 @@ def play(session: Session, notes: Any, settings: Any, models: Models, limits: Li
         "voiceGain": _voice_gain(part.voice, piano),
         "length": {"samples": n_samples, "rate": PIANO_RATE},
     }
+
+
+def write_sheet(session: Session) -> None:
+    """Write the score to read of what was played last, when it is asked for: that takes longer than all the rest.
+
+    Raises
+    ------
+    PageError
+        If nothing was played, or nothing is left to write.
+    """
+    if session.arranged is None:
+        raise PageError(GONE)
+    with _still_there(session), session.lock:
+        new = session.folder / "new-piano.musicxml"
+        try:
+            write_musicxml(new, session.arranged, "HummingFace")
+        except MusicXMLError as error:
+            raise PageError(_as_sentence(str(error))) from error
+        new.replace(session.folder / "piano.musicxml")
 
 
 def read_settings(settings: Any) -> Settings:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from hf_model.app_limits import Limits, PageError
+from hf_model.arrangement import Arranged
 from hf_model.recording import Recording
 
 PREFIX = "hummingface-page-"
@@ -42,10 +43,14 @@ class Session:
         What was decoded, and the part of it that was listened to.
     tuning : float
         The singer's offset from 440 Hz in semitones.
+    arranged : Arranged, optional
+        What was played last.
     version : int
         How often it was played.
     touched : float
         When it was last asked for, on the monotonic clock.
+    lock : Lock
+        Held while its score is written.
     """
 
     id: str
@@ -53,8 +58,10 @@ class Session:
     whole: Recording | None = None
     part: Recording | None = None
     tuning: float = 0.0
+    arranged: Arranged | None = None
     version: int = 0
     touched: float = field(default_factory=time.monotonic)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def upload(self) -> Path:

@@ -11,7 +11,9 @@ from functools import lru_cache
 from itertools import pairwise
 
 from hf_model.config import check_choice, check_range
+from hf_model.harmony import Chord, estimate_chords
 from hf_model.key import Key, estimate_key, parse_key, snap_to_key
+from hf_model.left_hand import accompany
 from hf_model.meter import METERS
 from hf_model.notes import Note, to_keys
 from hf_model.pitch import estimate_tuning
@@ -127,6 +129,8 @@ class Arranged:
         For each phrase that is sung more than once, where: onset and offset in seconds, as sung; the best match first.
     remarks : tuple of str
         Sentences about what was found or changed.
+    chords : tuple of Chord
+        What the left hand plays.
     """
 
     notes: list[Note]
@@ -137,6 +141,12 @@ class Arranged:
     tuning: float
     repeats: tuple[tuple[tuple[float, float], ...], ...] = ()
     remarks: tuple[str, ...] = ()
+    chords: tuple[Chord, ...] = ()
+
+    @property
+    def both_hands(self) -> list[Note]:
+        """Everything that the piano plays, in order."""
+        return sorted([*self.piano_notes, *self.accompaniment])
 
 
 DEFAULT = Arrangement()
@@ -174,23 +184,28 @@ def arrange(
         remarks.append(f"{len(notes) - len(kept)} of {len(notes)} notes were left out")
     voted = kept
     if arrangement.agree_repeats:
-        voted, n_corrected = agree(kept, repetitions, tuning)
-        remarks.append(f"repetitions outvoted {n_corrected} of {len(kept)} notes")
+        voted, corrections = agree(kept, repetitions, tuning)
+        remarks.append(f"repetitions outvoted {len(corrections)} of {len(kept)} notes")
     played = to_keys(voted, tuning, arrangement.transpose)
     if arrangement.snap_key:
         before = played
         played = snap_to_key(voted, played, key, tuning)
         remarks.append(_on_snapping(before, played, key.transposed(arrangement.transpose)))
+    complete = played
     played = simplify(played, arrangement.simplify, tempo)
     sources = _sources(played, kept, voted)
     played = _in_time(played, tempo, duration, arrangement, remarks)
     key = key.transposed(arrangement.transpose)
+    chords: list[Chord] = []
     left: list[Note] = []
+    if arrangement.accompany and played:
+        chords = estimate_chords(complete, key, tempo)
+        left = accompany(played, chords, tempo)
     phrases = tuple(
         tuple((kept[first].onset, kept[last].offset) for first, last in repetition.phrases)
         for repetition in repetitions
     )
-    return Arranged(sources, played, left, tempo, key, tuning, phrases, tuple(remarks))
+    return Arranged(sources, played, left, tempo, key, tuning, phrases, tuple(remarks), tuple(chords))
 
 
 @lru_cache(maxsize=16)

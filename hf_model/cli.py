@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from hf_model import __version__
+from hf_model.arrangement_options import add_arrangement_options, arrangement_from, number
 from hf_model.completion import HOW, SHELLS, script
 from hf_model.sound_options import add_sound_options, performance_from
 
@@ -42,15 +43,18 @@ examples:
 CONVERT_EXAMPLES = """\
 what is written, for hum.wav:
   hum_piano.wav   the piano: 44.1 kHz, exactly as long as the recording
-  hum_piano.mid   the keys, for a sequencer or a notation program
+  hum_piano.mid   the keys as performed, with tempo, metre and key, for a sequencer
   hum_piano.csv   (--csv) onset,offset,pitch,note,velocity,confidence: seconds; pitch as sung, as a MIDI number
                   with decimals; note the key that is played; 0-127; 0-1
+  hum_piano.musicxml   (--musicxml) the score, for a notation program
   hum_piano.png   (--plot) the notes over the spectrogram of the voice
 
 examples:
   hummingface convert hum.wav
   hummingface convert monday.m4a tuesday.m4a --out-dir piano --overwrite
   hummingface convert takes/ --min-note 0.1 --min-confidence 0.3     fewer, surer notes
+  hummingface convert hum.wav --quantize 1/8 --simplify 1     on the beat, without ornaments
+  hummingface convert hum.wav --preset beginner --accompany     simple, with chords for the left hand
   hummingface convert hum.wav --tuning 0          no correction for a singer who is flat or sharp
   hummingface convert hum.wav --pedal --reverb 0.3      a gentle pedal, a light room
 
@@ -150,17 +154,13 @@ def _add_convert_options(parser: argparse.ArgumentParser) -> None:
     add("inputs", nargs="+", metavar="INPUT", help="audio files (wav flac ogg mp3 m4a webm opus aiff), folders, globs")
     add("--out-dir", type=Path, metavar="DIR", help="write there instead of beside each input; made if missing")
     add("--csv", action="store_true", help="write the notes as a table too")
+    add("--musicxml", action="store_true", help="write a score to read too (needs the extra [score])")
     add("--plot", action="store_true", help="write a picture too")
     add("--overwrite", action="store_true", help="replace outputs that exist")
-    whole, seconds = _number(int, -48, 48), _number(float, 0, 10)
-    share, cents = _number(float, 0, 1), _number(float, -100, 100)
-    add("--transpose", type=whole, default=0, metavar="SEMITONES", help="12 is an octave up")
-    add("--min-note", type=seconds, default=0.05, metavar="SECONDS", help="leave out shorter notes (%(default)s)")
-    add("--min-confidence", type=share, default=0.0, metavar="0-1", help="leave out less certain notes (%(default)s)")
-    add("--tuning", type=cents, metavar="CENTS", help="the singer's offset from A = 440 Hz (estimated)")
     add("--model", metavar="DIR", help="weights to use instead of the ones that ship, or owner/name on the Hub")
     add("--json", action="store_true", help="print one JSON document on standard output, and nothing else there")
     add("--quiet", action="store_true", help="print errors only")
+    add_arrangement_options(parser)
     add_sound_options(parser)
     parser.set_defaults(run=_convert)
 
@@ -169,7 +169,7 @@ def _add_render_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("notes", type=Path, metavar="NOTES", help="a MIDI file, or a table of notes (csv)")
     add("-o", "--out", type=Path, metavar="OUT.wav", help="the file to write (NOTES with the ending .wav)")
-    add("--duration", type=_number(float, 0, 14400), metavar="SECONDS", help="length (to the end of the last note)")
+    add("--duration", type=number(float, 0, 14400), metavar="SECONDS", help="length (to the end of the last note)")
     add("--overwrite", action="store_true", help="replace an output that exists")
     add("--model", metavar="DIR", help="weights to use instead of the ones that ship, or owner/name on the Hub")
     add("--json", action="store_true", help="print one JSON document on standard output, and nothing else there")
@@ -181,10 +181,10 @@ def _add_render_options(parser: argparse.ArgumentParser) -> None:
 def _add_app_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (%(default)s: this machine only)")
-    add("--port", type=_number(int, 0, 65535), default=7860, metavar="N", help="(%(default)s; 0 is any free one)")
+    add("--port", type=number(int, 0, 65535), default=7860, metavar="N", help="(%(default)s; 0 is any free one)")
     add(
         "--max-seconds",
-        type=_number(float, 1, 600),
+        type=number(float, 1, 600),
         default=60.0,
         metavar="SECONDS",
         help="longest part of a recording that is converted at a time (%(default)g)",
@@ -218,23 +218,6 @@ def _app(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
-    """Make a parser for a number from ``low`` to ``high``."""
-
-    def parse(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not low <= value <= high:
-            what = "a whole number" if kind is int else "a number"
-            msg = f"{text!r} is not allowed, expected {what} from {low:g} to {high:g}"
-            raise argparse.ArgumentTypeError(msg)
-        return value
-
-    return parse
-
-
 def _info(options: argparse.Namespace) -> int:
     from hf_model.info import as_text, installed
 
@@ -251,18 +234,24 @@ def _completion(options: argparse.Namespace) -> int:
 def _convert(arguments: argparse.Namespace) -> int:
     # Before torch is imported: threads that spin while they wait make a busy machine ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from hf_model.arrangement import Arrangement
+    from hf_model.config import ConfigError
     from hf_model.files import Options, convert_jobs, find_inputs, plan
 
+    try:
+        arrangement = arrangement_from(arguments)
+    except ConfigError as error:
+        _complain(str(error))
+        return WRONG_USAGE
     options = Options(
         out_dir=arguments.out_dir,
         csv=arguments.csv,
+        musicxml=arguments.musicxml,
         plot=arguments.plot,
         overwrite=arguments.overwrite,
+        arrangement=arrangement,
         performance=performance_from(arguments),
-        transpose=arguments.transpose,
-        min_note=arguments.min_note,
-        min_confidence=arguments.min_confidence,
-        tuning=None if arguments.tuning is None else arguments.tuning / 100,
+        tuning=arguments.tuning / 100 if "tuning" in arguments else None,
     )
     jobs = plan(find_inputs(arguments.inputs), options)
     reports: list[Report] = []
@@ -273,6 +262,8 @@ def _convert(arguments: argparse.Namespace) -> int:
             for report in convert_jobs(jobs, options, models):
                 reports.append(report)
                 _tell(report, quiet=arguments.quiet, on_stdout=not arguments.json)
+                if arrangement != Arrangement() and not (arguments.quiet or arguments.json or report.error):
+                    print("  " + "; ".join(report.remarks), flush=True)
                 advance()
     except ModelError as error:
         problem = str(error)
@@ -353,7 +344,15 @@ def _tell(report: Report, *, quiet: bool, on_stdout: bool) -> None:
         cents = report.tuning_cents or 0.0
         tuning = f", {abs(cents):.0f} cents {'sharp' if cents > 0 else 'flat'}" if abs(cents) >= 0.5 else ""
         notes = "1 note" if report.n_notes == 1 else f"{report.n_notes} notes"
-        print(f"{report.input}: {notes} in {report.duration:.2f} s{tuning} -> {names}", flush=True)
+        print(f"{report.input}: {notes} in {report.duration:.2f} s{tuning}{_music(report)} -> {names}", flush=True)
+
+
+def _music(report: Report) -> str:
+    """Say tempo and key, each with a question mark when it is a guess."""
+    if not report.n_notes or report.tempo is None or report.key is None:
+        return ""
+    doubts = ["?" if found["confidence"] < 0.5 else "" for found in (report.tempo, report.key)]
+    return f", {report.tempo['bpm']:.0f} bpm{doubts[0]}, {report.key['name']}{doubts[1]}"
 
 
 def _complain(text: str, kind: str = "error") -> None:

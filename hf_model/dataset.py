@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from hf_model.fit_config import FitConfig
+from hf_model.interruption import withheld
 from hf_model.placement import share_of
 from hf_model.shards import ShardIndex
 
@@ -57,9 +58,12 @@ class Segments(Dataset[dict[str, Tensor]]):
         return len(self.numbers)
 
     def __getitem__(self, key: Key) -> dict[str, Tensor]:
-        """Read the crop that ``key`` names: spectra (frame, bin), notes (note, 4), n_frames and tuning ()."""
+        """Read the crop that ``key`` names: spectra (frame, bin, 2), notes (note, 4), n_frames and tuning ().
+
+        Spectra stay float16, as they are stored, until :func:`widen` has them on the device.
+        """
         number, seed = key
-        item = self.index[int(self.numbers[number])]
+        item = self.index.packed(int(self.numbers[number]))
         spare = max(0, int(item["n_frames"]) - self.crop_frames)
         start = int(np.random.default_rng(seed).integers(spare + 1))
         crop: dict[str, Tensor] = {
@@ -68,7 +72,7 @@ class Segments(Dataset[dict[str, Tensor]]):
         }
         for name in ("voice_stft", "piano_stft"):
             if name in item:
-                crop[name] = torch.from_numpy(item[name][start : start + self.crop_frames])
+                crop[name] = torch.from_numpy(item[name][start : start + self.crop_frames].copy())
         if "notes" in item:
             notes = item["notes"].copy()
             seconds = start / self.index.voice_config.frame_rate
@@ -80,15 +84,40 @@ class Segments(Dataset[dict[str, Tensor]]):
 
 def collate(crops: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Stack crops; notes are padded to the longest list with rows of pitch 0: (batch, note, 4)."""
-    batch: dict[str, Tensor] = {
-        name: torch.stack([crop[name] for crop in crops]) for name in crops[0] if name != "notes"
-    }
+    batch = {name: _stack([crop[name] for crop in crops]) for name in crops[0] if name != "notes"}
     if "notes" in crops[0]:
         most = max(1, *(len(crop["notes"]) for crop in crops))
         batch["notes"] = torch.zeros(len(crops), most, 4)
         for row, crop in zip(batch["notes"], crops, strict=True):
             row[: len(crop["notes"])] = crop["notes"]
     return batch
+
+
+def _stack(values: list[Tensor]) -> Tensor:
+    """Stack tensors; in a process of a loader right into memory that is shared, or they would be copied again."""
+    out = None
+    if get_worker_info() is not None:
+        size = sum(value.numel() for value in values)
+        shared = values[0].untyped_storage()._new_shared(size * values[0].element_size())  # type: ignore[no-untyped-call]
+        out = values[0].new(shared).resize_(len(values), *values[0].shape)
+    return torch.stack(values, out=out)
+
+
+def widen(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Turn the spectra of a batch into complex64 (batch, frame, bin), where they lie: half of the way is saved."""
+    return {
+        name: torch.view_as_complex(value.float()) if value.dtype == torch.float16 else value
+        for name, value in batch.items()
+    }
+
+
+class _Loader(DataLoader[Any]):
+    """A loader whose processes do not hear the signals that ask the training to stop."""
+
+    def __iter__(self) -> Any:
+        """Start the processes when first asked."""
+        with withheld():
+            return super().__iter__()
 
 
 class StepSampler(Sampler[list[Key]]):
@@ -201,7 +230,7 @@ def valid_loader(
 
 def _loader(data: Segments, batches: Any, workers: int) -> DataLoader[Any]:
     """Load batches in processes that live as long as the loader."""
-    return DataLoader(
+    return (_Loader if workers else DataLoader)(
         data,
         batch_sampler=batches,
         collate_fn=collate,

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from hf_model.arrangement import Arranged, Arrangement
 from hf_model.audio import write_wav_blocks
 from hf_model.audio_reader import SUFFIXES, AudioError
-from hf_model.inference import MIN_NOTE, Models, default_models, hear
-from hf_model.notes import write_csv, write_midi
+from hf_model.inference import Models, default_models, hear_arranged
+from hf_model.midi_score import write_score
+from hf_model.notes import Note, write_csv
 from hf_model.performance import Performance, Take, perform
+from hf_model.pitch import pitch_to_name
 from hf_model.recording import read_recording
 from hf_model.rendering import PIANO_RATE
 from hf_model.stft import resampled_length
@@ -37,19 +40,18 @@ class Options:
     ----------
     out_dir : path, optional
         Where the outputs go; beside each input when not given.
-    csv, plot, overwrite : bool
-    performance, transpose, min_note, min_confidence, tuning
+    csv, musicxml, plot, overwrite : bool
+    arrangement, performance, tuning
         As for :func:`hf_model.inference.convert`.
     """
 
     out_dir: Path | None = None
     csv: bool = False
+    musicxml: bool = False
     plot: bool = False
     overwrite: bool = False
+    arrangement: Arrangement = field(default_factory=Arrangement)
     performance: Performance = field(default_factory=Performance)
-    transpose: int = 0
-    min_note: float = MIN_NOTE
-    min_confidence: float = 0.0
     tuning: float | None = None
 
 
@@ -57,8 +59,10 @@ class Options:
 class Report:
     """What became of one input: fields as ``--json`` prints them, times in seconds.
 
-    ``gain`` is the factor that brought the piano to its level, ``loudness`` (LUFS) and ``true_peak`` (dB) what it has
-    then; both are missing for silence.
+    ``notes`` and ``accompaniment`` are what the right and the left hand play, ``sung`` the pitch that a note was sung
+    at; ``repeats`` lists, for each phrase that is sung more than once, where. ``gain`` is the factor that brought the
+    piano to its level, ``loudness`` (LUFS) and ``true_peak`` (dB) what it has then; both are missing for silence.
+    ``timings`` says how long listening and playing took.
     """
 
     input: str
@@ -66,10 +70,17 @@ class Report:
     duration: float | None = None
     n_notes: int | None = None
     tuning_cents: float | None = None
+    tempo: dict[str, Any] | None = None
+    key: dict[str, Any] | None = None
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    accompaniment: list[dict[str, Any]] = field(default_factory=list)
+    repeats: list[list[list[float]]] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     gain: float | None = None
     loudness: float | None = None
     true_peak: float | None = None
     warnings: list[str] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     error: str | None = None
 
@@ -80,7 +91,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Job:
-    """One input and its outputs by kind ("wav", "midi", "csv", "plot"), or why it is refused or left out."""
+    """One input and its outputs by kind (wav, midi, csv, musicxml, plot), or why it is refused or left out."""
 
     source: Path
     outputs: Mapping[str, Path] = field(default_factory=dict)
@@ -145,6 +156,7 @@ def name_outputs(source: Path, options: Options) -> dict[str, Path]:
     folder = source.parent if options.out_dir is None else options.out_dir
     endings = {"wav": "wav", "midi": "mid"}
     endings |= {"csv": "csv"} if options.csv else {}
+    endings |= {"musicxml": "musicxml"} if options.musicxml else {}
     endings |= {"plot": "png"} if options.plot else {}
     return {kind: folder / f"{source.stem}{OUTPUT_ENDING}.{ending}" for kind, ending in endings.items()}
 
@@ -188,35 +200,74 @@ def _check_outputs(job: Job, options: Options, made: Mapping[str, Path]) -> None
 
 
 def _convert(job: Job, options: Options, models: Models, report: Report) -> None:
+    started = time.perf_counter()
     recording = read_recording(job.source)
     with whole_files(job) as temporary:
-        heard = hear(
-            recording,
-            transpose=options.transpose,
-            min_note=options.min_note,
-            min_confidence=options.min_confidence,
-            tuning=options.tuning,
-            models=models,
-        )
+        arranged, warnings = hear_arranged(recording, options.arrangement, tuning=options.tuning, models=models)
+        heard = time.perf_counter()
         n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_RATE)
-        with perform(heard.piano_notes, n_samples, options.performance, models) as take, blame_disk(job):
+        with perform(arranged.both_hands, n_samples, options.performance, models) as take, blame_disk(job):
             write_wav_blocks(temporary["wav"], take.blocks(), PIANO_RATE, n_samples)
-            pedals = options.performance.pedals(heard.piano_notes)
-            write_midi(temporary["midi"], heard.piano_notes, pedals=[(pedal.down, pedal.up) for pedal in pedals])
+            pedals = [(pedal.down, pedal.up) for pedal in options.performance.pedals(arranged.both_hands)]
+            write_score(temporary["midi"], arranged, recording.duration, pedals=pedals)
             report.gain, report.loudness, report.true_peak = level_of(take)
             if "csv" in temporary:
-                write_csv(temporary["csv"], heard.notes, heard.piano_notes)
+                write_csv(temporary["csv"], *_rows(arranged))
+            if "musicxml" in temporary:
+                from hf_model.musicxml import MusicXMLError, write_musicxml
+
+                try:
+                    write_musicxml(temporary["musicxml"], arranged, job.source.stem)
+                except MusicXMLError as error:
+                    raise FileError(f"{job.source}: {error}") from error
             if "plot" in temporary:
                 from hf_model.picture import save_picture
 
-                save_picture(temporary["plot"], recording.voice, heard.notes, heard.piano_notes, job.source.name)
+                save_picture(temporary["plot"], recording.voice, arranged.notes, arranged.piano_notes, job.source.name)
     report.outputs = {kind: str(path) for kind, path in job.outputs.items()}
     report.duration = round(recording.duration, 6)
-    report.n_notes = len(heard.notes)
-    report.tuning_cents = round(100 * heard.tuning, 1)
-    report.warnings = list(heard.warnings)
+    report.warnings = list(warnings)
+    _tell_music(arranged, report)
     if report.gain < 1 and not options.performance.normalize:
         report.warnings.append(f"the piano was turned down to {100 * report.gain:.0f} % so that it does not clip")
+    report.timings = {"listen": round(heard - started, 3), "play": round(time.perf_counter() - heard, 3)}
+
+
+def _rows(arranged: Arranged) -> tuple[list[Note], list[Note]]:
+    """Give what was sung and what is played, side by side; what the left hand adds was not sung."""
+    pairs = [*zip(arranged.notes, arranged.piano_notes, strict=True)]
+    pairs += [(note, note) for note in arranged.accompaniment]
+    pairs.sort(key=lambda pair: (pair[1].onset, -pair[1].pitch))
+    return [sung for sung, _ in pairs], [played for _, played in pairs]
+
+
+def _tell_music(arranged: Arranged, report: Report) -> None:
+    """Put what is played, and what was found on the way, into a report."""
+    tempo, key = arranged.tempo, arranged.key
+    report.n_notes = len(arranged.piano_notes)
+    report.tuning_cents = round(100 * arranged.tuning, 1)
+    report.tempo = {
+        "bpm": round(tempo.bpm, 2),
+        "confidence": round(tempo.confidence, 3),
+        "meter": tempo.meter_name,
+        "meter_confidence": round(tempo.meter_confidence, 3),
+        "beats": [round(beat, 3) for beat in tempo.beats],
+        "downbeat": tempo.downbeat,
+    }
+    report.key = {"name": key.name, "confidence": round(key.confidence, 3)}
+    report.notes = [
+        _told(played, sung=round(sung.pitch, 3), confidence=round(sung.confidence, 3))
+        for sung, played in zip(arranged.notes, arranged.piano_notes, strict=True)
+    ]
+    report.accompaniment = [_told(note) for note in arranged.accompaniment]
+    report.repeats = [[[round(onset, 3), round(offset, 3)] for onset, offset in phrase] for phrase in arranged.repeats]
+    report.remarks = list(arranged.remarks)
+
+
+def _told(note: Note, **more: float) -> dict[str, Any]:
+    key = int(note.pitch)
+    times = {"onset": round(note.onset, 4), "offset": round(note.offset, 4)}
+    return {**times, "pitch": key, "name": pitch_to_name(key), "velocity": note.velocity, **more}
 
 
 def level_of(take: Take) -> tuple[float, float | None, float | None]:

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hf_model.arrangement import MIN_NOTE, Arranged, Arrangement, arrange
 from hf_model.config import VOICE_STFT, check_choice, check_range
 from hf_model.hub import model_folder
 from hf_model.notes import Note, to_keys
@@ -22,11 +23,7 @@ from hf_model.recording import Recording, as_recording
 from hf_model.rendering import PIANO_RATE
 from hf_model.stft import resampled_length
 
-MIN_NOTE = 0.05
-"""Seconds; shorter notes are left out unless asked for."""
-
-
-DEFAULT = Performance()
+AS_SUNG, DEFAULT = Arrangement(), Performance()
 
 
 class Listener(Protocol):
@@ -133,11 +130,13 @@ class Melody:
 
 
 @dataclass(frozen=True)
-class Rendition(Melody):
-    """A melody and its piano.
+class Rendition(Arranged):
+    """An arrangement of what was heard, and its sound: see :class:`hf_model.arrangement.Arranged` for the rest.
 
     Attributes
     ----------
+    warnings : tuple of str
+        What was wrong with the recording.
     audio : ndarray, shape (channel, sample)
         float32 in [-1, 1], exactly as long as the recording.
     sample_rate : int
@@ -146,6 +145,7 @@ class Rendition(Melody):
         What brought the piano to its level.
     """
 
+    warnings: tuple[str, ...] = ()
     audio: NDArray[np.float32] = field(default_factory=lambda: np.zeros((1, 0), dtype=np.float32))
     sample_rate: int = PIANO_RATE
     gain: float = 1.0
@@ -155,10 +155,8 @@ def convert(
     audio: ArrayLike,
     sample_rate: int,
     *,
+    arrangement: Arrangement = AS_SUNG,
     performance: Performance = DEFAULT,
-    transpose: int = 0,
-    min_note: float = MIN_NOTE,
-    min_confidence: float = 0.0,
     tuning: float | None = None,
     models: Models | None = None,
 ) -> Rendition:
@@ -170,14 +168,10 @@ def convert(
         Floating point, full scale at 1.
     sample_rate : int
         Hz.
+    arrangement : Arrangement
+        Which notes are played, and when; as they were sung when not given.
     performance : Performance
         Which piano, and how it is played.
-    transpose : int
-        Semitones, -48 to 48.
-    min_note : float
-        Seconds; shorter notes are left out.
-    min_confidence : float
-        0-1; less certain notes are left out.
     tuning : float, optional
         The singer's offset from 440 Hz in semitones; estimated when not given.
     models : Models, optional
@@ -195,18 +189,29 @@ def convert(
     """
     chosen = models or default_models()
     recording = as_recording(audio, sample_rate)
-    heard = hear(
-        recording,
-        transpose=transpose,
-        min_note=min_note,
-        min_confidence=min_confidence,
-        tuning=tuning,
-        models=chosen,
-    )
+    arranged, warnings = hear_arranged(recording, arrangement, tuning=tuning, models=chosen)
     n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_RATE)
-    with perform(heard.piano_notes, n_samples, performance, chosen) as take:
-        audio = np.concatenate(list(take.blocks()), axis=1)
-    return Rendition(heard.notes, heard.piano_notes, heard.tuning, heard.warnings, audio, gain=take.gain)
+    with perform(arranged.both_hands, n_samples, performance, chosen) as take:
+        sound = np.concatenate(list(take.blocks()), axis=1)
+    return Rendition(**vars(arranged), warnings=warnings, audio=sound, gain=take.gain)
+
+
+def hear_arranged(
+    recording: Recording,
+    arrangement: Arrangement = AS_SUNG,
+    *,
+    tuning: float | None = None,
+    models: Models | None = None,
+) -> tuple[Arranged, tuple[str, ...]]:
+    """Turn a recording into what the piano plays, and say what was wrong with it: parameters as for :func:`convert`."""
+    melody = hear(
+        recording,
+        min_note=arrangement.min_note,
+        min_confidence=arrangement.min_confidence,
+        tuning=tuning,
+        models=models,
+    )
+    return arrange(melody.notes, recording.duration, arrangement, tuning=melody.tuning), melody.warnings
 
 
 def transcribe(
@@ -217,7 +222,17 @@ def transcribe(
     min_confidence: float = 0.0,
     models: Models | None = None,
 ) -> list[Note]:
-    """Hear the notes of singing, as sung: parameters as for :func:`convert`."""
+    """Hear the notes of singing, as sung.
+
+    Parameters
+    ----------
+    audio, sample_rate, models
+        As for :func:`convert`.
+    min_note : float
+        Seconds; shorter notes are left out.
+    min_confidence : float
+        0-1; less certain notes are left out.
+    """
     recording = as_recording(audio, sample_rate)
     return hear(recording, min_note=min_note, min_confidence=min_confidence, models=models).notes
 
@@ -225,13 +240,12 @@ def transcribe(
 def hear(
     recording: Recording,
     *,
-    transpose: int = 0,
     min_note: float = MIN_NOTE,
     min_confidence: float = 0.0,
     tuning: float | None = None,
     models: Models | None = None,
 ) -> Melody:
-    """Turn a recording into notes and piano keys: parameters as for :func:`convert`.
+    """Turn a recording into notes and piano keys: parameters as for :func:`convert` and :func:`transcribe`.
 
     Raises
     ------
@@ -240,7 +254,6 @@ def hear(
     """
     from hf_model.dynamics import velocities
 
-    check_range("transpose", transpose, -48, 48)
     check_range("min_note", min_note, 0.0, 10.0)
     check_range("min_confidence", min_confidence, 0.0, 1.0)
     check_range("tuning", tuning or 0.0, -1.0, 1.0)
@@ -252,7 +265,7 @@ def hear(
     warnings = recording.warnings
     if not notes and not warnings:
         warnings = ("no singing was found: the piano is silent",)
-    return Melody(notes, to_keys(notes, tuning, transpose), tuning, warnings)
+    return Melody(notes, to_keys(notes, tuning), tuning, warnings)
 
 
 def render(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,7 +95,13 @@ def tempo_map(tempo: Tempo) -> TempoMap:
     return TempoMap(np.array(ticks), np.array(seconds), tuple(tempi), tuple(signatures))
 
 
-def write_score(path: Path | str, arranged: Arranged, duration: float | None = None) -> None:
+def write_score(
+    path: Path | str,
+    arranged: Arranged,
+    duration: float | None = None,
+    *,
+    pedals: Iterable[tuple[float, float]] = (),
+) -> None:
     """Write an arrangement as a MIDI file: tempo map, time and key signature, a track for each hand.
 
     Parameters
@@ -104,6 +110,8 @@ def write_score(path: Path | str, arranged: Arranged, duration: float | None = N
     arranged : Arranged
     duration : float, optional
         Length of the recording in seconds; the file is as long.
+    pedals : iterable of (float, float)
+        Seconds at which the sustaining pedal goes down and up, for both hands.
     """
     import mido
 
@@ -118,9 +126,13 @@ def write_score(path: Path | str, arranged: Arranged, duration: float | None = N
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS)
     file.tracks.append(_track("", sorted(meta, key=lambda item: item[0]), 0))
     hands = [("HummingFace", arranged.piano_notes), ("left hand", arranged.accompaniment)]
+    pressed = [(down, up) for down, up in pedals]
     for channel, (name, notes) in enumerate(hands):
         if notes or channel == 0:
-            file.tracks.append(_track(name, _events(notes, where, channel), where.to_tick(end)))
+            events = sorted(
+                [*_events(notes, where, channel), *_pedalling(pressed, where, channel)], key=lambda item: item[0]
+            )
+            file.tracks.append(_track(name, events, where.to_tick(end)))
     file.save(str(path))
 
 
@@ -142,6 +154,17 @@ def _events(notes: Sequence[Note], where: TempoMap, channel: int) -> list[tuple[
         timed.append((start, 1, mido.Message("note_on", channel=channel, note=key, velocity=velocity)))
         timed.append((stop, 0, mido.Message("note_off", channel=channel, note=key)))
     return [(tick, message) for tick, _, message in sorted(timed, key=lambda item: item[:2])]
+
+
+def _pedalling(pedals: Iterable[tuple[float, float]], where: TempoMap, channel: int) -> list[tuple[int, object]]:
+    """Give the messages of the sustaining pedal with their ticks."""
+    import mido
+
+    return [
+        (where.to_tick(time), mido.Message("control_change", channel=channel, control=64, value=value))
+        for pedal in pedals
+        for time, value in zip(pedal, (127, 0), strict=True)
+    ]
 
 
 def _track(name: str, events: Sequence[tuple[int, object]], end: int) -> MidiTrack:

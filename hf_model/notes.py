@@ -167,15 +167,18 @@ def read_midi(path: Path | str) -> list[Note]:
 
 
 def write_csv(path: Path | str, notes: Sequence[Note], keys: Sequence[Note]) -> None:
-    """Write notes as sung beside the keys that the piano plays (columns ``CSV_COLUMNS``; seconds, MIDI numbers)."""
+    """Write the pitches as sung beside the keys that the piano plays (columns ``CSV_COLUMNS``; seconds, MIDI numbers).
+
+    Onsets and offsets are those of the keys: as sung too, unless they were put on a grid.
+    """
     with Path(path).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(CSV_COLUMNS)
         for note, key in zip(notes, keys, strict=True):
             writer.writerow(
                 [
-                    f"{note.onset:.4f}",
-                    f"{note.offset:.4f}",
+                    f"{key.onset:.4f}",
+                    f"{key.offset:.4f}",
                     f"{note.pitch:.3f}",
                     int(key.pitch),
                     key.velocity,

@@ -82,13 +82,17 @@ def save_picture(
     axes.set_xlim(0.0, duration)
     axes.set_xlabel("seconds", color=INK)
     count = "1 note" if len(keys) == 1 else f"{len(keys)} notes"
-    readable = title.encode("utf-8", "replace").decode()
-    readable = readable if len(readable) <= MOST_LETTERS else f"{readable[: MOST_LETTERS - 1]}…"
-    axes.set_title(f"{readable}  ·  {count}", color=INK, loc="left", fontsize=12, parse_math=False)
+    axes.set_title(f"{readable_title(title)}  ·  {count}", color=INK, loc="left", fontsize=12, parse_math=False)
     axes.set_title("bars: the piano, brighter is louder   dashes: as sung", color=INK, loc="right", fontsize=9)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a title in a script that the font lacks
         figure.savefig(str(path), format="png", dpi=120, facecolor=NIGHT, pil_kwargs={"compress_level": 2})
+
+
+def readable_title(title: str) -> str:
+    """Make any text fit over a picture."""
+    readable = title.encode("utf-8", "replace").decode()
+    return readable if len(readable) <= MOST_LETTERS else f"{readable[: MOST_LETTERS - 1]}…"
 
 
 def pitch_spectrogram(voice: NDArray[np.float32], lowest: float, highest: float) -> NDArray[np.float32]:

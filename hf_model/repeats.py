@@ -1,4 +1,4 @@
-"""Phrases that a melody repeats: where they are."""
+"""Phrases that a melody repeats: the matrix of how unlike its moments are, and where they are."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from hf_model.notes import Note
 
-MATCH, WRONG_PITCH, WRONG_LENGTH, SKIPPED = 1.0, -1.0, -0.7, -1.5
-"""Score of two notes of one pitch; of two that differ; of two that follow at another distance; of a note left over."""
+MATCH, WRONG_PITCH, SKIPPED = 1.0, -1.0, -1.5
+"""Score of two notes of one pitch; of two that differ; of a note left over."""
 
-SAME_LENGTH = 0.5
-"""Distances between onsets are the same within so many octaves (powers of two)."""
+SAME_LENGTH, OTHER_LENGTH = 0.5, 1.0
+"""Distances between onsets are the same within so many octaves (powers of two), and altogether different from there."""
+
+WRONG_LENGTH = -0.7
+"""Score of two notes that follow at another distance; where it is altogether different, the phrase ends."""
 
 TRANSPOSED = 3.0
 """So much more must a repetition in another key score."""
@@ -34,6 +37,9 @@ FEWEST_RUNS = 3
 
 MOST_NOTES = 1200
 """Longer melodies are not searched for repetitions: the table grows with the square."""
+
+WINDOW = 4.0
+"""Seconds of melody that are compared around two moments."""
 
 _MOVES = ((1, 1), (2, 1), (1, 2))
 """Steps of the alignment: both go on; the first has a note more; the second has."""
@@ -75,6 +81,44 @@ class Repetition:
     def second(self) -> tuple[int, int]:
         """First and last note of the later phrase."""
         return self.pairs[0][1], self.pairs[-1][1]
+
+
+def dissimilarity(
+    notes: Sequence[Note], times: NDArray[np.float64], window: float = WINDOW, *, transposed: bool = True
+) -> NDArray[np.float64]:
+    """Compare every moment of a melody with every other by what the pitch contour does around it.
+
+    Parameters
+    ----------
+    notes : sequence of Note
+        One voice, sorted by onset.
+    times : ndarray, shape (time,)
+        Evenly spaced seconds.
+    window : float
+        Seconds that are compared, half of them before and half after the moment.
+    transposed : bool
+        Whether a phrase in another key counts as the same.
+
+    Returns
+    -------
+    ndarray, shape (time, time)
+        Mean distance of the contours in semitones, 0 on the diagonal; in rests the last pitch goes on.
+
+    References
+    ----------
+    After the self-distance matrices of J. Foote, "Visualizing music and audio using self-similarity" (1999).
+    """
+    if not notes:
+        return np.zeros((len(times), len(times)))
+    step = float(times[1] - times[0]) if len(times) > 1 else window
+    reach = max(1, round(window / 2 / step))
+    wide = times[0] + step * np.arange(-reach, len(times) + reach)
+    which = np.clip(np.searchsorted([note.onset for note in notes], wide, side="right") - 1, 0, None)
+    contour = np.array([note.pitch for note in notes])[which]
+    around = np.lib.stride_tricks.sliding_window_view(contour, 2 * reach + 1)
+    if transposed:
+        around = around - np.median(around, axis=1, keepdims=True)
+    return np.asarray([np.abs(around - row).mean(axis=1) for row in around])
 
 
 def find_repetitions(notes: Sequence[Note], tuning: float = 0.0) -> list[Repetition]:
@@ -136,7 +180,8 @@ def _aligned(keys: NDArray[np.int64], onsets: NDArray[np.float64], shift: int, l
             before = scores[i + 2 - down, 2 - right : 2 - right + n]
             ratio = _distances(onsets, right) / (onsets[i] - onsets[i - down] if i >= down else np.inf)
             with np.errstate(divide="ignore"):
-                rhythm = np.where(np.abs(np.log2(ratio)) <= SAME_LENGTH, 0.0, WRONG_LENGTH)
+                octaves = np.abs(np.log2(ratio))
+            rhythm = np.where(octaves <= SAME_LENGTH, 0.0, np.where(octaves <= OTHER_LENGTH, WRONG_LENGTH, -np.inf))
             score = before + rhythm + SKIPPED * (number > 0)
             better = (before > 0) & (score > best)
             best = np.where(better, score, best)

@@ -175,17 +175,37 @@ class ShardIndex:
         ShardError
             If the shard is damaged; the message names it.
         """
-        if not -len(self) <= index < len(self):
-            msg = f"segment is {index}, allowed is 0 to {len(self) - 1}"
-            raise IndexError(msg)
-        index %= len(self)
-        number = int(np.searchsorted(self._starts, index, side="right")) - 1
-        group, row = divmod(index - int(self._starts[number]), int(self.manifest["rows_per_group"]))
+        number, group, row = self._find(index)
         table = self._group(number, group)
         item: dict[str, Any] = {name: table.column(name)[row].as_py() for name in _SMALL}
         for name, config in (("voice_stft", self.voice_config), ("piano_stft", self.piano_config)):
             if name in self.columns:
                 item[name] = unpack_spectrum(table.column(name)[row].as_buffer(), config.n_bins)
+        if "notes" in self.columns:
+            item["notes"] = _notes_to_array(table.column("notes").chunk(0), row)
+        return item
+
+    def packed(self, index: int) -> dict[str, Any]:
+        """Read what training needs of one segment, as it is stored: a third of the time, half of the memory.
+
+        Returns
+        -------
+        dict
+            ``voice_stft``, ``piano_stft``: float16, shape (frame, bin, 2), read-only; ``notes``, ``n_frames`` and
+            ``tuning`` as by ``[]``.
+
+        Raises
+        ------
+        IndexError, ShardError
+            As by ``[]``.
+        """
+        number, group, row = self._find(index)
+        table = self._read(number, group, ("n_frames", "tuning", *self.columns))
+        item: dict[str, Any] = {name: table.column(name)[row].as_py() for name in ("n_frames", "tuning")}
+        for name, config in (("voice_stft", self.voice_config), ("piano_stft", self.piano_config)):
+            if name in self.columns:
+                halves = np.frombuffer(table.column(name)[row].as_buffer(), dtype="<f2")
+                item[name] = halves.reshape(-1, config.n_bins, 2)
         if "notes" in self.columns:
             item["notes"] = _notes_to_array(table.column("notes").chunk(0), row)
         return item
@@ -210,6 +230,15 @@ class ShardIndex:
     def __getstate__(self) -> dict[str, Any]:
         """Leave the open files behind when pickled."""
         return {**self.__dict__, "_open": OrderedDict(), "_last": (-1, -1, None)}
+
+    def _find(self, index: int) -> tuple[int, int, int]:
+        """Find a segment: number of its file, row group, row."""
+        if not -len(self) <= index < len(self):
+            msg = f"segment is {index}, allowed is 0 to {len(self) - 1}"
+            raise IndexError(msg)
+        index %= len(self)
+        number = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return number, *divmod(index - int(self._starts[number]), int(self.manifest["rows_per_group"]))
 
     def _forget(self) -> None:
         self._process = os.getpid()

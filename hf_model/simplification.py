@@ -18,6 +18,9 @@ LEVELS = (0, 1, 2, 3)
 ORNAMENT, GRACE = 0.14, 0.09
 """Seconds: a longer note is no ornament; a longer note between two pitches is a passing note."""
 
+TWO_NOTES = 0.35
+"""Seconds: from so long on, what is on either side of a mordent are two notes."""
+
 STABLE = 1.8
 """A note is an ornament beside one that is so many times as long."""
 
@@ -96,25 +99,31 @@ def remove_ornaments(notes: Sequence[Note]) -> list[Note]:
         home = _adorned(short, before, after)
         if home is None:
             continue
-        if home is before:
-            kept[place - 1] = replace(home, offset=max(home.offset, short.offset))
+        if before is not None and after is not None and _is_mordent(before, after):
+            kept[place - 1 : place + 2] = [replace(before, offset=after.offset)]
+        elif home is before:
+            kept[place - 1 : place + 1] = [replace(home, offset=max(home.offset, short.offset))]
         else:
-            kept[place + 1] = replace(home, onset=short.onset)
-        del kept[place]
+            kept[place : place + 2] = [replace(home, onset=short.onset)]
     return _rejoined(kept)
 
 
 def _adorned(short: Note, before: Note | None, after: Note | None) -> Note | None:
     """Choose the neighbour that a short note belongs to; none if it is a note in its own right."""
     stable = [note for note in (before, after) if note is not None and note.duration >= STABLE * short.duration]
-    near = [note for note in stable if abs(note.pitch - short.pitch) <= 2.5]
+    near = [note for note in stable if 0.5 <= abs(note.pitch - short.pitch) <= 2.5]
     if not near:
         return None
     if before is not None and after is not None and abs(before.pitch - after.pitch) < 0.5:
-        return before if before in near else after  # a mordent: back to where it came from
+        return before if before in near else after
     if short.duration >= GRACE:
         return None
     return max(near, key=lambda note: note.duration)
+
+
+def _is_mordent(before: Note, after: Note) -> bool:
+    """Whether what is on either side of an ornament is one note, back where it came from."""
+    return abs(before.pitch - after.pitch) < 0.5 and min(before.duration, after.duration) < TWO_NOTES
 
 
 def _rejoined(notes: Sequence[Note]) -> list[Note]:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hf_model import inference
+from hf_model.arrangement import MIN_NOTE
 from hf_model.audio import write_audio
 from hf_model.config import check_choice, check_range, from_mapping
 from hf_model.notes import Note, to_keys, write_csv, write_midi
@@ -60,7 +61,7 @@ class RenderSettings:
     """
 
     sounds: tuple[str, ...] = SOUNDS
-    min_note: float = inference.MIN_NOTE
+    min_note: float = MIN_NOTE
     max_files: int = 0
     unlabelled: tuple[str, ...] = ()
 

@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader
 from hf_model import interruption
 from hf_model.batch_norm import share_statistics
 from hf_model.checkpoints import LAST, add_checkpoint, load_best, newest_checkpoint, save_best, unfinished
-from hf_model.dataset import hash_seed, train_loader, valid_loader
+from hf_model.dataset import hash_seed, train_loader, valid_loader, widen
 from hf_model.fit_config import FitConfig, learning_rate_share
 from hf_model.placement import agreed, find_place, gathered, leave_the_others, over_processes
 from hf_model.tasks import Task
@@ -85,6 +85,10 @@ class Fit(pl.LightningModule):
         torch.manual_seed(hash_seed(*seeds, 0))
         if self.device.type == "cuda":
             torch.cuda.manual_seed(hash_seed(*seeds, self.global_rank))
+
+    def on_after_batch_transfer(self, batch: dict[str, Tensor], *_: Any) -> dict[str, Tensor]:
+        """Widen the spectra on the device."""
+        return widen(batch)
 
     def training_step(self, batch: dict[str, Tensor]) -> Tensor:
         """Compute the loss of one batch."""
@@ -237,6 +241,8 @@ def train(
         Processes that read batches; 0 reads in this one.
     checkpoint_every, checkpoint_minutes : int, float
         A checkpoint is kept after so many steps or minutes, whichever comes first.
+    devices : int or "auto"
+        GPUs to train on, where nobody started a process for each; "auto" takes as many as divide the batch.
     max_steps : int, optional
         Stop here, leaving a checkpoint to resume from, as an interruption would.
     **facts
@@ -308,7 +314,7 @@ def _finish(
         best = kept[1]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.inference_mode():
-        batches = ({name: value.to(device) for name, value in batch.items()} for batch in validation)
+        batches = (widen({name: value.to(device) for name, value in batch.items()}) for batch in validation)
         added, conclusions = module.task.conclude(model.to(device).eval(), batches)
     figures = {**best, **added}
     model.save_pretrained(folder, valid=figures, **conclusions, **facts)

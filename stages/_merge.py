@@ -69,7 +69,8 @@ def merge(source: str, into: str) -> Merged:
     """
     if not into.startswith(DATABASES):
         raise MergeError(f"--into is {into!r}, allowed is an MLflow server or sqlite:///FILE")
-    if _place(source) == _place(into):
+    source, into = _absolute(source), _absolute(into)
+    if source == into:
         raise MergeError(f"{source}: is what it would be merged into; merge into another one")
     keep_calm()
     import mlflow
@@ -266,6 +267,7 @@ def _digest(files: dict[str, Path]) -> str:
     return digest.hexdigest()
 
 
-def _place(uri: str) -> str:
+def _absolute(uri: str) -> str:
+    """Name a database file in full: MLflow remembers what it opened by its name, whatever the folder was."""
     path = uri.removeprefix("sqlite:///")
-    return str(Path(path).resolve()) if path != uri else uri.rstrip("/")
+    return f"sqlite:///{Path(path).resolve()}" if path != uri else uri.rstrip("/")

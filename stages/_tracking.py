@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -155,6 +156,8 @@ def _origin() -> dict[str, str]:
     """Name the state of the code and of the pipeline."""
     lock = Path("dvc.lock")
     found = {"dvc.lock": hashlib.sha256(lock.read_bytes()).hexdigest()} if lock.is_file() else {}
+    if os.environ.get("HUMMINGFACE_SWEEP"):
+        found["sweep"] = os.environ["HUMMINGFACE_SWEEP"]
     for name, command in (
         ("git.commit", ["git", "rev-parse", "HEAD"]),
         ("git.dirty", ["git", "status", "--porcelain"]),

@@ -17,6 +17,7 @@ from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "scancel", "squeue")
 NODES = ("n1", "n2")
+NOT_FOR_JOBS = ("SLURM_", "SBATCH_", "COVERAGE_")
 STARTING = 30.0
 """Seconds that a daemon gets."""
 
@@ -80,7 +81,7 @@ class Cluster:
         self.folder = folder
         bin_folder = str(Path(sys.executable).parent)
         self.env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))},
+            **{name: value for name, value in os.environ.items() if not name.startswith(NOT_FOR_JOBS)},
             "SLURM_CONF": str(folder / "slurm.conf"),
             "PATH": os.pathsep.join([bin_folder, os.environ["PATH"], "/usr/sbin", "/sbin"]),
         }
@@ -189,8 +190,9 @@ def _munged(folder: Path) -> list[str]:
 
 def _start(stack: ExitStack, cluster: Cluster, words: list[str], ready) -> None:
     log = stack.enter_context((cluster.folder / f"{'-'.join(words[::2])}.out".replace("/", "_")[:60]).open("wb"))
+    mortal = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []  # it ends with a killed pytest too
     process = subprocess.Popen(
-        words, env=cluster.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        [*mortal, *words], env=cluster.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
     )
     stack.callback(_stop, process)
     deadline = time.monotonic() + STARTING

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -134,6 +135,9 @@ def test_a_recording_is_dropped_and_every_download_is_what_was_sung(visit: Visit
     notes, keys = read_csv(visit.download("csv", tmp_path))
     assert [int(key.pitch) for key in keys] == TWINKLE
     assert len(notes) == len(TWINKLE)
+    score = ElementTree.parse(visit.download("musicxml", tmp_path))
+    steps = [pitch.findtext("step") for pitch in score.iter("pitch")]
+    assert [step for step, _ in groupby(steps)] == list("DABAGFED")
 
 
 def test_settings_change_the_piano_without_listening_again(visit: Visit, tmp_path: Path) -> None:
@@ -287,7 +291,7 @@ def test_it_is_readable_on_every_screen(chromium, page_server: PageServer, scree
     roll = read_picture(page.locator("#roll").screenshot()).astype(int)
     warm = (roll[..., 0] - roll[..., 2] > 60).mean()
     assert 0.02 < warm < 0.4, "the bars of the notes"
-    for control in page.locator("button:visible, select:visible, .downloads a").all():
+    for control in page.locator("button:visible, select:visible, .downloads a:visible").all():
         if "link" not in (control.get_attribute("class") or ""):
             assert control.bounding_box()["height"] >= 38, "large enough for a finger"
     visit.close()

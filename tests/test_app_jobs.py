@@ -3,13 +3,14 @@
 import dataclasses
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import soundfile
 from PIL import Image
 
-from hf_model.app_jobs import listen, play
+from hf_model.app_jobs import listen, play, write_sheet
 from hf_model.app_limits import Limits, PageError
 from hf_model.app_sessions import Session, Sessions
 from hf_model.notes import read_csv, read_midi
@@ -108,6 +109,18 @@ def test_edited_notes_are_played_as_edited(session: Session) -> None:
     played = play(session, notes, {}, MODELS, LIMITS)
     assert keys(played) == [67, 64, 65, 67]
     assert played["notes"][-1][1] == pytest.approx(heard["duration"], abs=1e-3), "nothing sounds after the end"
+
+
+def test_the_sheet_shows_what_was_played_last(session: Session) -> None:
+    give(session, tones(MELODY))
+    with pytest.raises(PageError, match="no longer on the server"):
+        write_sheet(session)
+    heard = hear(session)
+    for transpose, step in ((0, "C"), (2, "D")):
+        play(session, heard["notes"], {"arrangement": {"transpose": transpose}}, MODELS, LIMITS)
+        write_sheet(session)
+        score = ElementTree.parse(session.folder / "piano.musicxml")
+        assert next(score.iter("pitch")).findtext("step") == step
 
 
 def test_no_notes_are_a_silent_piano_of_the_same_length(session: Session) -> None:

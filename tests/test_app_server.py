@@ -4,6 +4,7 @@ import http.client
 import io
 import json
 import pickle
+import runpy
 import socket
 import struct
 import subprocess
@@ -18,7 +19,9 @@ import av
 import numpy as np
 import pytest
 import soundfile
+import yaml
 
+from hf_model import __version__
 from hf_model.app_sessions import PREFIX
 from hf_model.cli import main
 from hf_model.stft import resampled_length
@@ -102,7 +105,7 @@ HOSTILE: dict[str, tuple[bytes | Callable[[Path], bytes], str]] = {
     "impossible rate": (header(sample_rate=2**31), CANNOT),
     "no channels": (header(channels=0), CANNOT),
     "65535 channels": (header(channels=65535), CANNOT),
-    "4 GB promised": (header(n_bytes=2**32 - 1), "This recording is silent"),
+    "4 GB promised": (header(n_bytes=2**32 - 1), "This recording is too short"),
     "not a number": (written(write_not_finite(np.nan), ".wav"), CANNOT + "sample 16000"),
     "infinite": (written(write_not_finite(np.inf), ".wav"), CANNOT + "sample 16000"),
     "cut flac": (written(write_cut_flac, ".flac"), CANNOT),
@@ -113,7 +116,7 @@ HOSTILE: dict[str, tuple[bytes | Callable[[Path], bytes], str]] = {
     "ten hours": (written(write_long_flac, ".flac"), CANNOT + "it is longer than 10 minutes"),
     "silence": (wav(np.zeros(44100)), "This recording is silent"),
     "noise": (wav(0.005 * np.random.default_rng(0).standard_normal(44100)), "I hear no voice in this recording"),
-    "one sample": (wav(np.full(1, 0.5)), "I hear no voice in this recording"),
+    "one sample": (wav(np.full(1, 0.5)), "This recording is too short for a note"),
 }
 
 
@@ -269,6 +272,20 @@ def test_a_server_that_is_told_to_end_deletes_everything(tmp_path: Path) -> None
     assert server.close() == 0
     assert not list(server.temporary.glob(f"{PREFIX}*"))
     assert server.outside() == []
+
+
+def test_the_space_runs_this_version(root: Path) -> None:
+    card = yaml.safe_load((root / "space" / "README.md").read_text(encoding="utf-8").split("---")[1])
+    assert (card["sdk"], card["app_file"], card["license"]) == ("gradio", "app.py", "mit")
+    assert f"gradio=={card['sdk_version']}" in (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert f"hummingface-{__version__}-py3-none-any.whl[app]" in (root / "space" / "requirements.txt").read_text()
+
+
+def test_a_space_is_open_to_all_and_may_be_framed_by_the_hub_alone(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    served = {}
+    monkeypatch.setattr("hf_model.app.serve", lambda host, port: served.update(host=host, port=port))
+    runpy.run_path(str(root / "space" / "app.py"), run_name="__main__")
+    assert served == {"host": "0.0.0.0", "port": 7860}
 
 
 def test_an_address_that_is_taken_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,7 +95,7 @@ options = st.builds(
     min_note=st.floats(0, 0.3),
     min_confidence=st.floats(0, 1),
     agree_repeats=st.booleans(),
-    accompany=st.just(False),
+    accompany=st.booleans(),
 )
 sung_notes = st.lists(st.tuples(st.floats(0, 1), st.floats(0.02, 1), st.floats(20, 110), st.floats(0, 1)), max_size=40)
 

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 import soundfile
 
 import hf_model
+from hf_model.arrangement_options import arrangement_from
 from hf_model.cli import build_parser, main
 from hf_model.files import Options
 from hf_model.notes import read_midi
@@ -90,7 +92,8 @@ def test_convert_says_in_one_line_what_it_wrote(hum: Path, capsys: Capture) -> N
     assert main(["convert", str(hum)]) == 0
     captured = capsys.readouterr()
     wav, midi = hum.with_name("hum_piano.wav"), hum.with_name("hum_piano.mid")
-    assert captured.out == f"{hum}: 2 notes in 0.90 s, 20 cents flat -> {wav}  {midi}\n"
+    found = rf"{hum}: 2 notes in 0\.90 s, 20 cents flat, \d+ bpm\??, [A-G][#b]? (major|minor)\?? -> {wav}  {midi}\n"
+    assert re.fullmatch(found, captured.out)
     assert captured.err == ""
     assert [note.pitch for note in read_midi(midi)] == [60, 64]
 
@@ -150,6 +153,20 @@ def test_many_files_show_a_bar_on_a_terminal_only(hum: Path, capsys: Capture, mo
     assert len(captured.out.splitlines()) == 2
 
 
+@pytest.mark.usefixtures("no_weights")
+def test_what_was_done_to_the_notes_is_said_when_something_was_asked_for(hum: Path, capsys: Capture) -> None:
+    assert main(["convert", str(hum), "--preset", "score", "--tempo", "90"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert "2 notes" in first
+    assert "90 beats a minute" in second
+
+
+def test_a_key_that_is_none_is_wrong_usage(hum: Path, capsys: Capture) -> None:
+    assert main(["convert", str(hum), "--key", "H moll"]) == 2
+    assert capsys.readouterr().err.startswith("hummingface: error: key is 'H moll', expected")
+    assert not hum.with_name("hum_piano.wav").exists()
+
+
 def test_a_model_that_is_missing_is_one_line(hum: Path, capsys: Capture) -> None:
     assert main(["convert", str(hum), "--model", str(hum.parent), "--json"]) == 1
     captured = capsys.readouterr()
@@ -206,6 +223,7 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
 
 def test_the_defaults_of_the_command_line_are_those_of_the_library() -> None:
     arguments, options = build_parser().parse_args(["convert", "a.wav"]), Options()
-    for name in ("out_dir", "csv", "plot", "overwrite", "transpose", "min_note", "min_confidence", "tuning"):
+    for name in ("out_dir", "csv", "musicxml", "plot", "overwrite"):
         assert getattr(arguments, name) == getattr(options, name), name
+    assert arrangement_from(arguments) == options.arrangement
     assert performance_from(arguments) == options.performance

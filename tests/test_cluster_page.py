@@ -81,15 +81,23 @@ def test_every_job_of_the_page_is_accepted_by_slurm(login, cluster, capsys):
 def test_every_other_command_of_the_page_exists(root):
     """Programs of this repository and of DVC are asked for their help; those of the cluster are Slurm's."""
     program = Path(sys.executable).with_name("dvc")
-    known = {"export", "python", "srun", "squeue", "tail"}
+    known = {"export", "srun", "squeue", "tail"}
     for line in LINES:
         for command in re.split(r" && ", line):
-            words = [word for word in shlex.split(command) if not re.match(r"[A-Z]+=", word)]
+            words = [word for word in shlex.split(command, comments=True) if not re.match(r"[A-Z_]+=", word)]
             if words[0] == "make":
                 assert re.search(rf"^{words[1]}:", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
             elif words[0] == "dvc":
                 helped = subprocess.run([program, *words[1:], "--help"], capture_output=True, text=True, check=False)
                 assert helped.returncode == 0, command
+            elif words[0] == "python":
+                given = words[: words.index("--")] if "--" in words else words
+                helped = subprocess.run(
+                    [sys.executable, *given[1:3], "--help"], cwd=root, capture_output=True, text=True, check=True
+                ).stdout
+                assert {word for word in given if word.startswith("--")} <= set(re.findall(r"--[\w-]+", helped)), (
+                    command
+                )
             elif words[0] == "source":
                 assert ".venv" in (root / ".ci" / "setup").read_text(encoding="utf-8")
             else:
@@ -152,6 +160,16 @@ def test_every_key_that_the_page_names_is_one_of_a_profile():
     for named in ("signal_seconds", "memory", "require", "gres", "constraint", "comment", "scratch", "partition"):
         assert f"`{named}" in PAGE
         assert named in keys
+
+
+def test_the_sweep_of_the_page_is_one(tmp_path):
+    from stages.sweep import read_plan
+
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "rates.yaml").write_text(text, encoding="utf-8")
+    plan = read_plan(tmp_path / "rates.yaml")
+    assert (plan.name, len(plan.sets)) == ("rates", 6)
+    assert "data/scratch/sweeps/rates" in PAGE
 
 
 def test_the_readme_leads_here_and_this_page_to_what_is_there(root):

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_model.dataset import Segments, StepSampler, collate, hash_seed, train_loader, valid_loader
+from hf_model.dataset import Segments, StepSampler, collate, hash_seed, train_loader, valid_loader, widen
 from hf_model.fit_config import FitConfig
 from tests.tiny_shards import write_tiny_shards
 
@@ -30,8 +30,8 @@ def test_a_crop_is_a_piece_of_its_segment_notes_and_all(shards):
     starts = set()
     for seed in range(20):
         all_of_it, crop = whole[0, seed], cropped[0, seed]
-        assert crop["voice_stft"].shape == (40, 513)
-        assert crop["piano_stft"].shape == (40, 1025)
+        assert crop["voice_stft"].shape == (40, 513, 2)
+        assert crop["piano_stft"].shape == (40, 1025, 2)
         assert int(crop["n_frames"]) == 40
         places = [m for m in range(89) if torch.equal(all_of_it["voice_stft"][m : m + 40], crop["voice_stft"])]
         assert len(places) == 1
@@ -151,13 +151,33 @@ def test_the_training_loader_yields_the_rest_of_the_interval(shards):
     loader = train_loader(shards, COLUMNS, fit, 0, lambda: step)
     whole = list(loader)
     assert len(whole) == 4
-    assert whole[0]["voice_stft"].shape == (2, 40, 513)
+    assert whole[0]["voice_stft"].shape == (2, 40, 513, 2)
     step = 2
     rest = list(loader)
     assert len(rest) == 2
     assert all(torch.equal(one["voice_stft"], other["voice_stft"]) for one, other in zip(whole[2:], rest, strict=True))
     step = 8
     assert len(list(loader)) == len(loader) == 2, "the last interval is short"
+
+
+def test_spectra_are_halves_until_they_are_widened(shards):
+    data = Segments(shards, "train", COLUMNS)
+    batch = collate([data[number, 0] for number in (0, 3)])
+    assert batch["voice_stft"].dtype == torch.float16
+    wide = widen(batch)
+    for row, number in enumerate((0, 3)):
+        for name in ("voice_stft", "piano_stft"):
+            assert torch.equal(wide[name][row], torch.from_numpy(data.index[number][name]))
+    assert wide["notes"] is batch["notes"]
+    assert widen(wide)["voice_stft"] is wide["voice_stft"]
+
+
+def test_processes_share_validation_out(shards):
+    fit = FitConfig(batch_size=2, valid_segments=64)
+    whole = [batch["n_frames"].tolist() for batch in valid_loader(shards, COLUMNS, fit, 0)]
+    shares = [list(valid_loader(shards, COLUMNS, fit, 0, rank, 2)) for rank in (0, 1)]
+    assert [batch["n_frames"].tolist() for share in shares for batch in share] == whole
+    assert len(list(valid_loader(shards, COLUMNS, fit, 0, 2, 3))) == 2, "fewer batches than processes: each has all"
 
 
 def test_the_validation_loader_spreads_over_the_split(shards):

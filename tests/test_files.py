@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from hf_model.arrangement import Arrangement
 from hf_model.files import Options, Report, convert_jobs, find_inputs, name_outputs, plan
 from hf_model.notes import read_csv, read_midi
 from hf_model.performance import Performance
@@ -127,7 +129,7 @@ def test_names_with_dots_and_without_suffix(tmp_path: Path) -> None:
     assert name_outputs(Path("a/take"), Options(out_dir=tmp_path))["midi"] == tmp_path / "take_piano.mid"
 
 
-@pytest.mark.parametrize("fails_at", ["write_midi", "write_wav_blocks", "hear"])
+@pytest.mark.parametrize("fails_at", ["write_score", "write_wav_blocks", "hear_arranged"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_whatever_goes_wrong_nothing_half_written_is_left(
     hum: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: str, error: BaseException
@@ -139,7 +141,7 @@ def test_whatever_goes_wrong_nothing_half_written_is_left(
     if isinstance(error, KeyboardInterrupt):
         with pytest.raises(KeyboardInterrupt):
             convert_all([hum], out_dir=tmp_path / "out")
-    elif fails_at != "hear":
+    elif fails_at != "hear_arranged":
         [report] = convert_all([hum], out_dir=tmp_path / "out")
         assert report.error == f"{hum}: cannot write to {tmp_path / 'out'}: No space left on device"
     assert not (tmp_path / "out").exists()
@@ -157,5 +159,42 @@ def test_too_little_memory_is_told(hum: Path, monkeypatch: pytest.MonkeyPatch) -
     def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("hf_model.files.hear", fail)
+    monkeypatch.setattr("hf_model.files.hear_arranged", fail)
     assert convert_all([hum])[0].error == f"{hum}: not enough memory"
+
+
+def test_the_report_says_what_is_played_and_what_was_found(hum: Path, tmp_path: Path) -> None:
+    [report] = convert_all(
+        [hum], out_dir=tmp_path / "out", csv=True, arrangement=Arrangement(quantize="1/8", tempo=120.0)
+    )
+    told = json.loads(json.dumps(report.as_mapping()))
+    assert [note["pitch"] for note in told["notes"]] == MELODY
+    assert told["tempo"]["bpm"] == 120.0
+    on_grid = np.interp(
+        [note["onset"] for note in told["notes"]], told["tempo"]["beats"], range(len(told["tempo"]["beats"]))
+    )
+    np.testing.assert_allclose(2 * on_grid, np.round(2 * on_grid), atol=0.02)
+    assert told["key"]["name"].split()[1] in {"major", "minor"}
+    assert told["timings"]["listen"] + told["timings"]["play"] <= told["seconds"]
+    assert told["remarks"]
+    _, keys = read_csv(report.outputs["csv"])
+    np.testing.assert_allclose([key.onset for key in keys], [note["onset"] for note in told["notes"]], atol=1e-3)
+    played = read_midi(report.outputs["midi"])
+    np.testing.assert_allclose([note.onset for note in played], [key.onset for key in keys], atol=1e-3)
+
+
+def test_a_score_to_read(hum: Path, tmp_path: Path) -> None:
+    [report] = convert_all([hum], out_dir=tmp_path, musicxml=True, arrangement=Arrangement(tempo=120.0))
+    assert report.error is None
+    from music21 import converter
+
+    score = converter.parse(report.outputs["musicxml"])
+    assert [pitch.midi for pitch in score.stripTies().flatten().pitches] == MELODY
+
+
+def test_a_score_without_what_writes_it(hum: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hf_model.musicxml.find_spec", lambda _: None)
+    [report] = convert_all([hum], out_dir=tmp_path / "out", musicxml=True)
+    assert report.error is not None
+    assert report.error.endswith("pip install 'hummingface[score]'")
+    assert not (tmp_path / "out").exists()

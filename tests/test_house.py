@@ -131,7 +131,9 @@ def test_everything_imported_is_declared():
     assert third_party(everything) <= requirements(*extras) | undeclarable
 
 
-OPTIONAL = {"huggingface-hub": "hub"} | dict.fromkeys(("fastapi", "gradio", "pillow", "starlette", "uvicorn"), "app")
+OPTIONAL = {"huggingface-hub": "hub", "music21": "score"} | dict.fromkeys(
+    ("fastapi", "gradio", "pillow", "starlette", "uvicorn"), "app"
+)
 """What the program imports only when it is asked for something, by the extra that brings it; a sentence tells."""
 
 

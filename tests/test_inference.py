@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import hf_model
+from hf_model.arrangement import Arrangement
 from hf_model.audio import AudioError
 from hf_model.config import ConfigError
 from hf_model.inference import Models, convert, hear, render, transcribe
@@ -52,7 +53,7 @@ def test_a_flat_singer_is_not_rounded_to_wrong_keys() -> None:
 
 
 def test_transpose_moves_keys_and_leaves_the_sung_pitch() -> None:
-    rendition = convert(tones(MELODY), 16000, transpose=-12, models=tone_models())
+    rendition = convert(tones(MELODY), 16000, arrangement=Arrangement(transpose=-12), models=tone_models())
     assert [note.pitch for note in rendition.piano_notes] == [pitch - 12 for pitch in MELODY]
     assert [round(note.pitch) for note in rendition.notes] == MELODY
 
@@ -73,15 +74,29 @@ def test_short_and_uncertain_notes_can_be_left_out() -> None:
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ({"transpose": 49}, "transpose is 49, allowed is -48 to 48"),
         ({"min_note": -1.0}, "min_note is -1.0, allowed is 0.0 to 10.0"),
         ({"min_confidence": 1.1}, "min_confidence is 1.1, allowed is 0.0 to 1.0"),
-        ({"tuning": 3.0}, "tuning is 3.0, allowed is -1.0 to 1.0"),
     ],
 )
-def test_impossible_settings_are_named(setting: dict[str, object], sentence: str) -> None:
+def test_impossible_settings_are_named(setting: dict[str, float], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
-        convert(tones([60]), 16000, models=tone_models(), **setting)
+        transcribe(tones([60]), 16000, models=tone_models(), **setting)
+
+
+def test_an_impossible_tuning_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"tuning is 3\.0, allowed"):
+        convert(tones([60]), 16000, tuning=3.0, models=tone_models())
+
+
+def test_an_arrangement_is_played_and_what_was_found_is_told() -> None:
+    asked = Arrangement(quantize="1/8", tempo=100.0, transpose=12)
+    rendition = convert(tones(MELODY), 16000, arrangement=asked, models=tone_models())
+    halves = 2 * rendition.tempo.to_beats([note.onset for note in rendition.piano_notes])
+    np.testing.assert_allclose(halves, np.round(halves), atol=1e-6)
+    assert rendition.tempo.bpm == pytest.approx(100.0)
+    assert rendition.key.name
+    assert rendition.audio.shape[1] == 44100 * len(tones(MELODY)) // 16000, "the length stays"
+    assert [round(note.pitch) for note in rendition.notes] == MELODY, "as sung"
 
 
 def test_wrong_audio_is_refused() -> None:

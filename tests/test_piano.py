@@ -109,8 +109,8 @@ def test_every_key_sounds_at_every_velocity_without_clicks(piano: SampledPiano, 
         assert np.isfinite(audio).all()
         assert 0 < peak < 1, key
         assert abs(audio.mean()) < 0.02 * peak, key
-        # the reference's own largest step over its peak is 0.83 (bench/keyboard.py)
-        assert np.abs(np.diff(audio)).max() < 1.0 * peak, key
+        # the largest of the reference's own steps over the peak is 0.544, of these 0.542 (bench/keyboard.py)
+        assert np.abs(np.diff(audio)).max() < 0.6 * peak, key
 
 
 def test_left_and_right_differ_as_strings_do_before_two_microphones(piano: SampledPiano) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from hf_model.melody import compose
 from hf_model.notes import Note
-from hf_model.repeats import MOST_NOTES, find_repetitions
+from hf_model.repeats import MOST_NOTES, dissimilarity, find_repetitions
+from hf_model.repeats_picture import save_repeats_picture
 from hf_model.voting import agree, proposals
 
 A = ((60, 0.5), (62, 0.5), (64, 0.5), (60, 0.5), (65, 0.25), (64, 0.25), (62, 0.5), (67, 1.0))
@@ -79,30 +80,30 @@ def test_one_wrong_note_of_three_is_outvoted():
     for index, pitch in ((11, 61.0), (26, 77.0), (3, 58.0)):
         wrong = [*right]
         wrong[index] = replace(wrong[index], pitch=pitch)
-        put_right, n_corrections = agree(wrong, find_repetitions(wrong))
-        assert n_corrections == 1
+        put_right, corrections = agree(wrong, find_repetitions(wrong))
+        assert len(corrections) == 1
         assert told(put_right) == told(right)
 
 
 def test_a_missing_note_is_put_in_and_one_too_many_goes():
     right = song(A + B, A + B, A + B)
     missing = right[:17] + right[18:]
-    put_right, n_corrections = agree(missing, find_repetitions(missing))
-    assert n_corrections == 1
+    put_right, corrections = agree(missing, find_repetitions(missing))
+    assert len(corrections) == 1
     assert told(put_right) == told(right)
     note = right[17]
     middle = (note.onset + note.offset) / 2
     extra = [*right[:17], replace(note, offset=middle), replace(note, onset=middle, pitch=61.0), *right[18:]]
-    put_right, n_corrections = agree(extra, find_repetitions(extra))
-    assert n_corrections == 1
+    put_right, corrections = agree(extra, find_repetitions(extra))
+    assert len(corrections) == 1
     assert told(put_right) == told(right)
     assert put_right[17].offset == pytest.approx(note.offset)
 
 
 def test_what_is_right_stays():
     right = song(A, A, B, A)
-    assert agree(right, find_repetitions(right)) == (right, 0)
-    assert agree(right, []) == (right, 0)
+    assert agree(right, find_repetitions(right)) == (right, [])
+    assert agree(right, []) == (right, [])
 
 
 def test_corrections_keep_the_singers_tuning():
@@ -118,6 +119,33 @@ def test_two_against_one_is_counted():
     (best,) = [p for p in proposals(wrong, find_repetitions(wrong)) if p.index == 11]
     assert (best.kind, best.pitch, best.votes, best.against) == ("pitch", 60, 2, 0)
     assert best.plausibility > 0, "61 is rare in this melody"
+
+
+def test_the_matrix_is_dark_only_where_the_tune_differs():
+    notes = song(A, B, moved(A, 5))
+    times = np.arange(0.0, notes[-1].offset, 0.25)
+    matrix = dissimilarity(notes, times, 2.0)
+    assert matrix.shape == (len(times),) * 2
+    assert np.allclose(matrix, matrix.T)
+    assert np.all(np.diag(matrix) == 0)
+    second = notes[14].onset
+    for moment in (1.0, 2.0, 3.0):
+        row, column = round(moment / 0.25), round((second + moment) / 0.25)
+        assert matrix[row, column] < 0.3, "the same phrase a fourth higher"
+        assert dissimilarity(notes, times, 2.0, transposed=False)[row, column] == pytest.approx(5, abs=0.3)
+        assert np.median(matrix[row]) > 1
+    assert dissimilarity([], times).shape == matrix.shape
+
+
+def test_the_picture_shows_the_matrix_and_is_a_picture_of_nothing_too(tmp_path):
+    from matplotlib.image import imread
+
+    for name, notes in (("tune", song(A, A, B, moved(A, 5))), ("nothing", []), ("one", song(A[:1]))):
+        path = tmp_path / f"{name}.png"
+        save_repeats_picture(path, notes, "AABA $x_1$ \ud800")
+        picture = imread(path)
+        assert picture.shape[0] > 900
+        assert picture.std() > 0.05
 
 
 def test_a_minute_takes_no_time_and_ten_minutes_do_not_hang():
@@ -138,6 +166,6 @@ def test_any_melody_stays_a_melody(phrase, times, index, step):
     if notes:
         index %= len(notes)
         notes[index] = replace(notes[index], pitch=float(np.clip(notes[index].pitch + step, 0, 127)))
-    corrected, n_corrections = agree(notes, find_repetitions(notes))
-    assert abs(len(corrected) - len(notes)) <= n_corrections
+    corrected, corrections = agree(notes, find_repetitions(notes))
+    assert abs(len(corrected) - len(notes)) <= len(corrections)
     assert all(a.offset <= b.onset + 1e-9 for a, b in pairwise(corrected))

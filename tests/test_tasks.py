@@ -9,7 +9,7 @@ import torch
 
 from hf_model import tasks
 from hf_model.chords import ChordConfig, Chords
-from hf_model.dataset import valid_loader
+from hf_model.dataset import valid_loader, widen
 from hf_model.decoding import DecoderConfig
 from hf_model.fit_config import FitConfig, learning_rate_share
 from hf_model.note_matching import Matches
@@ -29,7 +29,7 @@ def batches(shards):
 
     def of(kind: str):
         task = tiny_task(kind)
-        return task, next(iter(valid_loader(shards, task.columns, task.fit, 0)))
+        return task, widen(next(iter(valid_loader(shards, task.columns, task.fit, 0))))
 
     return of
 
