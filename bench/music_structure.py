@@ -32,6 +32,9 @@ from hf_model.voting import KINDS, Correction, agree, proposals
 ERROR_RATE, APART = 0.02, 8
 """Share of the notes that are made wrong, and so many notes at least between two."""
 
+ASKED = 3
+"""Every so manieth song is looked for among all."""
+
 ERRORS = ("semitone", "tone", "octave", "missing", "extra")
 
 
@@ -53,7 +56,7 @@ def measure_levels(mirror: Path) -> None:
         seconds = excerpt.notes[-1].offset - excerpt.notes[0].onset
         for level in LEVELS:
             simple = simplify(excerpt.notes, level, beats)
-            found = int(np.argmax(similarities(simple, songs))) == k
+            found = int(np.argmax(similarities(simple, songs, 4))) == k if k % ASKED == 0 else np.nan
             rows[k, level] = (
                 len(simple) / seconds,
                 similarity(excerpt.notes, simple),
@@ -65,7 +68,7 @@ def measure_levels(mirror: Path) -> None:
     print(f"{len(excerpts)} excerpts held out, as written, true beats; two different songs are {chance:.3f} alike")
     print("level: notes/s, similarity (least), contour distance, hand moves a minute, found first among all")
     for level in LEVELS:
-        rate, like, contour, moves, first = rows[:, level].mean(axis=0)
+        rate, like, contour, moves, first = np.nanmean(rows[:, level], axis=0)
         least = rows[:, level, 1].min()
         print(f"{level}: {rate:.2f}, {like:.3f} ({least:.3f}), {contour:.2f}, {moves:.1f}, {first:.3f}")
     falls = (np.diff(rows[:, :, 0], axis=1) < 0).mean(axis=0)

@@ -29,13 +29,16 @@ SHORTEST = 6.0
 CLOSEST = 4
 """So many notes at least lie between the beginnings of two phrases: a repeated note is no phrase."""
 
+FEWEST_PITCHES = 3
+"""Keys in a phrase: to recite on one or two is to repeat nothing."""
+
 MOST_SHIFTS = 4
 """So many transpositions are looked at."""
 
 FEWEST_RUNS = 3
 """So many runs of five notes must come again in another key for it to be looked at."""
 
-MOST_NOTES = 1200
+MOST_NOTES = 800
 """Longer melodies are not searched for repetitions: the table grows with the square."""
 
 WINDOW = 4.0
@@ -149,7 +152,8 @@ def find_repetitions(notes: Sequence[Note], tuning: float = 0.0) -> list[Repetit
     onsets = np.array([note.onset for note in notes])
     found = []
     for shift in _likely_shifts(keys):
-        found += _aligned(keys, onsets, shift, SHORTEST + TRANSPOSED * (shift != 0))
+        aligned = _aligned(keys, onsets, shift, SHORTEST + TRANSPOSED * (shift != 0))
+        found += [r for r in aligned if len({int(keys[a]) for a, _ in r.pairs}) >= FEWEST_PITCHES]
     return sorted(found, key=lambda repetition: -repetition.score)
 
 

@@ -16,7 +16,8 @@ from hf_model.arrangement import Arranged
 from hf_model.harmony import Chord
 from hf_model.key import Key, parse_key
 from hf_model.left_hand import accompany
-from hf_model.musicxml import MusicXMLError, notate, write_musicxml
+from hf_model.musicxml import MusicXMLError, write_musicxml
+from hf_model.notation import notate
 from hf_model.notes import Note
 from hf_model.tempo import Tempo
 

@@ -71,6 +71,7 @@ def test_the_singer_need_not_keep_time_nor_be_in_tune():
 def test_what_never_comes_again_is_no_repetition():
     chromatic = [Note(0.3 * k, 0.3 * k + 0.3, float(50 + k)) for k in range(30)]
     assert find_repetitions(chromatic) == []
+    assert find_repetitions([Note(0.3 * k, 0.3 * k + 0.2, 60.0) for k in range(40)]) == []
     assert find_repetitions([]) == []
     assert find_repetitions(song(A[:3])) == []
 

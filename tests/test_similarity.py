@@ -66,6 +66,9 @@ def test_many_at_once_are_as_one_by_one():
     together = similarities(songs[2], songs)
     assert together == pytest.approx([similarity(songs[2], song) for song in songs])
     assert together.argmax() == 2
+    quick = similarities(songs[2], songs, n_keys=4)
+    assert quick[2] == pytest.approx(1)
+    assert np.all(quick <= together + 1e-9)
 
 
 melodies = st.lists(st.tuples(st.integers(40, 80), st.sampled_from([0.2, 0.4, 1.0])), max_size=12)
