@@ -124,10 +124,10 @@ def play(session: Session, notes: Any, settings: Any, models: Models, limits: Li
     with _still_there(session):
         arranged = arrange(given, part.duration, chosen.arrangement, tuning=session.tuning)
         n_samples = resampled_length(part.n_samples, part.sample_rate, PIANO_RATE)
-        keys = sorted([*arranged.piano_notes, *arranged.accompaniment])
-        piano = render(keys, n_samples, chosen.performance, models)
+        piano = render(arranged.both_hands, n_samples, chosen.performance, models)
         session.version, session.arranged = session.version + 1, arranged
-        _write_files(session.folder, arranged, part.duration, piano)
+        pedals = [(pedal.down, pedal.up) for pedal in chosen.performance.pedals(arranged.both_hands)]
+        _write_files(session.folder, arranged, pedals, part.duration, piano)
     tempo = arranged.tempo
     return {
         "version": session.version,
@@ -191,12 +191,18 @@ def read_notes(notes: Any, duration: float, limits: Limits) -> list[Note]:
     return sorted(found)
 
 
-def _write_files(folder: Path, arranged: Arranged, duration: float, piano: NDArray[np.float32]) -> None:
+def _write_files(
+    folder: Path,
+    arranged: Arranged,
+    pedals: Sequence[tuple[float, float]],
+    duration: float,
+    piano: NDArray[np.float32],
+) -> None:
     """Write what can be downloaded, each file whole at every moment."""
     writers: dict[str, Callable[[Path], None]] = {
         "piano.wav": lambda path: write_audio(path, piano, PIANO_RATE),
-        "piano.mid": lambda path: write_score(path, arranged, duration),
-        "piano.csv": lambda path: write_csv(path, arranged.notes, arranged.piano_notes),
+        "piano.mid": lambda path: write_score(path, arranged, duration, pedals=pedals),
+        "piano.csv": lambda path: write_csv(path, *arranged.side_by_side),
     }
     for name, write in writers.items():
         new = folder / f"new-{name}"

@@ -148,8 +148,18 @@ class Arranged:
         """Everything that the piano plays, in order."""
         return sorted([*self.piano_notes, *self.accompaniment])
 
+    @property
+    def side_by_side(self) -> tuple[list[Note], list[Note]]:
+        """What was sung and what is played of it, in order of time; what the left hand adds was sung by nobody."""
+        pairs = [*zip(self.notes, self.piano_notes, strict=True), *((note, note) for note in self.accompaniment)]
+        pairs.sort(key=lambda pair: (pair[1].onset, -pair[1].pitch))
+        return [sung for sung, _ in pairs], [played for _, played in pairs]
+
 
 DEFAULT = Arrangement()
+
+COUNTED_TWICE = 70.0
+"""Beats a minute: slower tunes are as well counted twice as fast."""
 
 
 def arrange(
@@ -252,7 +262,7 @@ def bind(notes: Sequence[Note]) -> list[Note]:
 def _remarks(tempo: Tempo, key: Key, tuning: float, n_repetitions: int) -> list[str]:
     """Say what was found, and how sure it is."""
     said = [
-        f"{_sureness(tempo.confidence)} {tempo.bpm:.0f} beats a minute, {tempo.meter_name}",
+        f"{_sureness(tempo.confidence)} {tempo.bpm:.0f} beats a minute{_or_twice(tempo)}, {tempo.meter_name}",
         f"{_sureness(key.confidence)} {key.name}, as sung",
     ]
     if abs(tuning) >= 0.1:
@@ -260,6 +270,11 @@ def _remarks(tempo: Tempo, key: Key, tuning: float, n_repetitions: int) -> list[
     if n_repetitions:
         said.append(f"{n_repetitions} repeated {'phrase' if n_repetitions == 1 else 'phrases'}")
     return said
+
+
+def _or_twice(tempo: Tempo) -> str:
+    """Name the other way to count a slow tempo that was found: which of the two is meant cannot be heard."""
+    return f" (or {2 * tempo.bpm:.0f}, twice as fast)" if tempo.confidence < 1 and tempo.bpm < COUNTED_TWICE else ""
 
 
 def _sureness(confidence: float) -> str:

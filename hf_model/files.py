@@ -212,7 +212,7 @@ def _convert(job: Job, options: Options, models: Models, report: Report) -> None
             write_score(temporary["midi"], arranged, recording.duration, pedals=pedals)
             report.gain, report.loudness, report.true_peak = level_of(take)
             if "csv" in temporary:
-                write_csv(temporary["csv"], *_rows(arranged))
+                write_csv(temporary["csv"], *arranged.side_by_side)
             if "musicxml" in temporary:
                 from hf_model.musicxml import MusicXMLError, write_musicxml
 
@@ -231,14 +231,6 @@ def _convert(job: Job, options: Options, models: Models, report: Report) -> None
     if report.gain < 1 and not options.performance.normalize:
         report.warnings.append(f"the piano was turned down to {100 * report.gain:.0f} % so that it does not clip")
     report.timings = {"listen": round(heard - started, 3), "play": round(time.perf_counter() - heard, 3)}
-
-
-def _rows(arranged: Arranged) -> tuple[list[Note], list[Note]]:
-    """Give what was sung and what is played, side by side; what the left hand adds was not sung."""
-    pairs = [*zip(arranged.notes, arranged.piano_notes, strict=True)]
-    pairs += [(note, note) for note in arranged.accompaniment]
-    pairs.sort(key=lambda pair: (pair[1].onset, -pair[1].pitch))
-    return [sung for sung, _ in pairs], [played for _, played in pairs]
 
 
 def _tell_music(arranged: Arranged, report: Report) -> None:

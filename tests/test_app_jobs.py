@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
+import mido
 import numpy as np
 import pytest
 import soundfile
@@ -197,3 +198,20 @@ def test_a_recording_deleted_on_the_way_is_gone(session: Session) -> None:
         play(session, heard["notes"], {}, MODELS, LIMITS)
     with pytest.raises(PageError, match="no longer on the server"):
         play(Session("0" * 32, session.folder), [], {}, MODELS, LIMITS)
+
+
+def test_the_pedal_and_the_left_hand_are_in_the_files(session: Session) -> None:
+    give(session, tones(MELODY))
+    settings = {"arrangement": {"accompany": True, "tempo": 100.0, "legato": True}, "performance": {"pedal": True}}
+    heard = hear(session, settings=settings)
+    assert heard["played"]["accompaniment"]
+    controls = [
+        message.value
+        for track in mido.MidiFile(session.folder / "piano.mid").tracks
+        for message in track
+        if message.type == "control_change" and message.control == 64
+    ]
+    assert controls
+    assert set(controls) == {0, 127}
+    _, played = read_csv(session.folder / "piano.csv")
+    assert len(played) == len(heard["played"]["notes"]) + len(heard["played"]["accompaniment"])

@@ -67,6 +67,24 @@ def test_what_was_found_is_said():
     assert arrange([], 1.0).remarks == ()
 
 
+def test_a_slow_tempo_that_was_found_is_told_as_twice_as_fast_too():
+    tune = [Note(1.2 * k, 1.2 * k + 1.0, 60 + k % 3) for k in range(12)]
+    found = arrange(tune, 15.0)
+    remark = found.remarks[0]
+    assert ("twice as fast" in remark) == (found.tempo.bpm < 70)
+    given = arrange(tune, 15.0, Arrangement(tempo=50.0))
+    assert "twice" not in given.remarks[0]
+
+
+def test_sung_and_played_stand_side_by_side_and_the_left_hand_in_its_place():
+    arranged = arrange(twinkle(), 9.0, Arrangement(accompany=True, tempo=109.0))
+    sung, played = arranged.side_by_side
+    assert sorted(played) == arranged.both_hands
+    assert [note.onset for note in played] == sorted(note.onset for note in played)
+    assert [note for note in sung if note in arranged.notes] == arranged.notes
+    assert arranged.accompaniment
+
+
 def test_the_key_moves_with_the_notes():
     arranged = arrange(twinkle(), 9.0, Arrangement(transpose=3))
     assert arranged.key.name == "F major"

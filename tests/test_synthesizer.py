@@ -91,7 +91,7 @@ def test_learning_reduces_the_loss() -> None:
     batch["piano_stft"] = 0.5 * batch["piano_stft"]
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     losses = []
-    for _ in range(8):
+    for _ in range(20):
         parts = synthesizer_loss(model, batch)
         optimizer.zero_grad()
         parts["loss"].backward()  # type: ignore[no-untyped-call]
