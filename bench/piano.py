@@ -47,6 +47,10 @@ def main() -> None:
     print(f"reference: {reference_name}", file=sys.stderr)
     scores = read_scores(options.scores, options.melodies)
     report: dict[str, Any] = {"reference": reference_name, "songs": list(scores)}
+    kept = options.out / "figures.json" if options.out else Path()
+    if kept.is_file():  # parts that are not measured now stay as they were
+        before = json.loads(kept.read_text(encoding="utf-8"))
+        report = before if all(before.get(name) == value for name, value in report.items()) else report
     with tempfile.TemporaryDirectory() as folder:
         sounds = options.sounds or Path(folder)
         sounds.mkdir(parents=True, exist_ok=True)
@@ -62,8 +66,7 @@ def main() -> None:
         print(text)
         if options.out:
             options.out.mkdir(parents=True, exist_ok=True)
-            kept = json.dumps(report, indent=1, sort_keys=True)
-            (options.out / "figures.json").write_text(kept + "\n", encoding="utf-8")
+            kept.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
             (options.out / "table.md").write_text(text, encoding="utf-8")
             save_pictures(options.out, reference, pianos, sounds)
         if options.track:
