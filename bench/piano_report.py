@@ -73,7 +73,7 @@ def markdown(report: Mapping[str, Any]) -> str:
         lines.append("")
     if "cost" in report:
         lines += [
-            "| piano | times real time | the same per CPU second | weights, MB | peak memory of 2 and of 10 minutes, MB |",
+            "| piano | times real time | per CPU second | weights, MB | peak memory, 2 and 10 minutes, MB |",
             "|---|---|---|---|---|",
         ]
         for name, row in in_order(report["cost"]):
