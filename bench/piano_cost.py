@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -54,7 +53,9 @@ def print_memory(what: str, model: Path) -> None:
     notes = repeated(made_scores(1)["made-0"], int(minutes) * 60 // SECONDS)
     for _ in render_blocks(piano, notes, int(minutes) * 60 * SAMPLE_RATE):
         pass
-    print(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, 1))
+    # Not getrusage: on Linux its peak includes that of the process which started this one.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    print(round(int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6, 1))
 
 
 def repeated(notes: list[Note], times: int) -> list[Note]:
