@@ -28,17 +28,7 @@ PARTS = ("melodies", "notes", "keyboard", "cost")
 
 def main() -> None:
     """Measure what was asked for and print one table a part."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scores", type=Path, help="POP909, or a folder above it; made melodies without")
-    parser.add_argument("--melodies", type=int, default=20, help="so many of the held-out songs")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--model", type=Path, default=WEIGHTS / "synthesizer", help="folder of the neural piano")
-    parser.add_argument("--direct", type=Path, default=Path("data/model/direct"), help="folder of the direct baseline")
-    parser.add_argument("--out", type=Path, help="keep figures and pictures here (reports/piano)")
-    parser.add_argument("--sounds", type=Path, help="keep the first melody of every piano here, as flac")
-    parser.add_argument("--track", action="store_true", help="keep figures and sounds in MLflow, a run a piano")
-    parser.add_argument("--memory", metavar="PIANO", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parse_options()
     if options.memory:
         print_memory(options.memory, options.model)
         return
@@ -47,6 +37,8 @@ def main() -> None:
     print(f"reference: {reference_name}", file=sys.stderr)
     scores = read_scores(options.scores, options.melodies)
     report: dict[str, Any] = {"reference": reference_name, "songs": list(scores)}
+    kept = options.out / "figures.json" if options.out else Path()
+    report = measured_before(kept, report)
     with tempfile.TemporaryDirectory() as folder:
         sounds = options.sounds or Path(folder)
         sounds.mkdir(parents=True, exist_ok=True)
@@ -62,12 +54,34 @@ def main() -> None:
         print(text)
         if options.out:
             options.out.mkdir(parents=True, exist_ok=True)
-            kept = json.dumps(report, indent=1, sort_keys=True)
-            (options.out / "figures.json").write_text(kept + "\n", encoding="utf-8")
+            kept.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
             (options.out / "table.md").write_text(text, encoding="utf-8")
             save_pictures(options.out, reference, pianos, sounds)
         if options.track:
             track(report, sounds, options.out)
+
+
+def measured_before(path: Path, report: dict[str, Any]) -> dict[str, Any]:
+    """Take over what is kept of the same songs and reference: parts that are not measured now stay as they were."""
+    if not path.is_file():
+        return report
+    before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return before if all(before.get(name) == value for name, value in report.items()) else report
+
+
+def parse_options() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scores", type=Path, help="POP909, or a folder above it; made melodies without")
+    parser.add_argument("--melodies", type=int, default=20, help="so many of the held-out songs")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--model", type=Path, default=WEIGHTS / "synthesizer", help="folder of the neural piano")
+    parser.add_argument("--direct", type=Path, default=Path("data/model/direct"), help="folder of the direct baseline")
+    parser.add_argument("--out", type=Path, help="keep figures and pictures here (reports/piano)")
+    parser.add_argument("--sounds", type=Path, help="keep the first melody of every piano here, as flac")
+    parser.add_argument("--track", action="store_true", help="keep figures and sounds in MLflow, a run a piano")
+    parser.add_argument("--memory", metavar="PIANO", help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

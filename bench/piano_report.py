@@ -16,6 +16,7 @@ from hf_model.notes import Note
 from hf_model.piano import SAMPLE_RATE, Renderer
 
 SHOWN = ("reference", "sampled", "neural", "direct")
+ORDER = ("reference", "sampled", "neural", "table alone", "direct")
 PICTURE_SECONDS = 8.0
 
 
@@ -31,7 +32,7 @@ def markdown(report: Mapping[str, Any]) -> str:
             "COnP by the in-tree ear, minus reference's |",
             "|---|---|---|---|---|---|---|---|---|---|---|",
         ]
-        for name, row in report["melodies"].items():
+        for name, row in in_order(report["melodies"]):
             cells = [
                 f"{row['channels']['mean']:.0f}",
                 interval(row["log_mel"], 2),
@@ -56,7 +57,7 @@ def markdown(report: Mapping[str, Any]) -> str:
             f"| {row['rise_within_5_ms_percent']:.1f} % of {row['notes']:.0f} notes "
             f"| {row['decay_median_percent']:.1f} / {row['decay_95th_percent']:.1f} % "
             f"| {row['decay_within_15_percent']:.1f} % of {row['partials']:.0f} partials | {row['log_mel']:.2f} |"
-            for name, row in report["notes"].items()
+            for name, row in in_order(report["notes"])
         ]
         lines.append("")
     if "keyboard" in report:
@@ -67,15 +68,24 @@ def markdown(report: Mapping[str, Any]) -> str:
         lines += [
             f"| {name} | {row['step_ratio_median']:.2f}, {row['step_ratio_worst']:.2f} | {row['finite']} "
             f"| {row['offset_worst']:.4f} ({row['offset_worst_of_reference']:.4f}) |"
-            for name, row in report["keyboard"].items()
+            for name, row in in_order(report["keyboard"])
         ]
         lines.append("")
     if "cost" in report:
-        lines += ["| piano | times real time | weights, MB | peak memory, 2 and 10 minutes, MB |", "|---|---|---|---|"]
-        for name, row in report["cost"].items():
+        lines += [
+            "| piano | times real time | per CPU second | weights, MB | peak memory, 2 and 10 minutes, MB |",
+            "|---|---|---|---|---|",
+        ]
+        for name, row in in_order(report["cost"]):
             memory = ", ".join(f"{row[key]:.0f}" for key in row if key.startswith("memory"))
-            lines.append(f"| {name} | {row['times_real_time']:.0f} | {row.get('weights_mb', '')} | {memory} |")
+            speeds = f"{row['times_real_time']:.0f} | {row['seconds_per_cpu_second']:.0f}"
+            lines.append(f"| {name} | {speeds} | {row.get('weights_mb', '')} | {memory} |")
     return "\n".join(lines) + "\n"
+
+
+def in_order(rows: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """List the pianos first, then the yardsticks."""
+    return sorted(rows.items(), key=lambda item: (ORDER.index(item[0]) if item[0] in ORDER else len(ORDER), item[0]))
 
 
 def interval(figure: Mapping[str, float] | None, digits: int) -> str:

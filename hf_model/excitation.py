@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from hf_model.config import PIANO_STFT
 from hf_model.mdct import POWER
@@ -37,6 +38,10 @@ MARGIN = PIANO_STFT.n_fft // 2
 
 SILENCE_DB = 64.0
 """A released note is cut once its damper has taken this much."""
+
+RISE_SAMPLES = 24
+"""Half a millisecond over which a note rises: at velocities between the layers hammer and partials do not quite cancel
+at the first sample."""
 
 SILENT = 1e-4
 """Amplitude below which a key's partials, added up, are not played on (80 dB under a loud note)."""
@@ -86,6 +91,7 @@ class Excitation(nn.Module):
     body_peak: Tensor
     body_gain: Tensor
     body_kernel: Tensor
+    rise: Tensor
     noise: Tensor
     noise_gain: Tensor
     mix: Tensor
@@ -111,7 +117,9 @@ class Excitation(nn.Module):
         self.register_buffer("knot_weights", torch.from_numpy(knot_weights(int(KNOTS[-1]) + 2)), persistent=False)
         factors = torch.from_numpy(interpolation(KNOTS, FACTOR_KNOTS))
         self.register_buffer("factor_weights", factors, persistent=False)
-        self.register_buffer("body_kernel", torch.from_numpy(body_kernel())[None, None], persistent=False)
+        self.register_buffer("body_kernel", torch.from_numpy(body_taps()), persistent=False)
+        rise = 0.5 - 0.5 * torch.cos(torch.arange(RISE_SAMPLES) * (math.pi / RISE_SAMPLES))
+        self.register_buffer("rise", rise, persistent=False)
         self.register_buffer("table_digest", torch.tensor(table.digest))
         zeros = torch.zeros(len(table.frequency), len(FACTOR_KNOTS), 2)
         self.envelope_factor = nn.Parameter(zeros) if train_factors else None
@@ -144,7 +152,9 @@ class Excitation(nn.Module):
         for note, late, sound in attacks + self.partials(sounding, n_samples):
             example, start = place[note]
             begin = start + late + HAMMER_SAMPLES
-            audio[example, begin : begin + len(sound)] += sound
+            risen = RISE_SAMPLES if late == 0 else 0
+            audio[example, begin : begin + risen] += sound[:risen] * self.rise[:risen]
+            audio[example, begin + risen : begin + len(sound)] += sound[risen:]
         return audio[:, HAMMER_SAMPLES : HAMMER_SAMPLES + n_samples]
 
     def hammers(self, sounding: Sounding, n_samples: int) -> list[Piece]:
@@ -171,9 +181,8 @@ class Excitation(nn.Module):
                 continue
             begin, end = max(0, first - BODY_REACH), min(BODY_SAMPLES, last + BODY_REACH)
             level = waveform(self.body[row, begin:end], peak[note])
-            sound = torch.conv_transpose1d(level[None, None], self.body_kernel, stride=BODY_STEP)[0, 0]
-            cut = (BODY_REACH + first - begin) * BODY_STEP
-            sound = sound[cut : cut + (last - first) * BODY_STEP]
+            level = functional.pad(level, (begin - first + BODY_REACH, last + BODY_REACH - end))
+            sound = (level.unfold(0, 2 * BODY_REACH + 1, 1) @ self.body_kernel).reshape(-1)
             since = torch.arange(len(sound), device=sound.device) + first * BODY_STEP
             pieces.append((note, first * BODY_STEP, sound * damping(sounding, note, since)))
         return pieces
@@ -244,6 +253,14 @@ class Excitation(nn.Module):
         power = decibel(level) ** 2
         total = power.new_zeros(n_examples, n_frames, N_BANDS).index_add(0, sounding.example, power)
         return torch.sqrt(total + 1e-12)
+
+
+def body_taps() -> NDArray[np.float32]:
+    """Kernel of the body as a matrix (neighbour, sample): from its samples to the ``BODY_STEP`` from one of them on."""
+    half = BODY_REACH * BODY_STEP
+    kernel = np.pad(body_kernel(), (0, BODY_STEP))
+    place = BODY_STEP * np.arange(BODY_REACH, -BODY_REACH - 1, -1)[:, None] + np.arange(BODY_STEP)
+    return np.asarray(kernel[place + half], dtype=np.float32)
 
 
 def last_blocks(table: PartialTable) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from hf_model.config import PIANO_STFT, check_range
 from hf_model.excitation import HOP, MARGIN, N_KEYS, RATE, Excitation, Sounding
@@ -25,7 +26,10 @@ from hf_model.pretrained import Pretrained
 from hf_model.spectral_losses import spectral_loss
 from hf_model.stft import frame_count, istft, window
 
-NOISE_SAMPLES = 1 << 19
+NOISE_FRAMES = 1200
+NOISE_SAMPLES = NOISE_FRAMES * HOP
+"""The noise repeats itself after 12 s."""
+
 CHUNK_FRAMES, CONTEXT_FRAMES = 400, 12
 """Rendering goes through pieces of so many frames, with so many more on both sides."""
 
@@ -74,6 +78,7 @@ class Synthesizer(Pretrained):
         noise = torch.randn(NOISE_SAMPLES, generator=torch.Generator().manual_seed(0))
         energy = torch.sqrt((window(PIANO_STFT) ** 2).sum())
         self.register_buffer("noise_audio", noise / energy, persistent=False)
+        self._hiss: Tensor | None = None
         width, n_features = config.channels, 2 * N_BANDS + 2 * N_KEYS
         layers: list[nn.Module] = []
         for index in range(config.layers):
@@ -112,8 +117,9 @@ class Synthesizer(Pretrained):
                 (size * torch.cos(phase)) @ self.band_weights.T, (size * torch.sin(phase)) @ self.band_weights.T
             )
             noise_magnitude = (noise_level * torch.exp(2.0 * torch.tanh(noise))) @ self.band_weights.T
-            hiss = transform(self.hiss(n_frames, first_frame)[None])
-            return torch.as_tensor(excitation * gain + hiss * noise_magnitude)
+            hiss = self.hiss(n_frames, first_frame)
+            corrected = torch.view_as_real(excitation * gain)
+            return torch.view_as_complex(corrected.addcmul(torch.view_as_real(hiss), noise_magnitude[..., None]))
 
     def excitation_spectrum(self, notes: Tensor, n_frames: int) -> Tensor:
         """Play partials and hammers alone, without network and noise: complex64 (batch, frame, bin)."""
@@ -135,11 +141,17 @@ class Synthesizer(Pretrained):
         return torch.cat([torch.log10(torch.cat([bands, noise_level], dim=-1) + 1e-4), rolls], dim=-1)
 
     def hiss(self, n_frames: int, first_frame: int) -> Tensor:
-        """Cut white noise (sample,) whose spectrum has magnitude one on average; from a random place in training."""
-        n_samples = (n_frames - 1) * HOP + 2 * MARGIN
-        start = int(torch.randint(NOISE_SAMPLES, ())) if self.training else first_frame * HOP
-        at = (torch.arange(n_samples, device=self.noise_audio.device) + start) % NOISE_SAMPLES
-        return torch.as_tensor(self.noise_audio[at])
+        """Cut white noise with magnitude one on average, (frame, bin); from a random place in training."""
+        if self.training:
+            n_samples = (n_frames - 1) * HOP + 2 * MARGIN
+            start = int(torch.randint(NOISE_SAMPLES, ()))
+            at = (torch.arange(n_samples, device=self.noise_audio.device) + start) % NOISE_SAMPLES
+            return transform(self.noise_audio[at][None])[0]
+        if self._hiss is None or self._hiss.device != self.noise_audio.device:
+            around = functional.pad(self.noise_audio[None], (0, 2 * MARGIN - HOP), mode="circular")
+            self._hiss = transform(around)[0]
+        frames = (torch.arange(n_frames, device=self.noise_audio.device) + first_frame) % NOISE_FRAMES
+        return self._hiss[frames]
 
     @torch.no_grad()
     def render(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
