@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run app test lint check repro ui peers format lock clean
+.PHONY: help setup run app test lint check repro ui peers format lock clean docs
 
 BIN := .venv/bin
 SETUP := .ci/setup
@@ -44,6 +44,9 @@ repro: setup ## Run the pipeline: whatever changed since the last time
 ui: setup ## Look at the training runs in a browser
 	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --workers 1 --port $${PORT:-5000}
 
+docs: setup ## Build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+
 # By its own metadata basic-pitch needs TensorFlow and NumPy 1; it runs on onnxruntime, which is here already.
 peers: setup ## Add basic-pitch, another baseline for the evaluation table
 	.venv/uv/bin/uv pip install --quiet --python .venv/bin/python --no-deps basic-pitch==0.4.0 resampy==0.4.3
@@ -59,5 +62,5 @@ lock: setup ## Write constraints.txt anew (all platforms, Python 3.11-3.13)
 	mv constraints.new constraints.txt
 
 clean: ## Remove what was made here: environment, caches, output (never data)
-	rm -rf .venv out build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv out site build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find hf_model stages tests -name __pycache__ -prune -exec rm -rf {} +

@@ -156,6 +156,7 @@ def _add_convert_options(parser: argparse.ArgumentParser) -> None:
     add("--csv", action="store_true", help="write the notes as a table too")
     add("--musicxml", action="store_true", help="write a score to read too (needs the extra [score])")
     add("--plot", action="store_true", help="write a picture too")
+    add("--structure", action="store_true", help="write a picture of what the melody repeats too")
     add("--overwrite", action="store_true", help="replace outputs that exist")
     add("--model", metavar="DIR", help="weights to use instead of the ones that ship, or owner/name on the Hub")
     add("--json", action="store_true", help="print one JSON document on standard output, and nothing else there")
@@ -248,6 +249,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         csv=arguments.csv,
         musicxml=arguments.musicxml,
         plot=arguments.plot,
+        structure=arguments.structure,
         overwrite=arguments.overwrite,
         arrangement=arrangement,
         performance=performance_from(arguments),

@@ -40,7 +40,7 @@ class Options:
     ----------
     out_dir : path, optional
         Where the outputs go; beside each input when not given.
-    csv, musicxml, plot, overwrite : bool
+    csv, musicxml, plot, structure, overwrite : bool
     arrangement, performance, tuning
         As for :func:`hf_model.inference.convert`.
     """
@@ -49,6 +49,7 @@ class Options:
     csv: bool = False
     musicxml: bool = False
     plot: bool = False
+    structure: bool = False
     overwrite: bool = False
     arrangement: Arrangement = field(default_factory=Arrangement)
     performance: Performance = field(default_factory=Performance)
@@ -91,7 +92,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Job:
-    """One input and its outputs by kind (wav, midi, csv, musicxml, plot), or why it is refused or left out."""
+    """One input and its outputs by kind (wav, midi and what else is asked for), or why it is refused or left out."""
 
     source: Path
     outputs: Mapping[str, Path] = field(default_factory=dict)
@@ -158,6 +159,7 @@ def name_outputs(source: Path, options: Options) -> dict[str, Path]:
     endings |= {"csv": "csv"} if options.csv else {}
     endings |= {"musicxml": "musicxml"} if options.musicxml else {}
     endings |= {"plot": "png"} if options.plot else {}
+    endings |= {"structure": "structure.png"} if options.structure else {}
     return {kind: folder / f"{source.stem}{OUTPUT_ENDING}.{ending}" for kind, ending in endings.items()}
 
 
@@ -224,6 +226,10 @@ def _convert(job: Job, options: Options, models: Models, report: Report) -> None
                 from hf_model.picture import save_picture
 
                 save_picture(temporary["plot"], recording.voice, arranged.notes, arranged.piano_notes, job.source.name)
+            if "structure" in temporary:
+                from hf_model.repeats_picture import save_repeats_picture
+
+                save_repeats_picture(temporary["structure"], arranged.notes, job.source.name, arranged.tuning)
     report.outputs = {kind: str(path) for kind, path in job.outputs.items()}
     report.duration = round(recording.duration, 6)
     report.warnings = list(warnings)

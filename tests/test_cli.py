@@ -223,7 +223,7 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
 
 def test_the_defaults_of_the_command_line_are_those_of_the_library() -> None:
     arguments, options = build_parser().parse_args(["convert", "a.wav"]), Options()
-    for name in ("out_dir", "csv", "musicxml", "plot", "overwrite"):
+    for name in ("out_dir", "csv", "musicxml", "plot", "structure", "overwrite"):
         assert getattr(arguments, name) == getattr(options, name), name
     assert arrangement_from(arguments) == options.arrangement
     assert performance_from(arguments) == options.performance

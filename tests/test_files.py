@@ -184,8 +184,11 @@ def test_the_report_says_what_is_played_and_what_was_found(hum: Path, tmp_path: 
 
 
 def test_a_score_to_read(hum: Path, tmp_path: Path) -> None:
-    [report] = convert_all([hum], out_dir=tmp_path, musicxml=True, arrangement=Arrangement(tempo=120.0))
+    asked = Arrangement(tempo=120.0)
+    [report] = convert_all([hum], out_dir=tmp_path, musicxml=True, structure=True, arrangement=asked)
     assert report.error is None
+    assert Path(report.outputs["structure"]).name == "hum_piano.structure.png"
+    assert Path(report.outputs["structure"]).read_bytes().startswith(b"\x89PNG")
     from music21 import converter
 
     score = converter.parse(report.outputs["musicxml"])

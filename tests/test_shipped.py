@@ -48,7 +48,7 @@ def test_noise_is_not_singing(level: float) -> None:
 def test_silence_of_any_length_is_silence(n_samples: int) -> None:
     rendition = convert(np.zeros(n_samples), 16000)
     assert rendition.warnings == ("the recording is silent",)
-    assert rendition.audio.shape == (1, resampled_length(n_samples, 16000, 44100))
+    assert rendition.audio.shape == (2, resampled_length(n_samples, 16000, 44100))
     assert not rendition.audio.any()
 
 
