@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from stages._mlflow import ARTIFACTS, DATABASES, experiment_id, hushed, keep_calm
+from stages._mlflow import ARTIFACTS, DATABASES, absolute, experiment_id, hushed, keep_calm
 
 FROM = "merged.run_id"
 """Tag: the run's id where it was tracked first."""
@@ -56,7 +56,7 @@ def find(source: str) -> list[str]:
     found = sorted(path.rglob("mlflow.db")) if path.is_dir() else [path] if path.is_file() else []
     if not found:
         raise MergeError(f"{source}: no mlflow.db there")
-    return [f"sqlite:///{one.resolve()}" for one in found]
+    return [absolute(f"sqlite:///{one}") for one in found]
 
 
 def merge(source: str, into: str) -> Merged:
@@ -69,7 +69,7 @@ def merge(source: str, into: str) -> Merged:
     """
     if not into.startswith(DATABASES):
         raise MergeError(f"--into is {into!r}, allowed is an MLflow server or sqlite:///FILE")
-    source, into = _absolute(source), _absolute(into)
+    source, into = absolute(source), absolute(into)
     if source == into:
         raise MergeError(f"{source}: is what it would be merged into; merge into another one")
     keep_calm()
@@ -265,9 +265,3 @@ def _digest(files: dict[str, Path]) -> str:
         with path.open("rb") as file:
             digest.update(f"{name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return digest.hexdigest()
-
-
-def _absolute(uri: str) -> str:
-    """Name a database file in full: MLflow remembers what it opened by its name, whatever the folder was."""
-    path = uri.removeprefix("sqlite:///")
-    return f"sqlite:///{Path(path).resolve()}" if path != uri else uri.rstrip("/")

@@ -140,6 +140,8 @@ def connect() -> Any:
         import mlflow
 
         with hushed():
+            # MLflow keeps one connection to each URI: a relative one would stay with the folder it was first used in.
+            uri = absolute(uri)
             mlflow.set_tracking_uri(uri)
             client = mlflow.MlflowClient()
             experiment_id(client, EXPERIMENT, uri)
@@ -164,6 +166,12 @@ def experiment_id(client: Any, name: str, uri: str) -> str:
         return str(found.experiment_id)
     place = Path(uri.removeprefix("sqlite:///")).resolve().with_name(ARTIFACTS) if uri.startswith("sqlite:") else None
     return str(client.create_experiment(name, artifact_location=place.as_uri() if place else None))
+
+
+def absolute(uri: str) -> str:
+    """Give one name to one place: the whole path of an SQLite file, a server without a slash at its end."""
+    path = uri.removeprefix("sqlite:///")
+    return f"sqlite:///{Path(path).resolve()}" if path != uri else uri.rstrip("/")
 
 
 @contextmanager

@@ -13,8 +13,6 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from hf_model.crew import Crew
-
-if TYPE_CHECKING:
     from tests.page_server import PageServer
 
 # Before anything imports torch or NumPy: two workers with two threads each are slower than two with one.
@@ -46,6 +44,30 @@ def mirror() -> Path:
     if not (folder / "SOURCES.json").is_file():
         pytest.skip(f"no real recordings: HUMMINGFACE_MIRROR names no mirror ({folder.name}/SOURCES.json is missing)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """MLflow takes seconds to lay out a database: once for all."""
+    import mlflow
+
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path.read_bytes()
+
+
+@pytest.fixture
+def tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder to track in, where a run of MLflow begins with nothing; its state is put back afterwards."""
+    import mlflow
+
+    from stages import _mlflow
+
+    monkeypatch.chdir(tmp_path)
+    for name, value in {**_mlflow.CALM, "MLFLOW_TRACKING_URI": ""}.items():
+        monkeypatch.setenv(name, value)  # MLflow itself changes the last of them
+    yield tmp_path
+    mlflow.set_tracking_uri(None)
 
 
 @pytest.fixture(scope="session")

@@ -22,23 +22,9 @@ def client(uri: str):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
-    import mlflow
-
-    monkeypatch.chdir(tmp_path)
-    for name, value in _mlflow.CALM.items():
-        monkeypatch.setenv(name, value)
-    (tmp_path / "params.yaml").write_text(json.dumps({"profiles": {"default": {}}, "train": {}}), encoding="utf-8")
-    yield tmp_path
-    mlflow.set_tracking_uri(None)
-
-
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory):
-    """MLflow takes seconds to lay out a database: once for all."""
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    client(f"sqlite:///{path}").search_experiments()
-    return path.read_bytes()
+def place(tracked):
+    (tracked / "params.yaml").write_text(json.dumps({"profiles": {"default": {}}, "train": {}}), encoding="utf-8")
+    return tracked
 
 
 def database(folder: Path, content: bytes) -> str:

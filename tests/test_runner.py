@@ -32,9 +32,10 @@ if "fail" in sys.argv:
 (folder / "made").write_text("by a job")
 """
 STAGE = """
-import sys
+import signal, sys
 from pathlib import Path
 from stages import _run, _slurm
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 _slurm.POLL = 0.3
 _run.main(lambda: print("done elsewhere:", _slurm.elsewhere("cpu", ["stub", *sys.argv[1:]], Path("made"))))
 """

@@ -18,28 +18,22 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
 
 
 @pytest.fixture
-def place(tmp_path, root, monkeypatch):
-    """A folder to track in, with a tiny model; MLflow's state is put back afterwards."""
-    import mlflow
-
-    monkeypatch.chdir(tmp_path)
-    for name, value in _mlflow.CALM.items():
-        monkeypatch.setenv(name, value)
-    profiles = {"default": {}}
-    content = {"profiles": profiles, "stft": {"segment_frames": 512}, "train": {}, "evaluate": {}}
-    (tmp_path / "params.yaml").write_text(json.dumps(content), encoding="utf-8")
-    (tmp_path / "dvc.lock").write_text("locked", encoding="utf-8")
-    (tmp_path / "hf_model").symlink_to(root / "hf_model")
+def place(tracked, root, empty_database):
+    """A folder to track in, with a tiny model."""
+    (tracked / "mlflow.db").write_bytes(empty_database)
+    content = {"profiles": {"default": {}}, "stft": {"segment_frames": 512}, "train": {}, "evaluate": {}}
+    (tracked / "params.yaml").write_text(json.dumps(content), encoding="utf-8")
+    (tracked / "dvc.lock").write_text("locked", encoding="utf-8")
+    (tracked / "hf_model").symlink_to(root / "hf_model")
     model = Transcriber(TranscriberConfig(channels=8))
-    model.save_pretrained(tmp_path / "data" / "model" / "transcriber")
-    yield tmp_path
-    mlflow.set_tracking_uri(None)
+    model.save_pretrained(tracked / "data" / "model" / "transcriber")
+    return tracked
 
 
 def client():
     import mlflow
 
-    return mlflow.MlflowClient("sqlite:///mlflow.db")
+    return mlflow.MlflowClient(_mlflow.absolute("sqlite:///mlflow.db"))
 
 
 def train(place, key="k", resumed=False):
@@ -145,6 +139,7 @@ def test_weights_from_elsewhere_get_a_run_of_their_own(place):
 
 
 def test_without_mlflow_everything_goes_on(place, monkeypatch, capsys):
+    (place / "mlflow.db").unlink()
     true_import = builtins.__import__
 
     def refuse(name, *args, **kwargs):
