@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,67 +20,79 @@ ORDER = ("reference", "sampled", "neural", "table alone", "direct")
 PICTURE_SECONDS = 8.0
 
 
+MELODIES = (
+    "piano | channels | log-mel, dB | worst | convergence | complex convergence | SI-SDR, dB | log-mel L, R, dB "
+    "| convergence L, R | COnP by basic-pitch, minus reference's | COnP by the in-tree ear, minus reference's"
+)
+NOTES = (
+    "piano | rise 10-90 %, mean / worst difference | within 5 ms "
+    "| decay of partials, median / 95th percentile of the difference | within 15 % | log-mel of single notes, dB"
+)
+KEYBOARD = "piano | largest sample step / reference's, median, worst | finite | mean / peak, worst (reference)"
+COST = "piano | times real time | per CPU second | weights, MB | peak memory, 2 and 10 minutes, MB"
+"""Heads of the tables."""
+
+
 def markdown(report: Mapping[str, Any]) -> str:
     """Write one table a part."""
     lines = [f"Reference: {report['reference']}; {len(report['songs'])} melodies of {SECONDS} s.", ""]
     if "melodies" in report:
-        lines += [
-            "Channels averaged; under L, R each channel of the reference against what is played on that side.",
-            "",
-            "| piano | channels | log-mel, dB | worst | convergence | complex convergence | SI-SDR, dB | "
-            "log-mel L, R, dB | convergence L, R | COnP by basic-pitch, minus reference's | "
-            "COnP by the in-tree ear, minus reference's |",
-            "|---|---|---|---|---|---|---|---|---|---|---|",
-        ]
-        for name, row in in_order(report["melodies"]):
-            cells = [
-                f"{row['channels']['mean']:.0f}",
-                interval(row["log_mel"], 2),
-                f"{row['log_mel']['most']:.2f}",
-                interval(row["convergence"], 3),
-                interval(row["complex"], 3),
-                interval(row["si_sdr"], 1),
-                f"{row['log_mel_channels']['mean']:.2f}",
-                f"{row['convergence_channels']['mean']:.3f}",
-                *(interval(row.get(f"conp_{ear}_difference"), 3) for ear in ("basic_pitch", "own")),
-            ]
-            lines.append(f"| {name} | {' | '.join(cells)} |")
-        lines.append("")
+        note = "Channels averaged; under L, R each channel of the reference against what is played on that side."
+        lines += [note, "", *table(MELODIES, report["melodies"], _melody_cells), ""]
     if "notes" in report:
-        lines += [
-            "| piano | rise 10-90 %, mean / worst difference | within 5 ms | decay of partials, median / 95th "
-            "percentile of the difference | within 15 % | log-mel of single notes, dB |",
-            "|---|---|---|---|---|---|",
-        ]
-        lines += [
-            f"| {name} | {row['rise_mean_ms']:.1f} / {row['rise_worst_ms']:.1f} ms "
-            f"| {row['rise_within_5_ms_percent']:.1f} % of {row['notes']:.0f} notes "
-            f"| {row['decay_median_percent']:.1f} / {row['decay_95th_percent']:.1f} % "
-            f"| {row['decay_within_15_percent']:.1f} % of {row['partials']:.0f} partials | {row['log_mel']:.2f} |"
-            for name, row in in_order(report["notes"])
-        ]
-        lines.append("")
+        lines += [*table(NOTES, report["notes"], _note_cells), ""]
     if "keyboard" in report:
-        lines += [
-            "| piano | largest sample step / reference's, median, worst | finite | mean / peak, worst (reference) |",
-            "|---|---|---|---|",
-        ]
-        lines += [
-            f"| {name} | {row['step_ratio_median']:.2f}, {row['step_ratio_worst']:.2f} | {row['finite']} "
-            f"| {row['offset_worst']:.4f} ({row['offset_worst_of_reference']:.4f}) |"
-            for name, row in in_order(report["keyboard"])
-        ]
-        lines.append("")
+        lines += [*table(KEYBOARD, report["keyboard"], _keyboard_cells), ""]
     if "cost" in report:
-        lines += [
-            "| piano | times real time | per CPU second | weights, MB | peak memory, 2 and 10 minutes, MB |",
-            "|---|---|---|---|---|",
-        ]
-        for name, row in in_order(report["cost"]):
-            memory = ", ".join(f"{row[key]:.0f}" for key in row if key.startswith("memory"))
-            speeds = f"{row['times_real_time']:.0f} | {row['seconds_per_cpu_second']:.0f}"
-            lines.append(f"| {name} | {speeds} | {row.get('weights_mb', '')} | {memory} |")
+        lines += table(COST, report["cost"], _cost_cells)
     return "\n".join(lines) + "\n"
+
+
+def table(head: str, rows: Mapping[str, Any], cells: Callable[[Mapping[str, Any]], list[str]]) -> list[str]:
+    """Write a head, and for each piano its name and what ``cells`` makes of its figures."""
+    lines = [f"| {head} |", "|---" * (head.count("|") + 1) + "|"]
+    return lines + [f"| {' | '.join([name, *cells(row)])} |" for name, row in in_order(rows)]
+
+
+def _melody_cells(row: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{row['channels']['mean']:.0f}",
+        interval(row["log_mel"], 2),
+        f"{row['log_mel']['most']:.2f}",
+        interval(row["convergence"], 3),
+        interval(row["complex"], 3),
+        interval(row["si_sdr"], 1),
+        f"{row['log_mel_channels']['mean']:.2f}",
+        f"{row['convergence_channels']['mean']:.3f}",
+        *(interval(row.get(f"conp_{ear}_difference"), 3) for ear in ("basic_pitch", "own")),
+    ]
+
+
+def _note_cells(row: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{row['rise_mean_ms']:.1f} / {row['rise_worst_ms']:.1f} ms",
+        f"{row['rise_within_5_ms_percent']:.1f} % of {row['notes']:.0f} notes",
+        f"{row['decay_median_percent']:.1f} / {row['decay_95th_percent']:.1f} %",
+        f"{row['decay_within_15_percent']:.1f} % of {row['partials']:.0f} partials",
+        f"{row['log_mel']:.2f}",
+    ]
+
+
+def _keyboard_cells(row: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{row['step_ratio_median']:.2f}, {row['step_ratio_worst']:.2f}",
+        str(row["finite"]),
+        f"{row['offset_worst']:.4f} ({row['offset_worst_of_reference']:.4f})",
+    ]
+
+
+def _cost_cells(row: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{row['times_real_time']:.0f}",
+        f"{row['seconds_per_cpu_second']:.0f}",
+        str(row.get("weights_mb", "")),
+        ", ".join(f"{row[key]:.0f}" for key in row if key.startswith("memory")),
+    ]
 
 
 def in_order(rows: Mapping[str, Any]) -> list[tuple[str, Any]]:

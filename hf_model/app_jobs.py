@@ -24,6 +24,7 @@ from hf_model.inference import Models, hear, render
 from hf_model.midi_score import write_score
 from hf_model.musicxml import MusicXMLError, write_musicxml
 from hf_model.notes import Note, write_csv
+from hf_model.pedal import Pedal
 from hf_model.performance import Performance
 from hf_model.recording import SHORTEST, Recording
 from hf_model.rendering import PIANO_RATE
@@ -126,7 +127,7 @@ def play(session: Session, notes: Any, settings: Any, models: Models, limits: Li
         n_samples = resampled_length(part.n_samples, part.sample_rate, PIANO_RATE)
         piano = render(arranged.both_hands, n_samples, chosen.performance, models)
         session.version, session.arranged = session.version + 1, arranged
-        pedals = [(pedal.down, pedal.up) for pedal in chosen.performance.pedals(arranged.both_hands)]
+        pedals = chosen.performance.pedals(arranged.both_hands)
         _write_files(session.folder, arranged, pedals, part.duration, piano)
     tempo = arranged.tempo
     return {
@@ -194,7 +195,7 @@ def read_notes(notes: Any, duration: float, limits: Limits) -> list[Note]:
 def _write_files(
     folder: Path,
     arranged: Arranged,
-    pedals: Sequence[tuple[float, float]],
+    pedals: Sequence[Pedal],
     duration: float,
     piano: NDArray[np.float32],
 ) -> None:

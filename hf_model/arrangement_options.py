@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from hf_model.option_number import number
+
 if TYPE_CHECKING:
     from hf_model.arrangement import Arrangement
 
@@ -70,23 +72,6 @@ def arrangement_from(arguments: argparse.Namespace) -> Arrangement:
 
     given = {field.name: getattr(arguments, field.name) for field in fields(Arrangement) if field.name in arguments}
     return Arrangement(**(PRESETS[arguments.preset] | given))
-
-
-def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
-    """Make a parser for a number from ``low`` to ``high``."""
-
-    def parse(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not low <= value <= high:
-            what = "a whole number" if kind is int else "a number"
-            msg = f"{text!r} is not allowed, expected {what} from {low:g} to {high:g}"
-            raise argparse.ArgumentTypeError(msg)
-        return value
-
-    return parse
 
 
 def _adder(parser: argparse.ArgumentParser, title: str) -> Callable[..., argparse.Action]:

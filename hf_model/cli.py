@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import signal
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from hf_model import __version__
-from hf_model.arrangement_options import add_arrangement_options, arrangement_from, number
+from hf_model.arrangement_options import add_arrangement_options, arrangement_from
 from hf_model.completion import HOW, SHELLS, script
+from hf_model.option_number import number
 from hf_model.sound_options import add_sound_options, performance_from
 
 if TYPE_CHECKING:
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 DESCRIPTION = "Play singing or humming on a piano: same melody, same timing, same length."
+
+RENDER = "Play notes on the same piano: a MIDI file, or a table that you edited."
+
+APP = "Serve a page on which to sing, hear it on a piano, change it, and take it away."
 
 COMPLETION = "Print a script that lets TAB complete commands, options and files."
 
@@ -111,33 +117,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"hummingface {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    convert = commands.add_parser(
-        "convert",
-        help="play recordings on a piano",
-        description=DESCRIPTION,
-        epilog=CONVERT_EXAMPLES,
-        formatter_class=raw,
-        allow_abbrev=False,
+    add = functools.partial(commands.add_parser, formatter_class=raw, allow_abbrev=False)
+    _add_convert_options(
+        add("convert", help="play recordings on a piano", description=DESCRIPTION, epilog=CONVERT_EXAMPLES)
     )
-    _add_convert_options(convert)
-    render = commands.add_parser(
-        "render",
-        help="play a MIDI file or a table of notes",
-        description="Play notes on the same piano: a MIDI file, or a table that you edited.",
-        epilog=RENDER_EXAMPLES,
-        formatter_class=raw,
-        allow_abbrev=False,
+    _add_render_options(
+        add("render", help="play a MIDI file or a table of notes", description=RENDER, epilog=RENDER_EXAMPLES)
     )
-    _add_render_options(render)
-    page = commands.add_parser(
-        "app",
-        help="record, listen and edit in the browser",
-        description="Serve a page on which to sing, hear it on a piano, change it, and take it away.",
-        epilog=APP_NOTES,
-        formatter_class=raw,
-        allow_abbrev=False,
-    )
-    _add_app_options(page)
+    _add_app_options(add("app", help="record, listen and edit in the browser", description=APP, epilog=APP_NOTES))
     info = commands.add_parser("info", help="versions, weights, licences, and where they are")
     info.add_argument("--json", action="store_true", help="print JSON")
     info.set_defaults(run=_info)
@@ -158,9 +145,7 @@ def _add_convert_options(parser: argparse.ArgumentParser) -> None:
     add("--plot", action="store_true", help="write a picture too")
     add("--structure", action="store_true", help="write a picture of what the melody repeats too")
     add("--overwrite", action="store_true", help="replace outputs that exist")
-    add("--model", metavar="DIR", help="weights to use instead of the ones that ship, or owner/name on the Hub")
-    add("--json", action="store_true", help="print one JSON document on standard output, and nothing else there")
-    add("--quiet", action="store_true", help="print errors only")
+    _add_shared_options(parser)
     add_arrangement_options(parser)
     add_sound_options(parser)
     parser.set_defaults(run=_convert)
@@ -172,11 +157,17 @@ def _add_render_options(parser: argparse.ArgumentParser) -> None:
     add("-o", "--out", type=Path, metavar="OUT.wav", help="the file to write (NOTES with the ending .wav)")
     add("--duration", type=number(float, 0, 14400), metavar="SECONDS", help="length (to the end of the last note)")
     add("--overwrite", action="store_true", help="replace an output that exists")
+    _add_shared_options(parser)
+    add_sound_options(parser)
+    parser.set_defaults(run=_render)
+
+
+def _add_shared_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that plays has."""
+    add = parser.add_argument
     add("--model", metavar="DIR", help="weights to use instead of the ones that ship, or owner/name on the Hub")
     add("--json", action="store_true", help="print one JSON document on standard output, and nothing else there")
     add("--quiet", action="store_true", help="print errors only")
-    add_sound_options(parser)
-    parser.set_defaults(run=_render)
 
 
 def _add_app_options(parser: argparse.ArgumentParser) -> None:
@@ -195,7 +186,7 @@ def _add_app_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _app(arguments: argparse.Namespace) -> int:
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as for convert
+    _calm_threads()
     from hf_model.app import serve
 
     try:
@@ -233,8 +224,7 @@ def _completion(options: argparse.Namespace) -> int:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
-    # Before torch is imported: threads that spin while they wait make a busy machine ten times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _calm_threads()
     from hf_model.arrangement import Arrangement
     from hf_model.config import ConfigError
     from hf_model.files import Options, convert_jobs, find_inputs, plan
@@ -272,13 +262,12 @@ def _convert(arguments: argparse.Namespace) -> int:
         _complain(problem)
     finally:
         if arguments.json:
-            files = [report.as_mapping() for report in reports]
-            print(json.dumps({"version": __version__, "error": problem, "files": files}, indent=2))
+            _print_json(reports, problem)
     return FAILED if problem or any(report.error for report in reports) else OK
 
 
 def _render(arguments: argparse.Namespace) -> int:
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as for convert
+    _calm_threads()
     from hf_model.render_files import RenderOptions, render_file
 
     performance = performance_from(arguments)
@@ -293,9 +282,18 @@ def _render(arguments: argparse.Namespace) -> int:
         _complain(problem)
     finally:
         if arguments.json:
-            files = [report.as_mapping()] if report else []
-            print(json.dumps({"version": __version__, "error": problem, "files": files}, indent=2))
+            _print_json([report] if report else [], problem)
     return FAILED if problem or (report and report.error) else OK
+
+
+def _calm_threads() -> None:
+    """Before torch is imported: threads that spin while they wait make a busy machine ten times slower."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _print_json(reports: Sequence[Report], problem: str | None) -> None:
+    files = [report.as_mapping() for report in reports]
+    print(json.dumps({"version": __version__, "error": problem, "files": files}, indent=2))
 
 
 class ModelError(Exception):

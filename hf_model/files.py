@@ -210,7 +210,7 @@ def _convert(job: Job, options: Options, models: Models, report: Report) -> None
         n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_RATE)
         with perform(arranged.both_hands, n_samples, options.performance, models) as take, blame_disk(job):
             write_wav_blocks(temporary["wav"], take.blocks(), PIANO_RATE, n_samples)
-            pedals = [(pedal.down, pedal.up) for pedal in options.performance.pedals(arranged.both_hands)]
+            pedals = options.performance.pedals(arranged.both_hands)
             write_score(temporary["midi"], arranged, recording.duration, pedals=pedals)
             report.gain, report.loudness, report.true_peak = level_of(take)
             if "csv" in temporary:

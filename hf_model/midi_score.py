@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hf_model.arrangement import Arranged
 from hf_model.key import Key
 from hf_model.notes import Note, fold_to_keyboard
+from hf_model.pedal import Pedal
 from hf_model.tempo import Tempo
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def write_score(
     arranged: Arranged,
     duration: float | None = None,
     *,
-    pedals: Iterable[tuple[float, float]] = (),
+    pedals: Sequence[Pedal] = (),
 ) -> None:
     """Write an arrangement as a MIDI file: tempo map, time and key signature, a track for each hand.
 
@@ -110,8 +111,8 @@ def write_score(
     arranged : Arranged
     duration : float, optional
         Length of the recording in seconds; the file is as long.
-    pedals : iterable of (float, float)
-        Seconds at which the sustaining pedal goes down and up, for both hands.
+    pedals : sequence of Pedal
+        For both hands.
     """
     import mido
 
@@ -126,11 +127,10 @@ def write_score(
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS)
     file.tracks.append(_track("", sorted(meta, key=lambda item: item[0]), 0))
     hands = [("HummingFace", arranged.piano_notes), ("left hand", arranged.accompaniment)]
-    pressed = [(down, up) for down, up in pedals]
     for channel, (name, notes) in enumerate(hands):
         if notes or channel == 0:
             events = sorted(
-                [*_events(notes, where, channel), *_pedalling(pressed, where, channel)], key=lambda item: item[0]
+                [*_events(notes, where, channel), *_pedalling(pedals, where, channel)], key=lambda item: item[0]
             )
             file.tracks.append(_track(name, events, where.to_tick(end)))
     file.save(str(path))
@@ -156,14 +156,14 @@ def _events(notes: Sequence[Note], where: TempoMap, channel: int) -> list[tuple[
     return [(tick, message) for tick, _, message in sorted(timed, key=lambda item: item[:2])]
 
 
-def _pedalling(pedals: Iterable[tuple[float, float]], where: TempoMap, channel: int) -> list[tuple[int, object]]:
+def _pedalling(pedals: Sequence[Pedal], where: TempoMap, channel: int) -> list[tuple[int, object]]:
     """Give the messages of the sustaining pedal with their ticks."""
     import mido
 
     return [
         (where.to_tick(time), mido.Message("control_change", channel=channel, control=64, value=value))
         for pedal in pedals
-        for time, value in zip(pedal, (127, 0), strict=True)
+        for time, value in ((pedal.down, 127), (pedal.up, 0))
     ]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,6 +57,26 @@ class MidiContent:
     key: str | None
 
 
+@contextmanager
+def parsing(path: Path) -> Iterator[None]:
+    """Make one exception, in one line, of all that pretty_midi and mido raise for a file that is no MIDI file.
+
+    Raises
+    ------
+    CorpusError
+        Naming the file.
+    """
+    from mido.midifiles.meta import KeySignatureError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # tempo events outside the first track: common, harmless
+            yield
+    except (OSError, EOFError, ValueError, LookupError, TypeError, ArithmeticError, KeySignatureError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise CorpusError(f"{path}: not a readable MIDI file ({reason})") from error
+
+
 def read_midi_tracks(path: Path) -> MidiContent:
     """Read a MIDI file track by track.
 
@@ -65,15 +86,10 @@ def read_midi_tracks(path: Path) -> MidiContent:
         Naming a file that is no readable MIDI file.
     """
     import pretty_midi
-    from mido.midifiles.meta import KeySignatureError
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # tempo events outside the first track: common, harmless
-            midi = pretty_midi.PrettyMIDI(str(path))
-            beats = np.asarray(midi.get_beats(), dtype=np.float64)
-    except (OSError, EOFError, ValueError, LookupError, TypeError, KeySignatureError) as error:
-        raise CorpusError(f"{path}: not a readable MIDI file ({error})") from error
+    with parsing(path):
+        midi = pretty_midi.PrettyMIDI(str(path))
+        beats = np.asarray(midi.get_beats(), dtype=np.float64)
     tracks = [
         MidiTrack(
             instrument.name.strip(),

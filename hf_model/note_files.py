@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import math
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hf_model.midi_tracks import parsing
 from hf_model.notes import Note, fold_to_keyboard
 from hf_model.pedal import Pedal, sustained
+from hf_model.records import CorpusError
 
 SUSTAIN, DOWN = 64, 64
 """The controller of the pedal, and the value from which it counts as down."""
@@ -68,15 +69,12 @@ def read_score(path: Path) -> Score:
 def _read_midi(path: Path) -> Score:
     """Merge all pitched instruments, each with its own pedal; drums are left out."""
     import pretty_midi
-    from mido import KeySignatureError
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # tempo events outside the first track: common, harmless
+        with parsing(path):
             midi = pretty_midi.PrettyMIDI(str(path))
-    except (OSError, EOFError, ValueError, LookupError, TypeError, ArithmeticError, KeySignatureError) as error:
-        msg = f"{path}: not a readable MIDI file ({' '.join(str(error).split()) or type(error).__name__})"
-        raise NoteFileError(msg) from error
+    except CorpusError as error:
+        raise NoteFileError(str(error)) from error
     notes: list[Note] = []
     has_pedal = False
     for instrument in midi.instruments:

@@ -109,7 +109,6 @@ def write_midi(
     notes: Iterable[Note],
     tempo: float = 120.0,
     *,
-    pedals: Iterable[tuple[float, float]] = (),
     end: float | None = None,
 ) -> None:
     """Write notes with integer pitch as a MIDI file: one piano track, times to half a millisecond.
@@ -120,8 +119,6 @@ def write_midi(
     notes : iterable of Note
     tempo : float
         Beats a minute.
-    pedals : iterable of (float, float)
-        Seconds at which the sustaining pedal goes down and up.
     end : float, optional
         Seconds; the file lasts at least so long.
     """
@@ -132,8 +129,6 @@ def write_midi(
     for note in notes:
         key = fold_to_keyboard(math.floor(note.pitch + 0.5))
         piano.notes.append(pretty_midi.Note(max(1, note.velocity), key, note.onset, note.offset))
-    for down, up in pedals:
-        piano.control_changes += [pretty_midi.ControlChange(64, 127, down), pretty_midi.ControlChange(64, 0, up)]
     if end is not None:
         piano.control_changes.append(pretty_midi.ControlChange(64, 0, end))
     midi.instruments.append(piano)

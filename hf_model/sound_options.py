@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hf_model.option_number import number
+
 if TYPE_CHECKING:
     from hf_model.performance import Performance
 
@@ -26,7 +28,7 @@ def add_sound_options(parser: argparse.ArgumentParser) -> None:
     add("--pedal", action="store_true", help="a gentle sustaining pedal where phrases are legato")
     add(
         "--reverb",
-        type=_share,
+        type=number(float, 0, 1),
         default=0.0,
         metavar="0-1",
         help="how much of a light room is heard (%(default)g: none; 0.3 is natural)",
@@ -52,14 +54,3 @@ def performance_from(arguments: argparse.Namespace) -> Performance:
         reverb=arguments.reverb,
         mono=arguments.mono,
     )
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        msg = f"{text!r} is not allowed, expected a number from 0 to 1"
-        raise argparse.ArgumentTypeError(msg)
-    return value

@@ -74,17 +74,29 @@ def _section(section: str, params: Path) -> Any:
 
 def _read(params: Path) -> Mapping[str, Any]:
     try:
-        content = yaml.safe_load(params.read_text(encoding="utf-8"))
+        content = read_yaml(params)
     except FileNotFoundError:
         msg = f"{params} not found in {Path.cwd()}: run stages in the repository's root"
         raise ConfigError(msg) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        msg = f"{params} is not valid YAML: {' '.join(str(error).split())}"
-        raise ConfigError(msg) from error
     if not isinstance(content, Mapping):
         msg = f"{params} must hold a mapping, got {type(content).__name__}"
         raise ConfigError(msg)
     return content
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        In one line, for what is no YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        msg = f"{path} is not valid YAML: {' '.join(str(error).split())}"
+        raise ConfigError(msg) from error
 
 
 def _refuse_unknown(mapping: Mapping[str, Any], known: set[str], params: Path, prefix: str = "") -> None:

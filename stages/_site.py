@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hf_model.config import ConfigError, check_choice, check_range, from_mapping
+from hf_model.interruption import RUN_AGAIN
+from stages._run import read_yaml
 
 PROFILES = Path("slurm/profiles")
 TEMPLATE = Path(__file__).with_name("train.sbatch")
@@ -27,8 +27,6 @@ LOGS = Path("data/scratch/slurm")
 """Where jobs print, relative to the repository; ignored by git and DVC."""
 
 JOBS = ("train", "cpu")
-AGAIN = 75
-"""Exit code of a program that wrote its checkpoint and wants to go on later (EX_TEMPFAIL)."""
 
 TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<clock>\d+(?::\d+){0,2})")
 OPTION = re.compile(r"--[a-z][a-z-]*(=.*)?")
@@ -210,7 +208,7 @@ class Site:
         }
         lines: list[str] = []
         for line in TEMPLATE.read_text(encoding="utf-8").splitlines():
-            lines += filled.get(line, [line.replace("@grace@", str(self.grace)).replace("@again@", str(AGAIN))])
+            lines += filled.get(line, [line.replace("@grace@", str(self.grace)).replace("@again@", str(RUN_AGAIN))])
         return "\n".join(lines) + "\n"
 
     @property
@@ -239,13 +237,10 @@ def read_site(profile: str, job: str = "train", changes: Mapping[str, Any] | Non
     check_choice("the kind of job", job, JOBS)
     path = Path(profile) if profile.endswith((".yaml", ".yml")) else PROFILES / f"{profile}.yaml"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
     except FileNotFoundError:
         known = ", ".join(sorted(one.stem for one in PROFILES.glob("*.yaml"))) or "none here"
         msg = f"no profile {path}; known: {known}, or the path of a YAML file"
-        raise ConfigError(msg) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        msg = f"{path} is not valid YAML: {' '.join(str(error).split())}"
         raise ConfigError(msg) from None
     if not isinstance(content, Mapping) or not isinstance(content.get("jobs", {}), Mapping):
         msg = f"{path} must hold a mapping, and so must its jobs"

@@ -93,10 +93,7 @@ def read_plan(path: Path) -> Plan:
     ConfigError
         For what is no plan, naming the file.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    content = _run.read_yaml(path)
     content = {"sets": content} if isinstance(content, list) else content
     known = {"targets", "grid", "sets"}
     if not isinstance(content, Mapping) or not set(content) <= known:
@@ -148,7 +145,7 @@ def prepare(plan: Plan) -> list[Path]:
 
 def _params(settings: Mapping[str, Any]) -> str:
     """Write params.yaml with a set laid over its profile, and check every setting that it names."""
-    content = yaml.safe_load(_run.PARAMS.read_text(encoding="utf-8"))
+    content = _run.read_yaml(_run.PARAMS)
     top: dict[str, Any] = content.setdefault("profiles", {}).setdefault(content.get("profile", "default"), {})
     for name, value in settings.items():
         part, *inner, last = [top, *name.split(".")]

@@ -7,10 +7,22 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pretty_midi
 from numpy.typing import NDArray
 
 from hf_model.inference import Models
 from hf_model.notes import Note
+
+
+def press_pedal(path: Path, spans: Sequence[tuple[float, float]]) -> None:
+    """Put the sustaining pedal into a MIDI file: down and up at these seconds."""
+    midi = pretty_midi.PrettyMIDI(str(path))
+    for down, up in spans:
+        midi.instruments[0].control_changes += [
+            pretty_midi.ControlChange(64, 127, down),
+            pretty_midi.ControlChange(64, 0, up),
+        ]
+    midi.write(str(path))
 
 
 class ToneListener:

@@ -14,6 +14,7 @@ from hf_model.note_files import NoteFileError, name_to_key, pedals_of, read_scor
 from hf_model.notes import Note, write_csv, write_midi
 from hf_model.pedal import Pedal
 from hf_model.pitch import pitch_to_name
+from tests.stand_ins import press_pedal
 
 
 def table(folder: Path, text: str, **options: str) -> Path:
@@ -93,7 +94,8 @@ def test_tempo_changes_count(tmp_path: Path) -> None:
 
 
 def test_the_files_own_pedal_holds_notes(tmp_path: Path) -> None:
-    write_midi(tmp_path / "a.mid", [Note(0.0, 0.5, 60), Note(1.0, 1.5, 62)], pedals=[(0.25, 0.75), (1.75, 2.0)])
+    write_midi(tmp_path / "a.mid", [Note(0.0, 0.5, 60), Note(1.0, 1.5, 62)])
+    press_pedal(tmp_path / "a.mid", [(0.25, 0.75), (1.75, 2.0)])
     score = read_score(tmp_path / "a.mid")
     assert score.has_pedal
     assert [note.offset for note in score.notes] == pytest.approx([0.75, 1.5], abs=1e-3)

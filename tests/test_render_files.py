@@ -13,7 +13,7 @@ from hf_model.cli import main
 from hf_model.notes import Note, write_csv, write_midi
 from hf_model.performance import Performance
 from hf_model.render_files import TAIL_SECONDS, RenderOptions, render_file
-from tests.stand_ins import tone_models
+from tests.stand_ins import press_pedal, tone_models
 
 KEYS = [Note(0.0, 0.5, 60, 70), Note(0.5, 1.0, 64, 90)]
 Capture = pytest.CaptureFixture[str]
@@ -122,7 +122,8 @@ def test_a_sound_font_that_is_missing_is_one_line(tune: Path, capsys: Capture) -
 
 
 def test_a_files_own_pedal_counts_and_none_is_added_to_it(tmp_path: Path) -> None:
-    write_midi(tmp_path / "a.mid", [Note(0.0, 0.5, 60), Note(0.5, 1.0, 64)], pedals=[(0.25, 0.4)])
+    write_midi(tmp_path / "a.mid", [Note(0.0, 0.5, 60), Note(0.5, 1.0, 64)])
+    press_pedal(tmp_path / "a.mid", [(0.25, 0.4)])
     for name, performance in (("dry", Performance()), ("wet", Performance(pedal=True))):
         options = RenderOptions(tmp_path / f"{name}.wav", performance=performance)
         assert render_file(tmp_path / "a.mid", options, tone_models()).error is None

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_model.config import ConfigError
-from stages._site import AGAIN, PROFILES, Site, read_site, seconds
+from hf_model.interruption import RUN_AGAIN
+from stages._site import PROFILES, Site, read_site, seconds
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = ["python", "-m", "stages.train", "transcriber"]
@@ -193,7 +194,7 @@ def test_a_per_cent_sign_in_a_folder_is_no_pattern(tmp_path):
 
 def test_no_line_of_the_template_stays_unfilled(script):
     assert not re.findall(r"@\w+@", script)
-    assert f"== {AGAIN} " in script
+    assert f"== {RUN_AGAIN} " in script
 
 
 @pytest.mark.parametrize("profile", ["generic", "nyu-torch"])
