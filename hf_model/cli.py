@@ -351,7 +351,9 @@ def _music(report: Report) -> str:
     """Say tempo and key, each with a question mark when it is a guess."""
     if not report.n_notes or report.tempo is None or report.key is None:
         return ""
-    doubts = ["?" if found["confidence"] < 0.5 else "" for found in (report.tempo, report.key)]
+    from hf_model.arrangement import UNSURE
+
+    doubts = ["?" if found["confidence"] < UNSURE else "" for found in (report.tempo, report.key)]
     return f", {report.tempo['bpm']:.0f} bpm{doubts[0]}, {report.key['name']}{doubts[1]}"
 
 
