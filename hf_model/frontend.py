@@ -17,30 +17,61 @@ N_MEL = 56
 FLOOR = 1e-4
 """Amplitude of the quietest partial that is told from silence, at a level of ``LEVEL``."""
 LEVEL = 0.1
-"""RMS amplitude that every recording is brought to."""
+"""RMS amplitude that a voice is brought to."""
+
+QUIETEST = 1e-4
+"""RMS amplitude (-80 dB) from which a sound is brought to ``LEVEL``; what is softer is amplified no more than this."""
+
+LEVEL_BLOCK = 800
+"""Samples (50 ms) of the grid on which the level is measured."""
+
+LEVEL_WINDOW, LEVEL_SMOOTHING = 100, 20
+"""Blocks on either side (5 s and 1 s): where the level is measured, and over which it is averaged."""
+
+LEVEL_REACH = (LEVEL_WINDOW + LEVEL_SMOOTHING + 2) * LEVEL_BLOCK
+"""Samples on either side beyond which nothing changes what :func:`set_level` makes of a sample (6.1 s)."""
 
 
 def set_level(waveform: Tensor) -> Tensor:
-    """Scale recordings so that their sounding parts have one RMS amplitude, ``LEVEL``.
+    """Scale recordings so that, wherever one looks, their sounding parts have one RMS amplitude, ``LEVEL``.
+
+    The level of a block is that of the blocks within 5 s whose power is at least 5 % of the loudest one's there, so
+    that pauses do not count; its logarithm is averaged over 1 s on either side and lies on straight lines between the
+    centres of blocks. A singer who steps back is heard as before, and a part of a recording that begins on the grid of
+    blocks is brought to the level of the whole, but for ``LEVEL_REACH`` at its borders.
 
     Parameters
     ----------
     waveform : Tensor, shape (batch, sample)
-        16 kHz.
+        16 kHz; the first sample begins a block.
 
     Returns
     -------
     Tensor, shape (batch, sample)
-        Scaled; digital silence stays silence.
+        Scaled; digital silence stays silence, and what is softer than ``QUIETEST`` stays soft.
     """
-    block = 800  # 50 ms
-    n_blocks = max(1, waveform.shape[-1] // block)
-    padded = nn.functional.pad(waveform, (0, max(0, n_blocks * block - waveform.shape[-1])))
-    power = padded[:, : n_blocks * block].reshape(-1, n_blocks, block).square().mean(-1)
-    loud = power >= 0.05 * power.amax(1, keepdim=True)
-    level = ((power * loud).sum(1) / loud.sum(1).clamp_min(1)).sqrt()
-    gain: Tensor = LEVEL / level.clamp_min(1e-7)
-    return waveform * gain[:, None]
+    n_samples = waveform.shape[-1]
+    n_blocks = -(-n_samples // LEVEL_BLOCK)
+    blocks = nn.functional.pad(waveform, (0, n_blocks * LEVEL_BLOCK - n_samples)).unflatten(1, (n_blocks, LEVEL_BLOCK))
+    lengths = waveform.new_full((n_blocks,), LEVEL_BLOCK)
+    lengths[-1] -= n_blocks * LEVEL_BLOCK - n_samples
+    level = _log_level(blocks.square().sum(2) / lengths)
+    sides = nn.functional.pad(level[:, None], (1, 1), mode="replicate")[:, 0, :, None]
+    way = (torch.arange(LEVEL_BLOCK // 2, device=waveform.device, dtype=waveform.dtype) + 0.5) / LEVEL_BLOCK
+    rising = torch.lerp(sides[:, :-2], sides[:, 1:-1], way + 0.5)  # (batch, block, first half of its samples)
+    leaving = torch.lerp(sides[:, 1:-1], sides[:, 2:], way)
+    gain = LEVEL * torch.exp(-torch.cat([rising, leaving], dim=2))
+    return (blocks * gain).flatten(1)[:, :n_samples]
+
+
+def _log_level(power: Tensor) -> Tensor:
+    """Log RMS amplitude of the sounding blocks around each block, smoothed: (batch, block) to the same."""
+    window = nn.functional.pad(power, (LEVEL_WINDOW, LEVEL_WINDOW)).unfold(1, 2 * LEVEL_WINDOW + 1, 1)
+    sounding = window >= 0.05 * window.amax(2, keepdim=True)
+    mean = (window * sounding).sum(2) / sounding.sum(2)
+    level = 0.5 * mean.clamp_min(QUIETEST**2).log()
+    padded = nn.functional.pad(level[:, None], (LEVEL_SMOOTHING, LEVEL_SMOOTHING), mode="replicate")
+    return padded.unfold(2, 2 * LEVEL_SMOOTHING + 1, 1).mean(3)[:, 0]
 
 
 class VoiceFeatures(nn.Module):

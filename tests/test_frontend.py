@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_model.frontend import HARMONICS, LEVEL, N_MEL, VoiceFeatures, set_level
+from hf_model.frontend import HARMONICS, LEVEL, LEVEL_BLOCK, LEVEL_REACH, N_MEL, QUIETEST, VoiceFeatures, set_level
 
 FEATURES = VoiceFeatures(lowest_hz=40.0, pitch_bands=124, bands_per_octave=24)
 
@@ -87,7 +87,7 @@ def test_tables_are_no_weights():
 # ------------------------------------------------------------------------------------------------------------- level
 
 
-@given(st.floats(1e-4, 10.0), st.integers(0, 3))
+@given(st.floats(1e-3, 10.0), st.integers(0, 3))
 def test_every_recording_is_brought_to_one_level(gain, seed):
     voice = torch.randn(1, 16000, generator=torch.Generator().manual_seed(seed))
     torch.testing.assert_close(set_level(gain * voice), set_level(voice), rtol=1e-4, atol=1e-6)
@@ -109,3 +109,38 @@ def test_short_and_silent_recordings_stay_what_they_are(n_samples):
     assert not set_level(torch.zeros(2, n_samples)).any()
     assert set_level(torch.full((1, n_samples), 0.3)).isfinite().all()
     assert set_level(torch.zeros(2, n_samples)).shape == (2, n_samples)
+
+
+def rms(waveform: torch.Tensor) -> float:
+    return float(waveform.square().mean().sqrt())
+
+
+@pytest.mark.parametrize("louder_first", [False, True])
+def test_a_singer_who_steps_back_is_as_loud_as_before(louder_first):
+    near, far = tone(220, 20.0, 0.3), tone(220, 20.0, 0.003)
+    voice = set_level(torch.cat([near, far] if louder_first else [far, near], dim=1))
+    assert rms(voice[:, : 13 * 16000]) == pytest.approx(LEVEL, rel=0.02)
+    assert rms(voice[:, 27 * 16000 :]) == pytest.approx(LEVEL, rel=0.02)
+
+
+@pytest.mark.parametrize("at", [0, 7 * LEVEL_BLOCK + 3, 30 * 16000 - 1])
+def test_what_is_far_away_does_not_matter_at_all(at):
+    n_samples = 30 * 16000
+    voice = 0.1 * torch.randn(1, n_samples, generator=torch.Generator().manual_seed(0))
+    near = torch.arange(n_samples).sub(at).abs() <= LEVEL_REACH
+    changed = torch.where(near, voice, 30.0 * voice)
+    assert set_level(changed)[0, at] == set_level(voice)[0, at]
+    assert set_level(changed)[0, near][:: LEVEL_BLOCK // 2].ne(set_level(voice)[0, near][:: LEVEL_BLOCK // 2]).any()
+
+
+def test_a_part_on_the_grid_has_the_level_of_the_whole():
+    voice = torch.randn(1, 40 * 16000, generator=torch.Generator().manual_seed(1))
+    voice *= torch.linspace(-4, 0, voice.shape[1]).exp()
+    start, stop = 11 * LEVEL_BLOCK, 33 * 16000
+    part, inside = set_level(voice[:, start:stop]), slice(LEVEL_REACH, stop - start - LEVEL_REACH)
+    torch.testing.assert_close(part[:, inside], set_level(voice)[:, start:stop][:, inside], rtol=1e-5, atol=1e-7)
+
+
+def test_noise_of_the_last_bit_stays_soft():
+    dither = torch.full((1, 80000), 2.0**-16)
+    assert rms(set_level(dither)) == pytest.approx(LEVEL * 2.0**-16 / QUIETEST, rel=1e-3)
