@@ -52,7 +52,8 @@ def set_level(waveform: Tensor) -> Tensor:
     """
     n_samples = waveform.shape[-1]
     n_blocks = -(-n_samples // LEVEL_BLOCK)
-    blocks = nn.functional.pad(waveform, (0, n_blocks * LEVEL_BLOCK - n_samples)).unflatten(1, (n_blocks, LEVEL_BLOCK))
+    padded = nn.functional.pad(waveform, (0, n_blocks * LEVEL_BLOCK - n_samples))
+    blocks = padded.reshape(-1, n_blocks, LEVEL_BLOCK)
     lengths = waveform.new_full((n_blocks,), LEVEL_BLOCK)
     lengths[-1] -= n_blocks * LEVEL_BLOCK - n_samples
     level = _log_level(blocks.square().sum(2) / lengths)
@@ -60,7 +61,7 @@ def set_level(waveform: Tensor) -> Tensor:
     way = (torch.arange(LEVEL_BLOCK // 2, device=waveform.device, dtype=waveform.dtype) + 0.5) / LEVEL_BLOCK
     rising = torch.lerp(sides[:, :-2], sides[:, 1:-1], way + 0.5)  # (batch, block, first half of its samples)
     leaving = torch.lerp(sides[:, 1:-1], sides[:, 2:], way)
-    gain = LEVEL * torch.exp(-torch.cat([rising, leaving], dim=2))
+    gain: Tensor = LEVEL * torch.exp(-torch.cat([rising, leaving], dim=2))
     return (blocks * gain).flatten(1)[:, :n_samples]
 
 
