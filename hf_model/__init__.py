@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hf_model.arrangement import Arranged, Arrangement, arrange
-    from hf_model.inference import Rendition, convert, render, transcribe
+    from hf_model.inference import Rendition, convert, listen, render, transcribe
     from hf_model.key import Key, estimate_key
     from hf_model.notes import Note
     from hf_model.performance import Performance
@@ -30,6 +30,7 @@ __all__ = [
     "convert",
     "estimate_key",
     "estimate_tempo",
+    "listen",
     "quantize",
     "render",
     "simplify",
@@ -48,6 +49,7 @@ _HOMES = {
     "convert": "hf_model.inference",
     "estimate_key": "hf_model.key",
     "estimate_tempo": "hf_model.tempo",
+    "listen": "hf_model.inference",
     "quantize": "hf_model.quantization",
     "render": "hf_model.inference",
     "simplify": "hf_model.simplification",

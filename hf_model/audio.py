@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -14,7 +15,16 @@ from numpy.typing import NDArray
 from hf_model.audio_reader import AudioError, AudioReader
 from hf_model.stft import resampled_length
 
-__all__ = ["AudioError", "read_audio", "resample", "resample_blocks", "to_mono", "write_audio", "write_wav_blocks"]
+__all__ = [
+    "AudioError",
+    "RateChanger",
+    "read_audio",
+    "resample",
+    "resample_blocks",
+    "to_mono",
+    "write_audio",
+    "write_wav_blocks",
+]
 
 
 def read_audio(path: Path | str) -> tuple[NDArray[np.float32], int]:
@@ -53,24 +63,49 @@ def resample(audio: NDArray[np.float32], sample_rate: int, new_rate: int) -> NDA
     return _fit(changed, wanted).reshape(*audio.shape[:-1], wanted)
 
 
+class RateChanger:
+    """Change the rate of mono audio that comes in blocks; the total length is ``resampled_length``.
+
+    Parameters
+    ----------
+    sample_rate, new_rate : int
+        Hz.
+    """
+
+    def __init__(self, sample_rate: int, new_rate: int) -> None:
+        self._rates = sample_rate, new_rate
+        self._n_read = self._n_made = 0
+        self._stream: Any = None
+        if sample_rate != new_rate:
+            import soxr
+
+            self._stream = soxr.ResampleStream(sample_rate, new_rate, 1, dtype="float32", quality="HQ")
+
+    def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take the next samples (sample,), and return what is ready."""
+        if self._stream is None:
+            return block
+        made = np.asarray(self._stream.resample_chunk(block))
+        self._n_read += block.shape[0]
+        self._n_made += made.shape[0]
+        return made
+
+    def finish(self) -> NDArray[np.float32]:
+        """Return the rest."""
+        if self._stream is None:
+            return np.zeros(0, dtype=np.float32)
+        rest = np.asarray(self._stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
+        return _fit(rest, max(0, resampled_length(self._n_read, *self._rates) - self._n_made))
+
+
 def resample_blocks(
     blocks: Iterable[NDArray[np.float32]], sample_rate: int, new_rate: int
 ) -> Iterator[NDArray[np.float32]]:
     """Change the rate of mono audio that comes in blocks (sample,); the total length is ``resampled_length``."""
-    if sample_rate == new_rate:
-        yield from blocks
-        return
-    import soxr
-
-    stream = soxr.ResampleStream(sample_rate, new_rate, 1, dtype="float32", quality="HQ")
-    n_read = n_made = 0
+    changer = RateChanger(sample_rate, new_rate)
     for block in blocks:
-        n_read += block.shape[0]
-        made = np.asarray(stream.resample_chunk(block))
-        n_made += made.shape[0]
-        yield made
-    rest = np.asarray(stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
-    yield _fit(rest, max(0, resampled_length(n_read, sample_rate, new_rate) - n_made))
+        yield changer.push(block)
+    yield changer.finish()
 
 
 def write_audio(path: Path | str, audio: NDArray[np.float32], sample_rate: int) -> None:

@@ -32,7 +32,7 @@ LEVEL_REACH = (LEVEL_WINDOW + LEVEL_SMOOTHING + 2) * LEVEL_BLOCK
 """Samples on either side beyond which nothing changes what :func:`set_level` makes of a sample (6.1 s)."""
 
 
-def set_level(waveform: Tensor) -> Tensor:
+def set_level(waveform: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
     """Scale recordings so that, wherever one looks, their sounding parts have one RMS amplitude, ``LEVEL``.
 
     The level of a block is that of the blocks within 5 s whose power is at least 5 % of the loudest one's there, so
@@ -44,10 +44,12 @@ def set_level(waveform: Tensor) -> Tensor:
     ----------
     waveform : Tensor, shape (batch, sample)
         16 kHz; the first sample begins a block.
+    start, stop : int
+        Samples between which the scaled waveform is wanted; all when not given.
 
     Returns
     -------
-    Tensor, shape (batch, sample)
+    Tensor, shape (batch, stop - start)
         Scaled; digital silence stays silence, and what is softer than ``QUIETEST`` stays soft.
     """
     n_samples = waveform.shape[-1]
@@ -57,12 +59,18 @@ def set_level(waveform: Tensor) -> Tensor:
     lengths = waveform.new_full((n_blocks,), LEVEL_BLOCK)
     lengths[-1] -= n_blocks * LEVEL_BLOCK - n_samples
     level = _log_level(blocks.square().sum(2) / lengths)
-    sides = nn.functional.pad(level[:, None], (1, 1), mode="replicate")[:, 0, :, None]
+    stop = n_samples if stop is None else stop
+    wanted = slice(start // LEVEL_BLOCK, -(-stop // LEVEL_BLOCK))
+    before, here, after = (
+        nn.functional.pad(level[:, None], sides, mode="replicate")[:, 0, at:][:, wanted, None]
+        for sides, at in (((1, 0), 0), ((0, 0), 0), ((0, 1), 1))
+    )
     way = (torch.arange(LEVEL_BLOCK // 2, device=waveform.device, dtype=waveform.dtype) + 0.5) / LEVEL_BLOCK
-    rising = torch.lerp(sides[:, :-2], sides[:, 1:-1], way + 0.5)  # (batch, block, first half of its samples)
-    leaving = torch.lerp(sides[:, 1:-1], sides[:, 2:], way)
+    rising = torch.lerp(before, here, way + 0.5)  # (batch, block, first half of its samples)
+    leaving = torch.lerp(here, after, way)
     gain: Tensor = LEVEL * torch.exp(-torch.cat([rising, leaving], dim=2))
-    return (blocks * gain).flatten(1)[:, :n_samples]
+    first = wanted.start * LEVEL_BLOCK
+    return (blocks[:, wanted] * gain).flatten(1)[:, start - first : stop - first]
 
 
 def _log_level(power: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,9 @@ from hf_model.pretrained import WEIGHTS
 from hf_model.recording import Recording, as_recording
 from hf_model.rendering import PIANO_RATE
 from hf_model.stft import resampled_length
+
+if TYPE_CHECKING:
+    from hf_model.streaming import NoteStream
 
 AS_SUNG, DEFAULT = Arrangement(), Performance()
 
@@ -235,6 +238,37 @@ def transcribe(
     """
     recording = as_recording(audio, sample_rate)
     return hear(recording, min_note=min_note, min_confidence=min_confidence, models=models).notes
+
+
+def listen(sample_rate: int = 16000, *, chunk_seconds: float | None = None, models: Models | None = None) -> NoteStream:
+    """Hear the notes of singing while it arrives, block by block.
+
+    They are those of the whole recording as the transcriber hears it: no note is left out for being short or doubtful,
+    and all have one velocity.
+
+    Parameters
+    ----------
+    sample_rate : int
+        Hz, of the blocks.
+    chunk_seconds : float, optional
+        0.5 to 60; less brings notes sooner and costs more time: see :class:`hf_model.streaming.NoteStream`.
+    models : Models, optional
+        The ones that ship when not given.
+
+    Raises
+    ------
+    AudioError, ConfigError
+        For a rate or a setting that cannot be used.
+    TypeError
+        For models that only hear whole recordings.
+    """
+    from hf_model.transcriber import Transcriber
+
+    heard_by = (models or default_models()).transcriber
+    if not isinstance(heard_by, Transcriber):
+        msg = f"a {type(heard_by).__name__} hears whole recordings only; listen needs a Transcriber"
+        raise TypeError(msg)
+    return heard_by.stream(sample_rate=sample_rate, chunk_seconds=chunk_seconds)
 
 
 def hear(

@@ -17,10 +17,11 @@ from torch.nn import functional as F  # noqa: N812
 
 from hf_model.config import VOICE_STFT, StftConfig, check_range, from_mapping
 from hf_model.decoding import DecoderConfig, PitchAxis, decode
-from hf_model.frontend import VoiceFeatures, set_level
+from hf_model.frontend import VoiceFeatures
 from hf_model.notes import Note
-from hf_model.pieces import Curves, decode_in_pieces
+from hf_model.pieces import Curves
 from hf_model.pretrained import Pretrained
+from hf_model.streaming import CHUNK_FRAMES, NoteStream, PosteriorStream
 
 PLANE_DILATIONS = (1, 2, 4, 8)
 """Frames between the taps of the convolutions on the (frame, band) plane."""
@@ -207,8 +208,15 @@ class Transcriber(Pretrained):
         list of Note
             Sorted, without overlaps; pitch as sung; velocity as by default (the voice's loudness is not heard here).
         """
+        stream = self.stream(decoder)
+        return stream.push(audio) + stream.finish()
+
+    def stream(
+        self, decoder: DecoderConfig | None = None, *, sample_rate: int = 16000, chunk_seconds: float | None = None
+    ) -> NoteStream:
+        """Find the notes of singing while it arrives; parameters as for :meth:`transcribe` and :class:`NoteStream`."""
         decode = partial(self.config.decode, decoder=decoder or self.decoder)
-        return decode_in_pieces(self.posterior_chunks(audio), decode, self.stft_config.frame_rate)
+        return NoteStream(self, decode, sample_rate=sample_rate, chunk_seconds=chunk_seconds)
 
     @classmethod
     def from_pretrained(cls, folder: Path | str, *, revision: str | None = None) -> Self:
@@ -222,12 +230,11 @@ class Transcriber(Pretrained):
         """Frames that a frame's posteriors can see on either side."""
         return sum(self.config.dilations) + sum(PLANE_DILATIONS) + 16
 
-    def posteriors(self, audio: NDArray[np.float32], chunk_frames: int = 2000) -> list[NDArray[np.float32]]:
+    def posteriors(self, audio: NDArray[np.float32], chunk_frames: int = CHUNK_FRAMES) -> list[NDArray[np.float32]]:
         """Compute probabilities of a whole recording: what :meth:`posterior_chunks` yields, joined."""
         return [np.concatenate(items) for items in zip(*self.posterior_chunks(audio, chunk_frames), strict=True)]
 
-    @torch.inference_mode()
-    def posterior_chunks(self, audio: NDArray[np.float32], chunk_frames: int = 2000) -> Iterator[Curves]:
+    def posterior_chunks(self, audio: NDArray[np.float32], chunk_frames: int = CHUNK_FRAMES) -> Iterator[Curves]:
         """Compute probabilities chunk by chunk; the chunks' borders leave no trace.
 
         Parameters
@@ -242,20 +249,6 @@ class Transcriber(Pretrained):
         list of ndarray
             onset, offset, voicing (frame,) and pitch (frame, pitch_bin).
         """
-        waveform = set_level(torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None])
-        hop = self.stft_config.hop_length
-        n_frames = 1 + waveform.shape[-1] // hop
-        for start in range(0, n_frames, chunk_frames):
-            stop = min(n_frames, start + chunk_frames)
-            first = max(0, start - self.reach)
-            last = min(n_frames, stop + self.reach)
-            piece = waveform[:, first * hop : (last - 1) * hop if last < n_frames else None]
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=_bf16_is_fast()):
-                logits = self(piece)
-            keep = slice(start - first, stop - first)
-            onset, offset, voicing = (torch.sigmoid(item[0, keep]).numpy() for item in logits[:3])
-            yield [onset, offset, voicing, logits.pitch[0, keep].softmax(-1).numpy()]
-
-
-def _bf16_is_fast() -> bool:
-    return bool(torch.cpu._is_avx512_bf16_supported()) if hasattr(torch.cpu, "_is_avx512_bf16_supported") else False
+        stream = PosteriorStream(self, chunk_frames)
+        yield from stream.push(audio)
+        yield from stream.finish()

@@ -144,3 +144,9 @@ def test_a_part_on_the_grid_has_the_level_of_the_whole():
 def test_noise_of_the_last_bit_stays_soft():
     dither = torch.full((1, 80000), 2.0**-16)
     assert rms(set_level(dither)) == pytest.approx(LEVEL * 2.0**-16 / QUIETEST, rel=1e-3)
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 1), (799, 801), (1600, 5000), (4321, 16077)])
+def test_a_stretch_of_the_scaled_waveform_is_cut_from_the_whole(start, stop):
+    voice = torch.randn(2, 16077, generator=torch.Generator().manual_seed(2)) * torch.linspace(0.01, 1, 16077)
+    assert torch.equal(set_level(voice, start, stop), set_level(voice)[:, start:stop])

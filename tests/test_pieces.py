@@ -3,7 +3,7 @@ import pytest
 
 from hf_model.decoding import DecoderConfig, PitchAxis, decode
 from hf_model.notes import Note
-from hf_model.pieces import Curves, decode_in_pieces
+from hf_model.pieces import Curves, PieceDecoder
 
 RATE = 100.0
 
@@ -22,7 +22,8 @@ def curves_of(notes: list[tuple[int, int, int]], n_frames: int) -> Curves:
 def hear(curves: Curves, chunk: int, piece_seconds: float) -> list[Note]:
     chunks = ([curve[at : at + chunk] for curve in curves] for at in range(0, len(curves[0]), chunk))
     axis, config = PitchAxis(48.0, 1.0), DecoderConfig()
-    return decode_in_pieces(chunks, lambda *parts: decode(*parts, axis, RATE, config), RATE, piece_seconds)
+    decoder = PieceDecoder(lambda *parts: decode(*parts, axis, RATE, config), RATE, piece_seconds)
+    return [note for part in chunks for note in decoder.push(part)] + decoder.finish()
 
 
 @pytest.mark.parametrize("gap", [0, 1, 5, 20])
@@ -57,9 +58,11 @@ def test_no_more_than_a_piece_is_decoded_at_once() -> None:
         return []
 
     chunks = ([np.zeros(100, dtype=np.float32)] * 3 + [np.zeros((100, 2), dtype=np.float32)] for _ in range(200))
-    assert decode_in_pieces(chunks, decode_nothing, RATE, 20.0) == []
+    decoder = PieceDecoder(decode_nothing, RATE, 20.0)
+    assert not any(decoder.push(part) for part in chunks)
+    assert decoder.finish() == []
     assert max(sizes) == 2000
 
 
 def test_nothing_is_heard_in_nothing() -> None:
-    assert decode_in_pieces([], lambda *_: [Note(0, 1, 60)], RATE) == []
+    assert PieceDecoder(lambda *_: [Note(0, 1, 60)], RATE, 20.0).finish() == []
