@@ -39,12 +39,12 @@ def label_grid(notes: Sequence[Note]) -> dict[str, float]:
     good = next((found for least in LEAST_SHARES if (found := np.flatnonzero(shares >= least)).size), None)
     if good is None:
         return {}
-    # neighbours of the right step fit as well: the middle of the best ones near the widest
-    near = good[STEPS[good] > STEPS[good[-1]] - 0.25]
-    best = near[shares[near] == shares[near].max()]
-    step, middle = float(np.median(STEPS[best])), float(np.median(hz))
+    # neighbours of the right step hold as many notes: of those near the widest, the one with labels nearest its lines
+    near = good[STEPS[good] > STEPS[good[-1]] - 0.5]
+    best = int(near[np.argmax([abs(np.exp(2j * np.pi * hz / step).mean()) for step in STEPS[near]])])
+    step, middle = float(STEPS[best]), float(np.median(hz))
     cents = 1200 * float(np.log2((middle + step / 2) / middle))
-    return {"step_hz": round(step, 2), "share": round(float(shares[best[0]]), 3), "half_step_cents": round(cents, 1)}
+    return {"step_hz": round(step, 2), "share": round(float(shares[best]), 3), "half_step_cents": round(cents, 1)}
 
 
 def _share(hz: NDArray[np.float64], step: float) -> float:

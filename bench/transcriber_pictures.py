@@ -100,7 +100,7 @@ def _draw_notes(axes: Axes, labels: Sequence[Note], heard: Sequence[Note]) -> No
 
 def _name_mistakes(axes: Axes, excerpt: Excerpt, low: float, high: float) -> None:
     """Write each mistake over its note; a word higher where the one before would run into it."""
-    line, width = 0.045 * (high - low), 0.016 * SECONDS
+    line, letter = 0.045 * (high - low), 0.04  # height of a word, seconds of a letter
     ends: list[tuple[float, float]] = []  # seconds and height of the words before
     for one in sorted(excerpt.mistakes, key=lambda verdict: verdict.onset):
         note = one.reference or one.estimate
@@ -110,7 +110,7 @@ def _name_mistakes(axes: Axes, excerpt: Excerpt, low: float, high: float) -> Non
         height = min(note.pitch + 0.75, high - 1.2 * line)
         while any(end > start and abs(other - height) < line for end, other in ends):
             height += line if height + 2.2 * line < high else -5 * line
-        ends.append((start + 0.75 * width * len(one.kind) / 1.2, height))
+        ends.append((start + letter * len(one.kind), height))
         box = {"facecolor": NIGHT, "edgecolor": "none", "pad": 0.6, "alpha": 0.75}
         axes.text(start, height, one.kind, color=WRONG, fontsize=8, va="bottom", clip_on=True, bbox=box, zorder=5)
 
