@@ -86,7 +86,9 @@ def loudness_curve(sung: Sequence[Sung], voice: Voice, n_frames: int, rng: Gener
             elif sound.voice:
                 curve[voiced] = np.maximum(curve[voiced], strength * note.level)
     ripple = ndimage.gaussian_filter1d(rng.standard_normal(n_frames), CONTROL_RATE / 20.0)
-    curve *= 10.0 ** (0.05 * ripple / (np.std(ripple) + 1e-9) * rng.uniform(0.2, 0.8))
+    slow = ndimage.gaussian_filter1d(rng.standard_normal(n_frames), CONTROL_RATE / rng.uniform(15.0, 50.0))
+    wander = rng.uniform(0.2, 0.8) * ripple / (np.std(ripple) + 1e-9) + voice.unsteady_db * slow / (np.std(slow) + 1e-9)
+    curve *= 10.0 ** (np.clip(wander, -2.5 * voice.unsteady_db - 2.0, 2.5 * voice.unsteady_db + 2.0) / 20.0)
     return np.asarray(ndimage.convolve1d(curve, np.array([0.25, 0.5, 0.25]), mode="constant"))
 
 

@@ -9,6 +9,12 @@ from torch import Tensor
 
 from hf_model.config import check_range
 from hf_model.placement import before, my_share, n_processes
+from hf_model.surroundings import beside
+
+SHARES = (
+    "room", "noise", "colour", "phone", "clip", "neighbour", "background", "voiceless", "codec", "compress"
+)  # fmt: skip
+"""Settings that are shares of the examples."""
 
 HUM_SHARE = 0.15
 """Of the examples, those that get mains hum."""
@@ -24,8 +30,12 @@ class AugmentConfig:
         Recordings are played up to this factor faster or slower, pitch and tempo together (1 is off).
     room, noise, colour, phone, clip, neighbour : float
         Share of the examples that get a room, noise, another microphone, a telephone band, clipping, a second voice.
+    background, voiceless : float
+        Share that gets a street, rain, talk or music, and share in which that is all: no voice and no notes.
+    codec, compress : float
+        Share that goes through a coder of a low bit rate, and through a compressor of the loudness.
     snr_low, snr_high : float
-        dB, of the noise.
+        dB, of the noise and of what sounds in the background.
     """
 
     stretch: float = 1.26
@@ -35,13 +45,17 @@ class AugmentConfig:
     phone: float = 0.12
     clip: float = 0.08
     neighbour: float = 0.1
+    background: float = 0.35
+    voiceless: float = 0.04
+    codec: float = 0.12
+    compress: float = 0.15
     snr_low: float = 5.0
     snr_high: float = 40.0
 
     def __post_init__(self) -> None:
         """Refuse impossible shares."""
         check_range("stretch", self.stretch, 1.0, 2.0)
-        for name in ("room", "noise", "colour", "phone", "clip", "neighbour"):
+        for name in (*SHARES,):
             check_range(name, getattr(self, name), 0.0, 1.0)
         check_range("snr_low", self.snr_low, -10.0, 60.0)
         check_range("snr_high", self.snr_high, self.snr_low, 80.0)
@@ -74,8 +88,12 @@ def augment(
     level = waveform.square().mean(1, keepdim=True).sqrt().clamp_min(1e-5)
     others = before(waveform) * draw.decibels(-30, -14)
     waveform = waveform + others * draw.chosen(config.neighbour)
+    singing = 1 - draw.chosen(config.voiceless)
+    waveform, notes = waveform * singing, notes * singing[:, :, None]
+    waveform = _compressed(waveform, level, config, draw)
     waveform = _filtered(waveform, _room_and_microphone(waveform, config, draw))
-    waveform = waveform + _noise(waveform, level, config, draw)
+    waveform = waveform + _noise(waveform, level, config, draw) + _background(waveform, level, config, draw)
+    waveform = _coded(waveform, config, draw)
     waveform = _filtered(waveform, _telephone(waveform, config, draw))
     drive = draw.decibels(0, 24) / waveform.abs().amax(1, keepdim=True).clamp_min(1e-5)
     clipped = (waveform * drive).clamp(-1, 1) / drive
@@ -167,7 +185,7 @@ def _room_and_microphone(waveform: Tensor, config: AugmentConfig, draw: _Draw) -
     tail = torch.cat([torch.zeros_like(tail[:, :32]), tail[:, 32:]], dim=1)  # the direct sound comes first, by 2 ms
     tail[:, 0] += 1.0
     response: Tensor = torch.fft.rfft(tail, n=2 * n_samples)
-    knots = draw.uniform(-8, 8, 8) * draw.chosen(config.colour)
+    knots = draw.uniform(-10, 10, 12) * draw.chosen(config.colour)
     return response * _curve(knots, response.shape[1])
 
 
@@ -187,6 +205,45 @@ def _noise(waveform: Tensor, level: Tensor, config: AugmentConfig, draw: _Draw) 
     snr = torch.pow(10.0, -draw.uniform(config.snr_low, config.snr_high) / 20)
     hiss: Tensor = noise * swell * snr * draw.chosen(config.noise)
     return level * (hiss + hum * draw.decibels(-45, -20) * draw.chosen(HUM_SHARE))
+
+
+def _background(waveform: Tensor, level: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
+    """Street, rain, talk, music: (batch, sample)."""
+    loud = level * draw.decibels(-config.snr_high, -config.snr_low) * draw.chosen(config.background)
+    choice, place = draw.uniform(0, 1).cpu()[:, 0], draw.uniform(0, 1).cpu()[:, 0]
+    sound = torch.zeros_like(waveform)
+    rows = torch.nonzero(loud[:, 0])[:, 0].cpu()
+    if len(rows):
+        sound[rows] = beside(choice[rows], place[rows], waveform.shape[1]).to(waveform.device)
+    return loud * sound
+
+
+def _compressed(waveform: Tensor, level: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
+    """Even the loudness out as an automatic gain does: what is louder than the mean is turned down, and back."""
+    power = torch.nn.functional.avg_pool1d(waveform[:, None].square(), 801, stride=160, padding=400)
+    gain = ((power.sqrt() + 0.03 * level[:, :, None]) / level[:, :, None]).log()
+    gain = torch.nn.functional.interpolate(gain, waveform.shape[1], mode="linear", align_corners=True)[:, 0]
+    strength = draw.uniform(0.2, 0.7) * draw.chosen(config.compress)
+    return waveform * torch.exp(-strength * gain)
+
+
+def _coded(waveform: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
+    """Lose what a coder of a low bit rate loses: weak bins beside strong ones, in steps, and the highest band."""
+    rows = torch.nonzero(draw.chosen(config.codec)[:, 0])[:, 0]
+    depth, top = draw.uniform(6, 24), draw.uniform(3500, 8000)
+    if not len(rows):
+        return waveform
+    window = torch.hann_window(1024, device=waveform.device).sqrt()
+    spectrum = torch.stft(waveform[rows], 1024, 512, window=window, return_complex=True)
+    size = spectrum.abs()
+    peak = torch.nn.functional.max_pool2d(size[:, None], (17, 1), stride=1, padding=(8, 0))[:, 0]
+    step = peak * torch.pow(10.0, -depth[rows] / 20)[:, :, None]
+    kept = (size / step.clamp_min(1e-9)).round() * step
+    hz = torch.linspace(0, 8000, 513, device=waveform.device)
+    spectrum = spectrum * (kept / size.clamp_min(1e-9)) * (hz < top[rows])[:, :, None]
+    changed = waveform.clone()
+    changed[rows] = torch.istft(spectrum, 1024, 512, window=window, length=waveform.shape[1])
+    return changed
 
 
 def _telephone(waveform: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:

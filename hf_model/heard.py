@@ -17,6 +17,7 @@ def heard(
     controls: Controls,
     audio: NDArray[np.float64],
     sample_rate: int,
+    sonorant_first: float,
     sonorant_onset: float,
     sonorant_offset: float,
 ) -> list[Note]:
@@ -28,8 +29,9 @@ def heard(
         The curves that were rendered.
     audio : ndarray, shape (sample,)
         What came out.
-    sonorant_onset, sonorant_offset : float
-        Where in a nasal, lateral or glide the new note starts and the old one ends; 0 its begin, 1 the vowel's.
+    sonorant_first, sonorant_onset, sonorant_offset : float
+        Where in a nasal, lateral or glide a note starts after a silence, where it starts bound to the one before, and
+        where that one ends; 0 its begin, 1 the vowel's.
 
     Returns
     -------
@@ -37,7 +39,7 @@ def heard(
         Velocity 80 is the median loudness of the song's notes; one step is one dB.
     """
     pitch, loudness = controls.pitch, controls.voice
-    onsets = [_onset(note, loudness, sonorant_onset) for note in sung]
+    onsets = [_onset(note, loudness, sonorant_onset if note.bound else sonorant_first) for note in sung]
     found: list[tuple[float, float, float, float]] = []
     for i, note in enumerate(sung):
         if not note.is_note:
@@ -61,25 +63,23 @@ def heard(
     ]
 
 
-def _onset(note: Sung, loudness: NDArray[np.float64], sonorant_onset: float) -> float:
+def _onset(note: Sung, loudness: NDArray[np.float64], in_sonorant: float) -> float:
     """Where a person hears the note begin: where the voice has risen to a third of its strength."""
-    if note.bound:
-        return note.start + sonorant_onset * (note.onset - note.start)
+    if note.bound or note.sonorant:
+        return note.start + in_sonorant * (note.onset - note.start)
     part = frames_between(note.onset, note.offset, len(loudness))
     curve = loudness[part]
     risen = int(np.argmax(curve > 0.35 * np.quantile(curve, 0.8))) / CONTROL_RATE if len(curve) else 0.0
-    if note.sonorant:
-        return note.start + sonorant_onset * (note.onset - note.start)
     return note.onset + min(risen, 0.08)
 
 
 def _offset(note: Sung, loudness: NDArray[np.float64]) -> float:
-    """Where the voice has fallen to a third of what it was towards the note's end."""
+    """Where the voice has fallen to a fifth of what it was towards the note's end."""
     part = frames_between(note.onset, note.offset, len(loudness))
     curve = loudness[part]
     if not len(curve):
         return note.offset
-    sounding = np.flatnonzero(curve > 0.3 * np.quantile(curve[len(curve) // 2 :], 0.8))
+    sounding = np.flatnonzero(curve > 0.2 * np.quantile(curve[len(curve) // 2 :], 0.8))
     return (
         max(note.offset - 0.12, (part.start + int(sounding[-1]) + 1) / CONTROL_RATE) if len(sounding) else note.offset
     )

@@ -9,6 +9,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from hf_model.consonants import CONSONANTS
 from hf_model.phrasing import Sung
 from hf_model.vocal_tract import CONTROL_RATE, frames_between
 from hf_model.voices import Voice
@@ -87,6 +88,11 @@ def _shape(note: Sung, t: Curve, voice: Voice, last: bool, rng: Generator) -> Cu
         size = float(np.clip(size, -4.0, 4.0)) * min(1.0, duration / 0.25)
         fade = rng.uniform(0.015, 0.15 * min(duration, 0.6) + 0.02)
         bend -= size * np.exp(-np.maximum(t - note.voice_start, 0.0) / fade)
+    bend += 0.01 * _microprosody(note, voice, rng) * np.exp(-np.maximum(t - note.onset, 0.0) / rng.uniform(0.02, 0.06))
+    if duration > 0.3 and rng.random() < voice.late_chance:  # on a neighbouring pitch first; still one note
+        until = note.voice_start + rng.uniform(0.06, 0.4 * min(duration, 0.5))
+        size = rng.uniform(0.7, 2.5) * (1.0 if rng.random() < 0.8 else -1.0)
+        bend -= size * (1.0 - _step((t - until) / rng.uniform(0.03, 0.08), 0.0))
     if last and rng.random() < voice.fall_chance:
         length = min(rng.uniform(0.05, 0.2), 0.35 * duration)
         size = min(1.0, duration / 0.25) * rng.uniform(0.2, 4.0) * (1.0 if rng.random() < 0.9 else -0.5)
@@ -97,6 +103,14 @@ def _shape(note: Sung, t: Curve, voice: Voice, last: bool, rng: Generator) -> Cu
         after = note.onset + (rng.uniform(0.05, 0.12) if rng.random() < 0.5 else 0.0)
         bend += size * np.exp(-(((t - after - 0.5 * length) / (0.5 * length)) ** 4))
     return bend
+
+
+def _microprosody(note: Sung, voice: Voice, rng: Generator) -> float:
+    """Cents by which the consonant before the vowel lifts or lowers its first pitch."""
+    if not note.syllable.consonant or note.sonorant:
+        return 0.0
+    voiced = CONSONANTS[note.syllable.consonant].voice > 0.0
+    return float(voice.microprosody_cents * rng.lognormal(0.0, 0.4) * (-1.0 if voiced else 1.0))
 
 
 def _vibrato(sung: Sequence[Sung], voice: Voice, times: Curve, rng: Generator) -> tuple[Curve, Curve]:

@@ -45,7 +45,7 @@ _RHYTHMS = {
     ),
     6: ((1.0, 0.5, 1.0, 0.5), (1.5, 1.5), (0.5, 0.5, 0.5, 1.5), (1.0, 0.5, 1.5), (0.5,) * 6, (3.0,)),
 }
-_SHORTEST, _LONGEST = 0.18, 2.5
+_SHORTEST, _LONGEST = 0.12, 2.5
 
 
 def draw_centre(rng: Generator) -> float:

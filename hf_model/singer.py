@@ -45,9 +45,9 @@ class SingerConfig:
         Share of songs in which the singer speaks (or slides like a siren) before, between or after the notes.
     style : str
         What is sung on: a key of ``syllables.STYLES``, or "" to draw one.
-    sonorant_onset, sonorant_offset : float
-        Where in a nasal, lateral or glide between two bound notes the new note starts and the old one ends: 0 its
-        begin, 1 the vowel's. People differ here; these values keep within 50 ms of most of them.
+    sonorant_first, sonorant_onset, sonorant_offset : float
+        Where in a nasal, lateral or glide a note starts: after a silence, and bound to the note before, which ends at
+        the third; 0 is its begin, 1 the vowel's. People differ here; these values keep within 50 ms of most of them.
     """
 
     sample_rate: int = 16000
@@ -55,7 +55,8 @@ class SingerConfig:
     max_tail: float = 1.0
     speech: float = 0.15
     style: str = ""
-    sonorant_onset: float = 0.75
+    sonorant_first: float = 0.8
+    sonorant_onset: float = 0.6
     sonorant_offset: float = 0.25
 
     def __post_init__(self) -> None:
@@ -65,6 +66,7 @@ class SingerConfig:
         check_range("max_tail", self.max_tail, 0.0, 30.0)
         check_range("speech", self.speech, 0.0, 1.0)
         check_choice("style", self.style, ("", *STYLES))
+        check_range("sonorant_first", self.sonorant_first, 0.0, 1.0)
         check_range("sonorant_onset", self.sonorant_onset, 0.0, 1.0)
         check_range("sonorant_offset", self.sonorant_offset, 0.0, self.sonorant_onset)
 
@@ -137,6 +139,7 @@ def sing(score: Sequence[Note], seed: int, config: SingerConfig = DEFAULT) -> So
         controls,
         audio,
         config.sample_rate,
+        config.sonorant_first,
         config.sonorant_onset,
         config.sonorant_offset,
     )

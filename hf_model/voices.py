@@ -85,6 +85,10 @@ class Voice:
         How far the tuning sinks or climbs over a minute.
     scoop_chance, scoop_cents, fall_chance : float
         Share of notes entered from beside, how far, and share released with a falling pitch.
+    late_chance : float
+        Share of longer notes that wait on a neighbouring pitch before they arrive.
+    microprosody_cents : float
+        How far a consonant bends the pitch after it: up after a voiceless one, down after a voiced one.
     glide : float
         Seconds that a legato pitch change takes.
     overshoot : float
@@ -105,6 +109,8 @@ class Voice:
         Share of notes with a mordent or a short grace: part of the note, no note of its own.
     tremolo : float
         How far the loudness follows the vibrato, 0-1.
+    unsteady_db : float
+        Wandering of the loudness within notes, standard deviation.
     timing : float
         Standard deviation of the onset against the score, seconds.
     """
@@ -132,6 +138,8 @@ class Voice:
     scoop_chance: float
     scoop_cents: float
     fall_chance: float
+    late_chance: float
+    microprosody_cents: float
     glide: float
     overshoot: float
     attack: float
@@ -143,6 +151,7 @@ class Voice:
     nasality: float
     ornament_chance: float
     tremolo: float
+    unsteady_db: float
     timing: float
 
 
@@ -193,7 +202,9 @@ def draw_voice(rng: Generator, pitches: NDArray[np.float64]) -> Voice:
         scoop_chance=float(rng.beta(1.2, 1.3 / shaky)),
         scoop_cents=log_uniform(rng, 30.0, 250.0) * shaky**0.5,
         fall_chance=float(rng.beta(1.0, 2.0)),
-        glide=log_uniform(rng, 0.035, 0.15) * shaky**0.5,
+        late_chance=float(rng.choice([0.0, rng.uniform(0.0, 0.1)])),
+        microprosody_cents=log_uniform(rng, 5.0, 80.0),
+        glide=log_uniform(rng, 0.03, 0.2) * shaky**0.5,
         overshoot=float(rng.choice([0.0, rng.uniform(0.0, 0.15)])),
         attack=log_uniform(rng, 0.01, 0.12),
         release=log_uniform(rng, 0.02, 0.15),
@@ -204,6 +215,7 @@ def draw_voice(rng: Generator, pitches: NDArray[np.float64]) -> Voice:
         nasality=float(rng.choice([0.0, rng.uniform(0.0, 0.6)])),
         ornament_chance=float(rng.beta(0.5, 8.0)),
         tremolo=float(rng.uniform(0.0, 0.4)),
+        unsteady_db=log_uniform(rng, 0.2, 2.5),
         timing=log_uniform(rng, 0.004, 0.03) * shaky**0.5,
     )
 

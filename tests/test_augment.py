@@ -12,7 +12,8 @@ from hf_model.augment import AugmentConfig, augment
 from hf_model.config import ConfigError
 
 NOTHING = {
-    "stretch": 1.0, "room": 0.0, "noise": 0.0, "colour": 0.0, "phone": 0.0, "clip": 0.0, "neighbour": 0.0
+    "stretch": 1.0, "room": 0.0, "noise": 0.0, "colour": 0.0, "phone": 0.0, "clip": 0.0, "neighbour": 0.0,
+    "background": 0.0, "voiceless": 0.0, "codec": 0.0, "compress": 0.0,
 }  # fmt: skip
 
 
