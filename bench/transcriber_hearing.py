@@ -53,18 +53,31 @@ class System:
 
 
 class Ears:
-    """Hear recordings; each at most once for a model and a condition."""
+    """Hear recordings; each at most once for a model and a condition.
+
+    What was made of the recordings under one condition is kept until another is asked for: ask for all systems under a
+    condition before the next.
+    """
 
     def __init__(self) -> None:
+        self._condition = CLEAN
+        self._voices: dict[Path, NDArray[np.float32]] = {}
         self._heard: dict[tuple[Path, str, str, str], list[Note]] = {}
 
     def hear(self, system: System, condition: str = CLEAN) -> list[list[Note]]:
         """Transcribe every recording of a system."""
+        if condition != self._condition:
+            self._condition, self._voices = condition, {}
         missing = [one for one in system.recordings if self._key(system, one, condition) not in self._heard]
         for one in track(missing, f"{system.name}, {condition}", disable=not missing):
-            found = model_at(system.folder_of[one.singer]).transcribe(voice(one, condition))
+            found = model_at(system.folder_of[one.singer]).transcribe(self._voice(one))
             self._heard[self._key(system, one, condition)] = found
         return [self._heard[self._key(system, one, condition)] for one in system.recordings]
+
+    def _voice(self, recording: Recording) -> NDArray[np.float32]:
+        if recording.path not in self._voices:
+            self._voices[recording.path] = voice(recording, self._condition)
+        return self._voices[recording.path]
 
     @staticmethod
     def _key(system: System, recording: Recording, condition: str) -> tuple[Path, str, str, str]:

@@ -58,12 +58,14 @@ def add_street_noise(audio: Audio, sample_rate: int, seed: int = 0, snr_db: floa
     """
     rng = np.random.default_rng([seed, 0x57])
     n_samples = audio.shape[0]
-    seconds = np.arange(n_samples) / sample_rate
     noise = _coloured(rng, n_samples, sample_rate, 30.0, 4.5)
     for _ in range(rng.poisson(n_samples / sample_rate / _CARS_EVERY)):
         middle, length = rng.uniform(0.0, n_samples / sample_rate), rng.uniform(0.6, 2.0)
-        swell = np.exp(-0.5 * ((seconds - middle) / length) ** 2)
-        noise += rng.uniform(0.5, 1.5) * swell * _coloured(rng, n_samples, sample_rate, rng.uniform(60.0, 250.0), 7.0)
+        first = max(0, round((middle - 3 * length) * sample_rate))
+        last = min(n_samples, round((middle + 3 * length) * sample_rate))
+        swell = np.exp(-0.5 * ((np.arange(first, last) / sample_rate - middle) / length) ** 2)
+        car = _coloured(rng, last - first, sample_rate, rng.uniform(60.0, 250.0), 7.0)
+        noise[first:last] += rng.uniform(0.5, 1.5) * swell * car
     wanted = singing_power(audio, sample_rate) / 10.0 ** (snr_db / 10.0)
     power = float(np.mean(noise**2)) if n_samples else 0.0
     return np.asarray(audio + noise * np.sqrt(wanted / max(power, 1e-20)), dtype=np.float32)
@@ -101,8 +103,8 @@ def room_response(sample_rate: int, seed: int = 0, rt60: float = ROOM_SECONDS) -
 
 def through_phone(audio: Audio, sample_rate: int, seed: int = 0) -> Audio:  # noqa: ARG001
     """Keep the band of a telephone, 300-3400 Hz, with edges 100 Hz wide and without delay."""
-    n_fft = 2 * audio.shape[0]
-    hz = np.fft.rfftfreq(max(n_fft, 1), 1.0 / sample_rate)
+    n_fft = _fast(2 * audio.shape[0])
+    hz = np.fft.rfftfreq(n_fft, 1.0 / sample_rate)
     rise = np.clip((hz - PHONE_LOW_HZ) / 100.0 + 0.5, 0.0, 1.0)
     fall = np.clip((PHONE_HIGH_HZ - hz) / 100.0 + 0.5, 0.0, 1.0)
     band = np.sin(0.5 * np.pi * np.minimum(rise, fall)) ** 2
@@ -157,8 +159,16 @@ def _coloured(
     """Noise (sample,) of unit power, flat up to a corner and falling by so many dB an octave above it."""
     if not n_samples:
         return np.zeros(0)
-    hz = np.fft.rfftfreq(n_samples, 1.0 / sample_rate)
+    n_fft = _fast(n_samples)
+    hz = np.fft.rfftfreq(n_fft, 1.0 / sample_rate)
     gain = np.maximum(hz / corner_hz, 1.0) ** (-fall_db / 20.0 / np.log10(2.0))
     gain[0] = 0.0
-    noise = np.fft.irfft(np.fft.rfft(rng.standard_normal(n_samples)) * gain, n_samples)
+    noise = np.fft.irfft(np.fft.rfft(rng.standard_normal(n_fft)) * gain, n_fft)[:n_samples]
     return np.asarray(noise / np.sqrt(max(float(np.mean(noise**2)), 1e-20)))
+
+
+def _fast(n_samples: int) -> int:
+    """Length from here on whose Fourier transform is fast."""
+    from scipy.fft import next_fast_len
+
+    return int(next_fast_len(max(n_samples, 1), real=True))
