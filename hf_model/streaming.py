@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from hf_model.config import StftConfig, check_range
 from hf_model.frontend import LEVEL_BLOCK, LEVEL_REACH, set_level
 from hf_model.notes import Note
 from hf_model.pieces import OVERLAP_SECONDS, Curves, PieceDecoder
+from hf_model.side_by_side import side_by_side
 
 CHUNK_FRAMES = 1000
 """Frames that the network computes at once, beside what it sees around them."""
@@ -63,6 +65,13 @@ class PosteriorStream:
 
     def push(self, audio: NDArray[np.float32]) -> Iterator[Curves]:
         """Take the next samples (sample,) at 16 kHz, of any number, and yield the chunks that they complete."""
+        return side_by_side(self._completed(audio))
+
+    def finish(self) -> Iterator[Curves]:
+        """Yield the rest: nothing follows."""
+        return side_by_side(self._rest())
+
+    def _completed(self, audio: NDArray[np.float32]) -> Iterator[Callable[[], Curves]]:
         at = 0
         while at < audio.size:
             taken = min(audio.size - at, self._needed() - self._total)
@@ -71,14 +80,13 @@ class PosteriorStream:
             at += taken
             self._total += taken
             if self._total == self._needed():
-                yield self._compute(self._frame + self._chunk_frames, self._frame + self._chunk_frames + self._reach)
+                yield self._chunk(self._frame + self._chunk_frames, self._frame + self._chunk_frames + self._reach)
 
-    def finish(self) -> Iterator[Curves]:
-        """Yield the rest: nothing follows."""
+    def _rest(self) -> Iterator[Callable[[], Curves]]:
         n_frames = 1 + self._total // self._hop
         while self._total and self._frame < n_frames:
             stop = min(n_frames, self._frame + self._chunk_frames)
-            yield self._compute(stop, min(n_frames, stop + self._reach), n_frames)
+            yield self._chunk(stop, min(n_frames, stop + self._reach), n_frames)
 
     @property
     def _reach(self) -> int:
@@ -89,21 +97,16 @@ class PosteriorStream:
         seen = (self._frame + self._chunk_frames + self._reach) * self._hop
         return -(-seen // LEVEL_BLOCK) * LEVEL_BLOCK + LEVEL_REACH
 
-    @torch.inference_mode()
-    def _compute(self, stop: int, last: int, n_frames: int | None = None) -> Curves:
-        """Compute frames up to ``stop`` from those up to ``last``, and let go of what no later chunk needs."""
+    def _chunk(self, stop: int, last: int, n_frames: int | None = None) -> Callable[[], Curves]:
+        """Prepare to compute frames up to ``stop`` from those up to ``last``; let go of what no later chunk needs."""
         first = max(0, self._frame - self._reach)
         begin = first * self._hop - self._first
         end = self._total - self._first if last == n_frames else (last - 1) * self._hop - self._first
-        heard = torch.from_numpy(self._kept[: self._total - self._first])[None]
-        piece = set_level(heard, begin, end)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=_bf16_is_fast()):
-            *curves, pitch = self._network(piece)
+        heard = torch.from_numpy(self._kept[: self._total - self._first].copy())
         keep = slice(self._frame - first, stop - first)
-        found = [torch.sigmoid(curve[0, keep]).numpy() for curve in curves]
         self._frame = stop
         self._let_go()
-        return [*found, pitch[0, keep].softmax(-1).numpy()]
+        return partial(_posteriors, self._network, heard, slice(begin, end), keep)
 
     def _let_go(self) -> None:
         seen = max(0, self._frame - self._reach) * self._hop
@@ -111,6 +114,16 @@ class PosteriorStream:
         left = self._kept[first - self._first : self._total - self._first].copy()
         self._kept[: left.size] = left
         self._first = first
+
+
+@torch.inference_mode()
+def _posteriors(network: Network, heard: Tensor, sounding: slice, keep: slice) -> Curves:
+    """Compute the frames ``keep`` of the samples ``sounding`` of what is heard (sample,)."""
+    piece = set_level(heard[None], sounding.start, sounding.stop)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=_bf16_is_fast()):
+        *curves, pitch = network(piece)
+    found = [torch.sigmoid(curve[0, keep]).numpy() for curve in curves]
+    return [*found, pitch[0, keep].softmax(-1).numpy()]
 
 
 class NoteStream:
