@@ -26,6 +26,8 @@ CURVES = (("onset", "#ffb84d"), ("offset", "#7fb4ff"), ("voicing", "#7dff9a"))
 SYSTEMS = {"ssvd": "#4fa3c7", "csd": "#ffb84d"}
 DPI, COLOURS = 80, 128
 LEAST_SEMITONES = 14
+ENOUGH = 8
+"""Notes of a confidence whose share of right ones is drawn."""
 
 
 def save_excerpt(path: Path, excerpt: Excerpt, voice: NDArray[np.float32], model: Transcriber, number: int) -> None:
@@ -116,7 +118,7 @@ def _name_mistakes(axes: Axes, excerpt: Excerpt, low: float, high: float) -> Non
 
 
 def save_reliability(path: Path, report: Mapping[str, Any]) -> None:
-    """Draw how many notes are right at each confidence, and how many notes there are."""
+    """Draw how many notes are right at each confidence, where there are enough, and how many notes there are."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.0, 6.2), facecolor=NIGHT, layout="constrained")
@@ -124,15 +126,15 @@ def save_reliability(path: Path, report: Mapping[str, Any]) -> None:
     above.plot([0, 1], [0, 1], color=FRAME, lw=1.2, ls="--")
     for place, (name, part) in enumerate(report.items()):
         colour = list(SYSTEMS.values())[place % len(SYSTEMS)]
-        bins = [one for one in part["bins"] if one["notes"] > 0]
+        bins = [one for one in part["bins"] if one["notes"] >= ENOUGH]
         x = [one["confidence"] for one in bins]
         y = [one["right"]["mean"] for one in bins]
         reach = [[max(0.0, one["right"]["mean"] - one["right"]["low"]) for one in bins]]
         reach += [[max(0.0, one["right"]["high"] - one["right"]["mean"]) for one in bins]]
         text = f"{name}: {part['notes']} notes, calibration error {part['calibration_error']['mean']:.3f}"
         above.errorbar(x, y, yerr=reach, color=colour, marker="o", ms=5, lw=1.4, capsize=3, label=text)
-        share = [100 * one["notes"] / part["notes"] for one in bins]
-        middles = [0.5 * (one["from"] + one["to"]) + 0.02 * (place - 0.5) * 2 for one in bins]
+        share = [100 * one["notes"] / part["notes"] for one in part["bins"]]
+        middles = [0.5 * (one["from"] + one["to"]) + 0.02 * (2 * place - 1) for one in part["bins"]]
         below.bar(middles, share, width=0.036, color=colour)
     above.set_ylim(0, 1.02)
     above.set_xlim(0, 1)
@@ -155,7 +157,7 @@ def save_small(figure: Figure, path: Path) -> None:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _style(axes: Axes) -> None:
