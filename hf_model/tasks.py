@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hf_model.augment import AugmentConfig, augment
 from hf_model.chords import ChordConfig, Chords, with_excerpts
-from hf_model.config import VOICE_STFT, to_mapping
+from hf_model.config import VOICE_STFT, ConfigError, to_mapping
 from hf_model.dataset import hash_seed
 from hf_model.decoder_fit import Decode, fit_decoder
 from hf_model.decoding import DecoderConfig
@@ -80,13 +80,18 @@ class Task(ABC):
 
 @dataclass(frozen=True)
 class TranscriberTraining:
-    """Settings of the transcriber's training (params.yaml: train.transcriber)."""
+    """Settings of the transcriber's training (params.yaml: train.transcriber).
+
+    ``start`` is the folder of a transcriber of the same shape, whose weights and decoder settings are gone on from;
+    without one the weights are random.
+    """
 
     model: TranscriberConfig = field(default_factory=TranscriberConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     decoder_rounds: int = 60
+    start: str = ""
 
 
 class TranscriberTask(Task):
@@ -97,6 +102,17 @@ class TranscriberTask(Task):
     metric = "conpoff"
     higher_is_better = True
     settings: TranscriberTraining
+
+    def __init__(self, settings: TranscriberTraining) -> None:
+        super().__init__(settings)
+        self.decoder = settings.decoder
+        if settings.start:
+            trained = Transcriber.from_pretrained(settings.start)
+            if trained.config != settings.model:
+                msg = f"start is {settings.start}, whose model has another shape than train.transcriber.model asks for"
+                raise ConfigError(msg)
+            self.model.load_state_dict(trained.state_dict())
+            self.decoder = trained.decoder
 
     def losses(self, model: Pretrained, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         """Cross entropies on voices in a world that the step decides."""
@@ -116,7 +132,7 @@ class TranscriberTask(Task):
         config = self.settings.model
         loss = transcriber_loss(posteriors, batch["notes"], batch["n_frames"], config, VOICE_STFT.frame_rate)
         waiting = self._waiting(posteriors, batch)
-        found = add_matches([match_notes(notes, decode(self.settings.decoder)) for decode, notes in waiting])
+        found = add_matches([match_notes(notes, decode(self.decoder)) for decode, notes in waiting])
         return found, float(loss["loss"])
 
     def summarize(self, parts: Sequence[Any]) -> Figures:
@@ -129,7 +145,7 @@ class TranscriberTask(Task):
         waiting = []
         for batch in batches:
             waiting += self._waiting(model(set_level(voice_waveform(batch))), batch)
-        decoder, figures = fit_decoder(waiting, self.settings.decoder, self.settings.decoder_rounds, self.fit.seed)
+        decoder, figures = fit_decoder(waiting, self.decoder, self.settings.decoder_rounds, self.fit.seed)
         return {f"fitted_{name}": value for name, value in figures.items()}, {"decoder": to_mapping(decoder)}
 
     def _waiting(self, posteriors: Posteriors, batch: dict[str, Tensor]) -> list[tuple[Decode, list[Note]]]:

@@ -30,7 +30,7 @@ PARAMS = Path("params.yaml")
 SECTIONS = ("download", "align", "stft", "train", "render", "evaluate")
 
 
-def settings(section: str, cls: type[T], params: Path = PARAMS) -> T:
+def settings(section: str, cls: type[T], params: Path = PARAMS, profile: str | None = None) -> T:
     """Read the settings of one stage, with the chosen profile laid over them.
 
     Parameters
@@ -41,13 +41,15 @@ def settings(section: str, cls: type[T], params: Path = PARAMS) -> T:
         The settings class of whoever uses them.
     params : path
         The parameter file.
+    profile : str, optional
+        Instead of the one that the file chooses.
 
     Raises
     ------
     ConfigError
         For an unknown section, profile or key, or a value of the wrong type; the message names ``section.key``.
     """
-    return from_mapping(cls, _section(section, params), section)
+    return from_mapping(cls, _section(section, params, profile), section)
 
 
 def everything(params: Path = PARAMS) -> dict[str, Any]:
@@ -55,9 +57,9 @@ def everything(params: Path = PARAMS) -> dict[str, Any]:
     return {section: _section(section, params) for section in SECTIONS if section in _read(params)}
 
 
-def _section(section: str, params: Path) -> Any:
+def _section(section: str, params: Path, chosen: str | None = None) -> Any:
     content = _read(params)
-    profile = content.get("profile", "default")
+    profile = chosen or content.get("profile", "default")
     profiles = content.get("profiles", {})
     if not isinstance(profiles, Mapping) or profile not in profiles:
         known = ", ".join(sorted(profiles)) if isinstance(profiles, Mapping) else "none"

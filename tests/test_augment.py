@@ -81,13 +81,17 @@ def test_stretching_moves_pitch_tempo_and_notes_together(seed, stretch):
 
 
 def test_noise_is_as_loud_as_was_asked():
-    for seed in range(5):
+    ratios = []
+    for seed in range(8):
         made = world(seed, noise=1.0, snr_low=10.0, snr_high=10.0)[0]
         clean, _, _ = voices()
         silence = made[:, :2400]
         level = clean.square().mean(1).sqrt()
         ratio = 20 * torch.log10(level / silence.square().mean(1).sqrt())
-        assert ((ratio > 0) & (ratio < 22)).all(), ratio
+        # It swells up to 1.9 and down to 0.1 times its strength, slower than this second.
+        assert ((ratio > 0) & (ratio < 31)).all(), ratio
+        ratios += ratio.tolist()
+    assert 7 < np.median(ratios) < 13
 
 
 def test_a_room_rings_on_after_the_note():

@@ -141,12 +141,15 @@ def test_a_scoop_does_not_reach_into_the_note_before() -> None:
 
 def test_a_part_of_the_songs_has_speech_that_is_no_note() -> None:
     score = [Note(0.0, 0.5, 60), Note(0.5, 1.0, 62)]
-    song = sing(score, 2, SingerConfig(speech=1.0))
-    assert len(song.notes) == 2
-    inside = np.zeros(len(song.f0), dtype=bool)
-    for note in song.notes:
-        inside[int((note.onset - 0.15) * 100) : int(note.offset * 100) + 15] = True
-    assert np.any(song.f0[~inside] > 0)
+    voiced_outside = 0
+    for seed in range(12):  # whistlers do not speak, and some find no pause to do it in
+        song = sing(score, seed, SingerConfig(speech=1.0))
+        assert len(song.notes) == 2
+        inside = np.zeros(len(song.f0), dtype=bool)
+        for note in song.notes:
+            inside[int((note.onset - 0.15) * 100) : int(note.offset * 100) + 15] = True
+        voiced_outside += int(np.any(song.f0[~inside] > 0))
+    assert 5 <= voiced_outside < 12
 
 
 def test_bass_and_child_are_chosen_by_the_range_of_the_score() -> None:

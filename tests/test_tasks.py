@@ -9,6 +9,7 @@ import torch
 
 from hf_model import tasks
 from hf_model.chords import ChordConfig, Chords
+from hf_model.config import ConfigError
 from hf_model.dataset import valid_loader, widen
 from hf_model.decoding import DecoderConfig
 from hf_model.fit_config import FitConfig, learning_rate_share
@@ -156,3 +157,18 @@ def test_made_chords_take_their_share_of_a_batch_however_many_processes_there_ar
         figures = task.summarize([task.examine(task.model, batch)])
     assert figures["loss"] > 0
     assert asked == [0, 1]
+
+
+def test_a_transcriber_goes_on_from_another(tmp_path):
+    task = tiny_task("transcriber")
+    with torch.no_grad():
+        for parameter in task.model.parameters():
+            parameter.add_(0.01)
+    task.model.save_pretrained(tmp_path / "trained", decoder={"note_cost": 1.25})
+    gone_on = type(task)(replace(task.settings, start=str(tmp_path / "trained")))
+    for name, value in gone_on.model.state_dict().items():
+        assert torch.equal(value, task.model.state_dict()[name]), name
+    assert gone_on.decoder == DecoderConfig(note_cost=1.25)
+    other = replace(task.settings, start=str(tmp_path / "trained"), model=replace(task.settings.model, width=24))
+    with pytest.raises(ConfigError, match="another shape"):
+        type(task)(other)
