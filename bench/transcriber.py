@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from transcriber_confidence import confidence_report
-from transcriber_errors import error_report, judge_all, worst_excerpts
+from transcriber_errors import error_report, judge_all, seen_report, worst_excerpts
 from transcriber_figures import figures
 from transcriber_hearing import (
     CLEAN,
@@ -31,6 +31,7 @@ from transcriber_hearing import (
     folds_system,
     made_system,
     model_at,
+    onset_curves,
     voice,
 )
 from transcriber_labels import label_report
@@ -105,12 +106,12 @@ class Protocol:
         return [self.ships, *([self.made_csd] if self.made_csd else [])]
 
     def _errors(self) -> dict[str, Any]:
-        judged = {}
+        judged, report = {}, {}
         for corpus, system, convention in ((SSVD, self.folds, CORRECTED), (CSD, self.ships, PUBLISHED)):
             if system:
-                judged[corpus] = judge_all(
-                    system.recordings, _references(system, convention), self.ears.hear(system, CLEAN)
-                )
+                found = judge_all(system.recordings, _references(system, convention), self.ears.hear(system, CLEAN))
+                judged[corpus] = found
+                report[corpus] = error_report(found) | {"seen": seen_report(found, onset_curves(system))}
         worst = worst_excerpts([one for part in judged.values() for one in part])
         for old in self.out.glob("worst_*.png"):
             old.unlink()
@@ -127,7 +128,7 @@ class Protocol:
             }
             for one in worst
         ]
-        return {**{corpus: error_report(part) for corpus, part in judged.items()}, "worst": shown}
+        return {**report, "worst": shown}
 
     def _labels(self) -> dict[str, Any]:
         ssvd = [one for one in self.recordings if one.corpus == SSVD]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from transcriber_figures import RESAMPLINGS, WINDOW, rounded
 from transcriber_recordings import Recording
 
-from hf_model.note_errors import KINDS, RIGHT, TRAITS, Verdict, judge
+from hf_model.config import VOICE_STFT
+from hf_model.note_errors import KINDS, ONSET_TOLERANCE, RIGHT, TRAITS, Verdict, judge
 from hf_model.notes import Note
 
 SECONDS = 6.0
@@ -23,6 +25,10 @@ STEP = 0.5
 
 N_WORST, MOST_OF_ONE = 10, 2
 """Excerpts shown, and at most so many of one recording."""
+
+
+SEEN = ("missed", "merged", "onset early", "onset late")
+"""Mistakes about onsets."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,42 @@ def error_report(judged: Sequence[Judged]) -> dict[str, Any]:
         "kinds": {kind: _per_100(blocks, kind) for kind in (RIGHT, *KINDS)},
         "traits": {trait: _of_trait(blocks, trait) for trait in TRAITS},
         "recordings": sorted(recordings, key=lambda row: float(str(row["right_percent"]))),
+    }
+
+
+def seen_report(judged: Sequence[Judged], onset_curves: Iterable[NDArray[np.float32]]) -> dict[str, dict[str, float]]:
+    """Tell the network's mistakes from the decoder's: whether it had seen the onsets that became no note's.
+
+    Parameters
+    ----------
+    onset_curves : iterable of ndarray, shape (frame,)
+        Onset probabilities of each recording, 100 frames a second.
+
+    Returns
+    -------
+    dict
+        For each kind of mistake about onsets: how many labelled onsets it cost, the median of the highest onset
+        probability within 50 ms of them, and the share of those where it is at least a half.
+    """
+    highest: dict[str, list[float]] = {kind: [] for kind in SEEN}
+    for one, curve in zip(judged, onset_curves, strict=True):
+        for verdict in one.verdicts:
+            note, found = verdict.reference, verdict.estimate
+            if note is None or verdict.kind not in highest:
+                continue
+            if verdict.kind == "merged" and found and abs(found.onset - note.onset) <= ONSET_TOLERANCE:
+                continue  # the first of the two: its onset was found
+            first = max(0, math.floor((note.onset - ONSET_TOLERANCE) * VOICE_STFT.frame_rate))
+            last = math.ceil((note.onset + ONSET_TOLERANCE) * VOICE_STFT.frame_rate) + 1
+            highest[verdict.kind].append(float(curve[first:last].max(initial=0.0)))
+    return {
+        kind: {
+            "notes": len(values),
+            "median": round(float(np.median(values)), 2),
+            "seen_percent": round(100 * float(np.mean(np.array(values) >= 0.5)), 1),
+        }
+        for kind, values in highest.items()
+        if values
     }
 
 

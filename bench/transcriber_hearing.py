@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -97,6 +97,12 @@ def voice(recording: Recording, condition: str = CLEAN) -> NDArray[np.float32]:
     if condition != CLEAN:
         mono = CONDITIONS[condition](mono, sample_rate, zlib.crc32(recording.name.encode()))
     return resample(mono, sample_rate, VOICE_STFT.sample_rate)
+
+
+def onset_curves(system: System) -> Iterator[NDArray[np.float32]]:
+    """Compute the onset probabilities of each of a system's recordings, (frame,), clean."""
+    for one in track(system.recordings, f"{system.name}, onset curves"):
+        yield model_at(system.folder_of[one.singer]).posteriors(voice(one))[0]
 
 
 def describe(folder: Path) -> dict[str, Any]:

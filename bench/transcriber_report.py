@@ -172,6 +172,13 @@ def _errors(report: Mapping[str, Any]) -> list[str]:
                 rows.append([f"{corpus}, {trait}", str(row["notes"]), f"{interval(row['right'], 1)} %", most])
     lines += ["", *table("kind of note | notes | right | most mistakes, to 100 such notes", rows), ""]
     rows = [
+        [f"{corpus}, {kind}", str(row["notes"]), f"{row['median']:.2f}", f"{row['seen_percent']:.0f} %"]
+        for corpus in corpora
+        for kind, row in found[corpus]["seen"].items()
+    ]
+    head = "onsets that did not become a note's | labelled onsets | onset probability there, median | at least a half"
+    lines += [*table(head, rows), ""]
+    rows = [
         [f"[{number}](worst_{number:02d}.png)", one["recording"], f"{one['start']:.1f} s", ", ".join(one["mistakes"])]
         for number, one in enumerate(found.get("worst", []), start=1)
     ]

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bench"))
 
 from transcriber_confidence import confidence_report  # noqa: E402
-from transcriber_errors import Excerpt, error_report, judge_all, worst_excerpts  # noqa: E402
+from transcriber_errors import Excerpt, error_report, judge_all, seen_report, worst_excerpts  # noqa: E402
 from transcriber_figures import figures, to_blocks  # noqa: E402
 from transcriber_grid import bias_by_pitch, label_grid  # noqa: E402
 from transcriber_hearing import folds_system  # noqa: E402
@@ -146,6 +146,17 @@ def test_mistakes_are_counted_to_100_labelled_notes():
         "notes": 10,
         "right_percent": 50.0,
         "mistakes": {"missed": 5},
+    }
+
+
+def test_an_onset_that_the_network_saw_is_told_from_one_that_it_did_not():
+    truth = [Note(0.0, 0.5, 60), Note(0.5, 1.0, 60), Note(2.0, 2.5, 60), Note(3.0, 3.5, 60)]
+    judged = judge_all([recording("a", "x", truth)], [truth], [[Note(0.0, 1.0, 60)]])
+    curve = np.zeros(400, dtype=np.float32)
+    curve[[0, 52, 200]] = 0.9, 0.8, 0.7  # the onsets of both notes that were merged, and of the first that was missed
+    assert seen_report(judged, [curve]) == {
+        "missed": {"notes": 2, "median": 0.35, "seen_percent": 50.0},
+        "merged": {"notes": 1, "median": 0.8, "seen_percent": 100.0},
     }
 
 
