@@ -15,14 +15,20 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from transcriber_figures import matches
+
 from hf_model.align import AlignSettings, align
+from hf_model.audio import read_audio, resample, to_mono
+from hf_model.confidence import Clues, fit_weights
+from hf_model.decoding import PitchAxis, decode_with_clues
 from hf_model.fetch import DownloadSettings, download
 from hf_model.folds import assign_folds
-from hf_model.pairs import read_manifest
+from hf_model.pairs import read_manifest, voice_path
 from hf_model.shard_plan import StftSettings
 from hf_model.shard_writer import write_shards
 from hf_model.tasks import TranscriberTask, TranscriberTraining
 from hf_model.training import train
+from hf_model.transcriber import Transcriber
 from stages import _run
 
 PROFILE = "clean"
@@ -67,6 +73,26 @@ def main() -> None:
             print(f"fold {number} without {', '.join(held_out)}: {told}", flush=True)
             shutil.rmtree(shards)
             shutil.rmtree(Path(folder) / "checkpoints")
+        print("decoder.confidence:", list(confidence_weights(aligned, arguments.out)))
+
+
+def confidence_weights(aligned: Path, folds: Path) -> tuple[float, ...]:
+    """Fit the weights of a note's confidence on what each fold's model heard in the recordings that it never met."""
+    models = [Transcriber.from_pretrained(folder.parent) for folder in sorted(folds.glob("*/config.json"))]
+    clues: list[Clues] = []
+    right: list[bool] = []
+    for pair in read_manifest(aligned / "ssvd/manifest.parquet"):
+        model = next((one for one in models if pair.singer in one.facts["held_out"]), None)
+        if model is None or not pair.kept:
+            continue
+        audio, sample_rate = read_audio(voice_path(aligned, pair.corpus, pair.pair_id))
+        curves = model.posteriors(resample(to_mono(audio), sample_rate, 16000))
+        axis = PitchAxis(model.config.lowest_pitch, model.config.pitch_step)
+        found = decode_with_clues(*curves, axis, model.stft_config.frame_rate, model.decoder)
+        matched = {index for _, index in matches(list(pair.notes), [note for note, _ in found], "conp")}
+        clues += [one for _, one in found]
+        right += [index in matched for index in range(len(found))]
+    return fit_weights(clues, right)
 
 
 if __name__ == "__main__":

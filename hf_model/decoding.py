@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hf_model.confidence import Clues, chance
 from hf_model.config import check_range
 from hf_model.notes import Note
 
@@ -35,6 +36,8 @@ class DecoderConfig:
         Seconds; a longer tone is divided where a border may be.
     candidate : float
         Probability from which a local maximum may be a border.
+    confidence : tuple of float, length 5
+        Weights of what was seen of a note; fitted on recordings held out (:mod:`hf_model.confidence`).
     """
 
     onset_weight: float = 1.5
@@ -46,12 +49,14 @@ class DecoderConfig:
     min_duration: float = 0.06
     max_duration: float = 12.0
     candidate: float = 0.06
+    confidence: tuple[float, ...] = (0.0, 0.5, 0.5, 0.5, 0.0)
 
     def __post_init__(self) -> None:
         """Refuse impossible durations and probabilities."""
         check_range("min_duration", self.min_duration, 0.01, 1.0)
         check_range("max_duration", self.max_duration, self.min_duration, 60.0)
         check_range("candidate", self.candidate, 0.001, 0.9)
+        check_range("the length of confidence", len(self.confidence), 5, 5)
 
 
 class PitchAxis(NamedTuple):
@@ -88,6 +93,19 @@ def decode(
     list of Note
         Sorted, without overlaps; pitch as sung.
     """
+    return [note for note, _ in decode_with_clues(onset, offset, voicing, pitch, axis, frame_rate, config)]
+
+
+def decode_with_clues(
+    onset: NDArray[np.float32],
+    offset: NDArray[np.float32],
+    voicing: NDArray[np.float32],
+    pitch: NDArray[np.float32],
+    axis: PitchAxis,
+    frame_rate: float,
+    config: DecoderConfig | None = None,
+) -> list[tuple[Note, Clues]]:
+    """Find the notes, each with what its confidence was weighed from; see :func:`decode`."""
     config = config or DecoderConfig()
     if len(onset) < 2:
         return []
@@ -182,9 +200,9 @@ class _Evidence:
         score -= config.missed_onset_weight * (self.missed[end] - self.missed[starts + 1])
         return np.asarray(score - config.note_cost)
 
-    def to_notes(self, spans: Sequence[tuple[int, int]], frame_rate: float) -> list[Note]:
+    def to_notes(self, spans: Sequence[tuple[int, int]], frame_rate: float) -> list[tuple[Note, Clues]]:
         """Refine the borders of spans to parts of a frame; a note ends where the next one begins, at the latest."""
-        notes: list[Note] = []
+        notes: list[tuple[Note, Clues]] = []
         limit = len(self.onset) - 1.0
         before = [-1, *(int(self.borders[start]) for start, _ in spans)]
         for (start, end), earliest in zip(reversed(spans), before[-2::-1], strict=True):
@@ -194,9 +212,9 @@ class _Evidence:
             limit = begin
             pitch, agreement = self._pitch_of(start, end)
             heard, voiced = float(self.heard[first]), float(self.voicing[first:last].mean())
-            confidence = float(np.clip((heard * voiced * agreement) ** (1 / 3), 0.0, 1.0))
             begin, stop, pitch = begin / frame_rate, stop / frame_rate, float(np.clip(pitch, 0.0, 127.0))
-            notes.append(Note(begin, stop, pitch, confidence=confidence))
+            clues = Clues(heard, voiced, agreement, stop - begin)
+            notes.append((Note(begin, stop, pitch, confidence=chance(clues, self.config.confidence)), clues))
         return notes[::-1]
 
     def _pitch_of(self, start: int, end: int) -> tuple[float, float]:
