@@ -14,7 +14,7 @@ from hf_model.notes import Note
 Curves = list[NDArray[np.float32]]
 """Onset, offset, voicing (frame,) and pitch (frame, pitch_bin), as probabilities."""
 
-OVERLAP_SECONDS = 5.0
+OVERLAP_SECONDS = 3.0
 """What is decoded on both sides of a border beside what counts, so that the border leaves no trace."""
 
 

@@ -14,7 +14,7 @@ import torch
 
 Result = TypeVar("Result")
 
-MOST = 4
+MOST = 2
 """At once, however many cores there are: each needs its memory."""
 
 
