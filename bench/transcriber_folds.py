@@ -86,9 +86,9 @@ def confidence_weights(aligned: Path, folds: Path) -> tuple[float, ...]:
         if model is None or not pair.kept:
             continue
         audio, sample_rate = read_audio(voice_path(aligned, pair.corpus, pair.pair_id))
-        curves = model.posteriors(resample(to_mono(audio), sample_rate, 16000))
+        onset, offset, voicing, pitch = model.posteriors(resample(to_mono(audio), sample_rate, 16000))
         axis = PitchAxis(model.config.lowest_pitch, model.config.pitch_step)
-        found = decode_with_clues(*curves, axis, model.stft_config.frame_rate, model.decoder)
+        found = decode_with_clues(onset, offset, voicing, pitch, axis, model.stft_config.frame_rate, model.decoder)
         matched = {index for _, index in matches(list(pair.notes), [note for note, _ in found], "conp")}
         clues += [one for _, one in found]
         right += [index in matched for index in range(len(found))]

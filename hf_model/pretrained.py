@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -112,3 +114,38 @@ def read_config(folder: Path | str) -> dict[str, Any]:
         raise FileNotFoundError(msg)
     settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return settings
+
+
+def ship(source: Path | str, target: Path | str, **facts: Any) -> None:
+    """Copy a trained model with its weights in half the bytes (float16), as it is published.
+
+    Parameters
+    ----------
+    source, target : path
+        Model folders; the target keeps what else it holds, its card for one.
+    **facts
+        Kept in ``config.json``: ``trained_on``, ``licence``.
+    """
+    from safetensors.torch import load_file, save_file
+
+    settings = {**read_config(source), **facts}
+    state = load_file(Path(source) / "model.safetensors")
+    halves = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+    Path(target).mkdir(parents=True, exist_ok=True)
+    save_file(halves, Path(target) / "model.safetensors")
+    (Path(target) / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Copy a trained model as it is published: ``python -m hf_model.pretrained data/model/transcriber FOLDER``."""
+    parser = argparse.ArgumentParser(prog="python -m hf_model.pretrained", description=main.__doc__)
+    parser.add_argument("source", type=Path, help="a model folder, as training wrote it")
+    parser.add_argument("target", type=Path, help="where to; weights there are replaced")
+    parser.add_argument("--trained-on", required=True, help="in words, for config.json")
+    parser.add_argument("--licence", default="MIT")
+    chosen = parser.parse_args(arguments)
+    ship(chosen.source, chosen.target, trained_on=chosen.trained_on, licence=chosen.licence)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hf_model.config import ConfigError, check_range
-from hf_model.pretrained import Pretrained, read_config
+from hf_model.pretrained import Pretrained, main, read_config
 
 
 @dataclass(frozen=True)
@@ -120,3 +120,20 @@ def test_weights_that_do_not_fit_the_settings(line, tmp_path):
     change(tmp_path, model={"width": 6, "bias": False})
     with pytest.raises(RuntimeError, match="size mismatch"):
         Line.from_pretrained(tmp_path)
+
+
+def test_what_is_published_has_half_the_bytes_and_says_what_it_was_made_of(tmp_path):
+    torch.manual_seed(0)
+    line = Line(LineConfig(width=64))
+    line.save_pretrained(tmp_path / "trained", valid={"loss": 1.0})
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "shipped" / "README.md").write_text("the card", encoding="utf-8")
+    main([str(tmp_path / "trained"), str(tmp_path / "shipped"), "--trained-on", "made voices"])
+    facts = {"trained_on": "made voices", "licence": "MIT"}
+    assert read_config(tmp_path / "shipped") == {**read_config(tmp_path / "trained"), **facts}
+    assert (tmp_path / "shipped" / "README.md").read_text(encoding="utf-8") == "the card"
+    again = Line.from_pretrained(tmp_path / "shipped")
+    assert again.layer.weight.dtype == torch.float32
+    assert torch.equal(again.layer.weight, line.layer.weight.half().float())
+    whole, half = ((tmp_path / name / "model.safetensors").stat().st_size for name in ("trained", "shipped"))
+    assert half < whole - 64 * 1.9
