@@ -17,6 +17,9 @@ Curves = list[NDArray[np.float32]]
 OVERLAP_SECONDS = 3.0
 """What is decoded on both sides of a border beside what counts, so that the border leaves no trace."""
 
+LONGEST_SECONDS = 60.0
+"""A tone that goes on longer is divided: a machine's hum may never end."""
+
 
 class PieceDecoder:
     """Decode a recording whose probabilities come in chunks.
@@ -70,7 +73,9 @@ class PieceDecoder:
             if (onset + offset) / 2 <= self._done:
                 continue
             if offset > horizon:
-                return notes, onset
+                if horizon - onset < LONGEST_SECONDS:
+                    return notes, onset
+                offset = horizon
             notes.append(replace(note, onset=max(onset, self._done), offset=offset))
             self._done = offset
         return notes, math.inf

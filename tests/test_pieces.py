@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -66,3 +68,21 @@ def test_no_more_than_a_piece_is_decoded_at_once() -> None:
 
 def test_nothing_is_heard_in_nothing() -> None:
     assert PieceDecoder(lambda *_: [Note(0, 1, 60)], RATE, 20.0).finish() == []
+
+
+def test_a_tone_without_end_is_divided_and_memory_does_not_grow() -> None:
+    sizes: list[int] = []
+
+    def decode_one_tone(onset: np.ndarray, *_: np.ndarray) -> list[Note]:
+        sizes.append(len(onset))
+        return [Note(0.0, len(onset) / RATE, 60)]
+
+    decoder = PieceDecoder(decode_one_tone, RATE, 20.0)
+    chunk = [np.zeros(1000, dtype=np.float32)] * 3 + [np.zeros((1000, 2), dtype=np.float32)]
+    notes = [note for _ in range(30) for note in decoder.push(chunk)] + decoder.finish()
+    assert max(sizes) < 9000
+    assert notes[0].onset == 0.0
+    assert notes[-1].offset == pytest.approx(300.0)
+    for one, other in pairwise(notes):
+        assert other.onset == pytest.approx(one.offset)
+    assert 3 < len(notes) < 7
