@@ -100,7 +100,11 @@ class Protocol:
 
     def _conditions(self) -> dict[str, Any]:
         systems = [one for one in (self.made, self.folds) if one] + self._on_csd()
-        return {system.name: {name: self._figures(system, name) for name in (CLEAN, *CONDITIONS)} for system in systems}
+        report: dict[str, Any] = {system.name: {} for system in systems}
+        for condition in (CLEAN, *CONDITIONS):  # outside: what is made of a recording is made once for all systems
+            for system in systems:
+                report[system.name][condition] = self._figures(system, condition)
+        return report
 
     def _on_csd(self) -> list[System]:
         return [self.ships, *([self.made_csd] if self.made_csd else [])]
