@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,12 +181,13 @@ class _Evidence:
         self.unvoiced = _cumulative(np.log1p(-voiced))[borders]
         # Mass within half a semitone of each quarter-semitone centre: how well one pitch explains a span.
         half = max(1, round(0.5 / axis.step))
-        mass = _cumulative(pitch.astype(np.float64), axis=1)
+        mass = _cumulative(pitch, axis=1)
         centres = np.arange(half, pitch.shape[1] - half, max(1, round(0.25 / axis.step)))
         self.centres = centres
-        near = np.clip(mass[:, centres + half + 1] - mass[:, centres - half], 0.02, 1.0)
-        weighted = np.log(near) * voiced[:, None]
-        self.agreement = _cumulative(weighted)[borders].astype(np.float32)
+        near = np.clip(mass[:, centres + half + 1] - mass[:, centres - half], np.float32(0.02), np.float32(1.0))
+        weighted = np.log(near, out=near) * voiced[:, None].astype(np.float32)
+        between = np.add.reduceat(weighted[: borders[-1]], borders[:-1], axis=0)
+        self.agreement = _cumulative(between.astype(np.float64)).astype(np.float32)
 
     def silence(self, starts: NDArray[np.int64], end: int) -> Float:
         quiet = self.config.voicing_weight * (self.unvoiced[end] - self.unvoiced[starts])
@@ -241,10 +242,10 @@ class _Evidence:
         return axis.lowest + axis.step * mean, float(mass.mean())
 
 
-def _cumulative(values: Float, axis: int = 0) -> Float:
+def _cumulative(values: NDArray[Any], axis: int = 0) -> NDArray[Any]:
     """Sum up from 0: entry ``i`` sums the first ``i`` values."""
-    total = np.cumsum(values, axis=axis)
-    return np.concatenate([np.zeros_like(np.take(total, [0], axis=axis)), total], axis=axis)
+    ahead = [(1, 0) if number == axis else (0, 0) for number in range(values.ndim)]
+    return np.cumsum(np.pad(values, ahead), axis=axis)
 
 
 def _nearby(curve: NDArray[np.float32], reach: int) -> Float:
