@@ -27,6 +27,7 @@ READ_BY = {
     "hf_model/piano.py": ["hf_model/weights/piano"],
     "hf_model/partials.py": ["hf_model/weights/partials"],
     "hf_model/fetch.py": ["hf_model/hashes"],
+    "hf_model/tasks.py": ["hf_model/weights/transcriber_made"],  # where params.yaml says "start"
 }
 """Files in the package that a module reads."""
 
