@@ -59,6 +59,7 @@ def main() -> None:
             if (model / "config.json").is_file():
                 sys.stderr.write(f"{model} is there already\n")
                 continue
+            shards.mkdir()
             split = _run.settings("stft", StftSettings, profile=PROFILE)
             write_shards(aligned, shards, replace(split, test_singers=tuple(held_out)), workers)
             figures = train(

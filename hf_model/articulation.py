@@ -81,8 +81,8 @@ def loudness_curve(sung: Sequence[Sung], voice: Voice, n_frames: int, rng: Gener
             sound = CONSONANTS[note.syllable.consonant]
             voiced = frames_between(note.start, note.onset, n_frames)
             strength = min(sound.voice * rng.lognormal(0.0, 0.3), 1.0)
-            if sound.sonorant:
-                curve[voiced] *= strength
+            if sound.sonorant:  # some close the mouth and lose little: the murmur carries the lowest partials
+                curve[voiced] *= min(sound.voice ** rng.uniform(0.0, 1.3) * rng.lognormal(0.0, 0.2), 1.2)
             elif sound.voice:
                 curve[voiced] = np.maximum(curve[voiced], strength * note.level)
     ripple = ndimage.gaussian_filter1d(rng.standard_normal(n_frames), CONTROL_RATE / 20.0)
@@ -162,7 +162,7 @@ class _Mouth:
         if sound.nasal_zero:
             self.nasal_zero[part] = sound.nasal_zero
         if sound.voice:
-            self.openness[part] = 0.7 if sound.sonorant else 0.3
+            self.openness[part] = self.rng.uniform(0.4, 0.9) if sound.sonorant else 0.3
         opening = note.start + sound.closure * (note.onset - note.start)
         if sound.breath:
             strength = sound.breath * note.level * self.rng.lognormal(0.0, 0.4)

@@ -45,10 +45,10 @@ class Consonant:
 
 
 CONSONANTS = {
-    "m": Consonant(True, 0.04, 0.11, (270, 1000, 2200), voice=0.45, nasal_zero=1000),
-    "n": Consonant(True, 0.04, 0.10, (270, 1450, 2400), voice=0.45, nasal_zero=1600),
-    "ng": Consonant(True, 0.05, 0.10, (270, 1900, 2500), voice=0.4, nasal_zero=2500),
-    "l": Consonant(True, 0.03, 0.09, (350, 1150, 2700), voice=0.55, nasal_zero=1900),
+    "m": Consonant(True, 0.04, 0.16, (270, 1000, 2200), voice=0.45, nasal_zero=1000),
+    "n": Consonant(True, 0.04, 0.15, (270, 1450, 2400), voice=0.45, nasal_zero=1600),
+    "ng": Consonant(True, 0.05, 0.15, (270, 1900, 2500), voice=0.4, nasal_zero=2500),
+    "l": Consonant(True, 0.03, 0.12, (350, 1150, 2700), voice=0.55, nasal_zero=1900),
     "r": Consonant(True, 0.03, 0.09, (400, 1150, 1600), voice=0.6),
     "w": Consonant(True, 0.04, 0.10, (300, 680, 2200), voice=0.6),
     "j": Consonant(True, 0.04, 0.10, (280, 2250, 3000), voice=0.6),

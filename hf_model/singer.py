@@ -55,8 +55,8 @@ class SingerConfig:
     max_tail: float = 1.0
     speech: float = 0.15
     style: str = ""
-    sonorant_first: float = 0.8
-    sonorant_onset: float = 0.6
+    sonorant_first: float = 0.85
+    sonorant_onset: float = 0.75
     sonorant_offset: float = 0.25
 
     def __post_init__(self) -> None:
