@@ -2,11 +2,13 @@
 
 FOLDER has the layout of the public sources. Each model is trained as the profile ``clean`` of params.yaml says, from
 the weights of made voices on, without the recordings of its fold; ``bench/transcriber.py --folds`` measures it on them.
+The weights of its confidence are fitted on what the other folds heard in recordings that they never met.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -22,7 +24,7 @@ from hf_model.audio import read_audio, resample, to_mono
 from hf_model.confidence import Clues, fit_weights
 from hf_model.decoding import PitchAxis, decode_with_clues
 from hf_model.fetch import DownloadSettings, download
-from hf_model.folds import assign_folds
+from hf_model.folds import N_FOLDS, assign_folds
 from hf_model.pairs import read_manifest, voice_path
 from hf_model.shard_plan import StftSettings
 from hf_model.shard_writer import write_shards
@@ -74,26 +76,37 @@ def main() -> None:
             print(f"fold {number} without {', '.join(held_out)}: {told}", flush=True)
             shutil.rmtree(shards)
             shutil.rmtree(Path(folder) / "checkpoints")
-        print("decoder.confidence:", list(confidence_weights(aligned, arguments.out)))
+        judged = [judge(aligned, arguments.out / str(number)) for number in range(N_FOLDS)]
+    for number in range(N_FOLDS):
+        others = [one for other, part in enumerate(judged) if other != number for one in part]
+        _set_confidence(arguments.out / str(number) / "config.json", _fitted(others))
+    print("of all folds, for DecoderConfig.confidence:", _fitted([one for part in judged for one in part]))
 
 
-def confidence_weights(aligned: Path, folds: Path) -> tuple[float, ...]:
-    """Fit the weights of a note's confidence on what each fold's model heard in the recordings that it never met."""
-    models = [Transcriber.from_pretrained(folder.parent) for folder in sorted(folds.glob("*/config.json"))]
-    clues: list[Clues] = []
-    right: list[bool] = []
+def judge(aligned: Path, folder: Path) -> list[tuple[Clues, bool]]:
+    """List what a fold's model saw of each note in the recordings that it never met, and whether it was right."""
+    model = Transcriber.from_pretrained(folder)
+    axis = PitchAxis(model.config.lowest_pitch, model.config.pitch_step)
+    judged = []
     for pair in read_manifest(aligned / "ssvd/manifest.parquet"):
-        model = next((one for one in models if pair.singer in one.facts["held_out"]), None)
-        if model is None or not pair.kept:
+        if pair.singer not in model.facts["held_out"] or not pair.kept:
             continue
         audio, sample_rate = read_audio(voice_path(aligned, pair.corpus, pair.pair_id))
         onset, offset, voicing, pitch = model.posteriors(resample(to_mono(audio), sample_rate, 16000))
-        axis = PitchAxis(model.config.lowest_pitch, model.config.pitch_step)
         found = decode_with_clues(onset, offset, voicing, pitch, axis, model.stft_config.frame_rate, model.decoder)
         matched = {index for _, index in matches(list(pair.notes), [note for note, _ in found], "conp")}
-        clues += [one for _, one in found]
-        right += [index in matched for index in range(len(found))]
-    return fit_weights(clues, right)
+        judged += [(clues, index in matched) for index, (_, clues) in enumerate(found)]
+    return judged
+
+
+def _fitted(judged: list[tuple[Clues, bool]]) -> tuple[float, ...]:
+    return fit_weights([clues for clues, _ in judged], [right for _, right in judged])
+
+
+def _set_confidence(path: Path, weights: tuple[float, ...]) -> None:
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings["decoder"]["confidence"] = list(weights)
+    path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
