@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import scipy.fft
 from numpy.random import Generator
 from numpy.typing import NDArray
 
@@ -234,15 +233,15 @@ def _speech(seconds: float, height: float, size: float, tail: NDArray[np.float64
     window = np.sqrt(np.hanning(n_fft + 1)[:n_fft]).astype(np.float32)
     source = np.pad(pulses, (n_fft, 2 * n_fft)).astype(np.float32)
     cut = np.lib.stride_tricks.sliding_window_view(source, n_fft)[::hop][: len(frames)] * window
-    spectrum = scipy.fft.rfft(cut, axis=1) * (gain * voiced[:, None])
+    spectrum = np.fft.rfft(cut, axis=1) * (gain * voiced[:, None])
     hissing = (hz > rng.uniform(1500, 4000, count)[syllable][:, None]) * breath[:, None]
-    spectrum += hissing * scipy.fft.rfft(rng.standard_normal(cut.shape, dtype=np.float32) * window, axis=1)
-    parts = scipy.fft.irfft(spectrum, n_fft, axis=1) * window
+    spectrum += hissing * np.fft.rfft(rng.standard_normal(cut.shape, dtype=np.float32) * window, axis=1)
+    parts = np.fft.irfft(spectrum, n_fft, axis=1) * window
     joined = np.zeros((len(frames) + 1) * hop)
     joined[:-hop] += parts[:, :hop].ravel()
     joined[hop:] += parts[:, hop:].ravel()
-    size_fft = scipy.fft.next_fast_len(joined.size + tail.size, real=True)
-    wet = scipy.fft.irfft(scipy.fft.rfft(joined, size_fft) * scipy.fft.rfft(tail, size_fft), size_fft)
+    size_fft = _fast_length(joined.size + tail.size)
+    wet = np.fft.irfft(np.fft.rfft(joined, size_fft) * np.fft.rfft(tail, size_fft), size_fft)
     return _unit(wet[n_fft : n_fft + n + tail.size].astype(np.float32))
 
 
@@ -254,15 +253,15 @@ def _ring(hz: float, decay: float) -> NDArray[np.float64]:
 
 def _coloured(n: int, rng: Generator, slope: float, knots: NDArray[np.float64]) -> Sound:
     """Noise whose power falls with frequency to the power of ``slope``, through a smooth equaliser (knots in dB)."""
-    n_fft = scipy.fft.next_fast_len(n, real=True)
+    n_fft = _fast_length(n)
     bins = n_fft // 2 + 1
     spectrum = rng.standard_normal(2 * bins, dtype=np.float32).view(np.complex64)
-    return np.asarray(scipy.fft.irfft(spectrum * _colour(n, slope, knots), n_fft)[:n], dtype=np.float32)
+    return np.asarray(np.fft.irfft(spectrum * _colour(n, slope, knots), n_fft)[:n], dtype=np.float32)
 
 
 def _colour(n: int, slope: float, knots: NDArray[np.float64]) -> Sound:
     """Gain of each bin of :func:`_coloured`; what lies below 20 Hz fades."""
-    bins = scipy.fft.next_fast_len(n, real=True) // 2 + 1
+    bins = _fast_length(n) // 2 + 1
     hz = np.geomspace(1.0, RATE / 2, 400)
     decibels = -10 * slope * np.log10(np.maximum(hz, 20.0)) + np.minimum(0.0, 24 * np.log2(hz / 20.0))
     decibels += np.interp(np.sqrt(hz), np.linspace(0, np.sqrt(RATE / 2), len(knots)), knots)
@@ -271,8 +270,13 @@ def _colour(n: int, slope: float, knots: NDArray[np.float64]) -> Sound:
 
 
 def _filtered(sound: Sound, gain: Sound) -> Sound:
-    n_fft = scipy.fft.next_fast_len(sound.size, real=True)
-    return np.asarray(scipy.fft.irfft(scipy.fft.rfft(sound, n_fft) * gain, n_fft)[: sound.size], dtype=np.float32)
+    n_fft = _fast_length(sound.size)
+    return np.asarray(np.fft.irfft(np.fft.rfft(sound, n_fft) * gain, n_fft)[: sound.size], dtype=np.float32)
+
+
+def _fast_length(n: int) -> int:
+    """Give a length of at least ``n`` whose Fourier transform is fast."""
+    return 1 << (n - 1).bit_length()
 
 
 def _swell(n: int, rng: Generator, hz: float, spread: float) -> Sound:

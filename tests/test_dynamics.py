@@ -92,7 +92,7 @@ def arcs(seed: int) -> list[Note]:
 
 def test_phrases_breathe_as_they_are_sung() -> None:
     correlations, steps = [], []
-    for seed in range(4):
+    for seed in range(8):
         score = arcs(seed)
         song = sing(score, seed, SingerConfig(speech=0.0))
         assert len(song.notes) == len(score)
@@ -101,4 +101,5 @@ def test_phrases_breathe_as_they_are_sung() -> None:
         for part in phrases(song.notes):
             steps += [abs(a.velocity - b.velocity) for a, b in pairwise(played[part])]
     assert np.mean(correlations) > 0.75  # unsmoothed levels reach 0.79: vowels and pitch count, too
-    assert max(steps) <= 17  # unsmoothed: 24
+    assert max(steps) <= 20  # unsmoothed: 34, of a voice whose loudness wanders
+    assert np.mean(steps) < 5
