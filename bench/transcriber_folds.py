@@ -53,6 +53,7 @@ def main() -> None:
         raw.mkdir()
         wanted = _run.settings("download", DownloadSettings, profile=PROFILE)
         download(wanted, raw, Path(folder) / "cache", arguments.mirror)
+        (raw / "corpora.json").write_text(json.dumps(wanted.corpora), encoding="utf-8")  # made voices among them
         align(raw, aligned, _run.settings("align", AlignSettings, profile=PROFILE), workers)
         notes = Counter[str]()
         for pair in read_manifest(aligned / "ssvd/manifest.parquet"):
