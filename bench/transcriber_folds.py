@@ -22,8 +22,8 @@ from transcriber_figures import matches
 from hf_model.align import AlignSettings, align
 from hf_model.audio import read_audio, resample, to_mono
 from hf_model.confidence import Clues, fit_weights
-from hf_model.decoding import PitchAxis, decode_with_clues
 from hf_model.corpora import DownloadSettings
+from hf_model.decoding import PitchAxis, decode_with_clues
 from hf_model.fetch import download
 from hf_model.folds import N_FOLDS, assign_folds
 from hf_model.pairs import read_manifest, voice_path
