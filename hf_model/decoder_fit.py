@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def fit_decoder(
     for turn in range(rounds):
         size = 0.4 * (1 - turn / rounds) + 0.05
         names = rng.choice(list(FITTED), size=rng.integers(1, 3), replace=False)
-        changes = {}
+        changes: dict[str, Any] = {}
         for name in names:
             low, high = FITTED[name]
             changes[str(name)] = float(np.clip(getattr(best, name) + size * rng.normal() * (high - low) / 2, low, high))
