@@ -232,7 +232,7 @@ def test_a_card_says_how_to_use_the_model():
     assert "made voices" in text
 
 
-@pytest.mark.parametrize("name", ["transcriber", "synthesizer", "piano", "partials"])
+@pytest.mark.parametrize("name", ["transcriber", "transcriber_made", "synthesizer", "piano", "partials"])
 def test_every_card_that_ships_has_the_hubs_metadata(name):
     content = huggingface_hub.ModelCard((WEIGHTS / name / "README.md").read_text(encoding="utf-8"))
     assert content.data.license == "mit"
