@@ -2,7 +2,8 @@
 
 FOLDER has the layout of the public sources. Each model is trained as the profile ``clean`` of params.yaml says, from
 the weights of made voices on, without the recordings of its fold; ``bench/transcriber.py --folds`` measures it on them.
-The weights of its confidence are fitted on what the other folds heard in recordings that they never met.
+Its decoder and its confidences are fitted on what the other folds heard in recordings that they never met; the last
+line printed is the decoder fitted on all of them, for a model that heard every recording.
 """
 
 from __future__ import annotations
@@ -16,17 +17,22 @@ import tempfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from transcriber_figures import matches
 
 from hf_model.align import AlignSettings, align
 from hf_model.audio import read_audio, resample, to_mono
 from hf_model.confidence import Clues, fit_weights
+from hf_model.config import VOICE_STFT, to_mapping
 from hf_model.corpora import DownloadSettings
-from hf_model.decoding import PitchAxis, decode_with_clues
+from hf_model.decoder_fit import Decode, fit_decoder
+from hf_model.decoding import DecoderConfig, PitchAxis, decode_with_clues
 from hf_model.fetch import download
 from hf_model.folds import N_FOLDS, assign_folds
+from hf_model.notes import Note
 from hf_model.pairs import read_manifest, voice_path
+from hf_model.pieces import Curves
 from hf_model.shard_plan import StftSettings
 from hf_model.shard_writer import write_shards
 from hf_model.tasks import TranscriberTask, TranscriberTraining
@@ -35,6 +41,8 @@ from hf_model.transcriber import Transcriber
 from stages import _run
 
 PROFILE = "clean"
+ROUNDS = 50
+"""Decoder settings tried."""
 
 
 def main() -> None:
@@ -78,36 +86,60 @@ def main() -> None:
             print(f"fold {number} without {', '.join(held_out)}: {told}", flush=True)
             shutil.rmtree(shards)
             shutil.rmtree(Path(folder) / "checkpoints")
-        judged = [judge(aligned, arguments.out / str(number)) for number in range(N_FOLDS)]
+        heard = [listen(aligned, arguments.out / str(number)) for number in range(N_FOLDS)]
     for number in range(N_FOLDS):
-        others = [one for other, part in enumerate(judged) if other != number for one in part]
-        _set_confidence(arguments.out / str(number) / "config.json", _fitted(others))
-    print("of all folds, for DecoderConfig.confidence:", _fitted([one for part in judged for one in part]))
+        others = [one for other, part in enumerate(heard) if other != number for one in part]
+        _set_decoder(arguments.out / str(number) / "config.json", fitted(others))
+        print(f"fold {number}: decoder fitted", flush=True)
+    print("of all folds:", json.dumps(to_mapping(fitted([one for part in heard for one in part]))))
 
 
-def judge(aligned: Path, folder: Path) -> list[tuple[Clues, bool]]:
-    """List what a fold's model saw of each note in the recordings that it never met, and whether it was right."""
+class Heard(NamedTuple):
+    """What a fold's model made of a recording that it never met: posteriors and their pitch axis; and its notes."""
+
+    curves: Curves
+    axis: PitchAxis
+    notes: list[Note]
+
+    def decode(self, decoder: DecoderConfig) -> list[tuple[Note, Clues]]:
+        """Find notes, and what was seen of each."""
+        onset, offset, voicing, pitch = self.curves
+        return decode_with_clues(onset, offset, voicing, pitch, self.axis, VOICE_STFT.frame_rate, decoder)
+
+
+def listen(aligned: Path, folder: Path) -> list[Heard]:
+    """Let a fold's model hear the recordings that it never met."""
     model = Transcriber.from_pretrained(folder)
     axis = PitchAxis(model.config.lowest_pitch, model.config.pitch_step)
-    judged = []
+    heard = []
     for pair in read_manifest(aligned / "ssvd/manifest.parquet"):
-        if pair.singer not in model.facts["held_out"] or not pair.kept:
-            continue
-        audio, sample_rate = read_audio(voice_path(aligned, pair.corpus, pair.pair_id))
-        onset, offset, voicing, pitch = model.posteriors(resample(to_mono(audio), sample_rate, 16000))
-        found = decode_with_clues(onset, offset, voicing, pitch, axis, model.stft_config.frame_rate, model.decoder)
-        matched = {index for _, index in matches(list(pair.notes), [note for note, _ in found], "conp")}
-        judged += [(clues, index in matched) for index, (_, clues) in enumerate(found)]
-    return judged
+        if pair.singer in model.facts["held_out"] and pair.kept:
+            audio, sample_rate = read_audio(voice_path(aligned, pair.corpus, pair.pair_id))
+            curves = model.posteriors(resample(to_mono(audio), sample_rate, VOICE_STFT.sample_rate))
+            heard.append(Heard(curves, axis, list(pair.notes)))
+    return heard
 
 
-def _fitted(judged: list[tuple[Clues, bool]]) -> tuple[float, ...]:
-    return fit_weights([clues for clues, _ in judged], [right for _, right in judged])
+def fitted(heard: list[Heard]) -> DecoderConfig:
+    """Fit a decoder to what was heard, and then the weights of its confidences."""
+
+    def waiting(one: Heard) -> Decode:
+        return lambda decoder: [note for note, _ in one.decode(decoder)]
+
+    decoder, _ = fit_decoder([(waiting(one), one.notes) for one in heard], DecoderConfig(), ROUNDS)
+    clues: list[Clues] = []
+    right: list[bool] = []
+    for one in heard:
+        found = one.decode(decoder)
+        matched = {index for _, index in matches(one.notes, [note for note, _ in found], "conp")}
+        clues += [seen for _, seen in found]
+        right += [index in matched for index in range(len(found))]
+    return replace(decoder, confidence=fit_weights(clues, right))
 
 
-def _set_confidence(path: Path, weights: tuple[float, ...]) -> None:
+def _set_decoder(path: Path, decoder: DecoderConfig) -> None:
     settings = json.loads(path.read_text(encoding="utf-8"))
-    settings["decoder"]["confidence"] = list(weights)
+    settings["decoder"] = to_mapping(decoder)
     path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
