@@ -175,7 +175,8 @@ def test_the_report_says_what_is_played_and_what_was_found(hum: Path, tmp_path: 
     )
     np.testing.assert_allclose(2 * on_grid, np.round(2 * on_grid), atol=0.02)
     assert told["key"]["name"].split()[1] in {"major", "minor"}
-    assert told["timings"]["listen"] + told["timings"]["play"] <= told["seconds"]
+    rounding = 1.5e-3  # each of the three is told to a millisecond
+    assert told["timings"]["listen"] + told["timings"]["play"] <= told["seconds"] + rounding
     assert told["remarks"]
     _, keys = read_csv(report.outputs["csv"])
     np.testing.assert_allclose([key.onset for key in keys], [note["onset"] for note in told["notes"]], atol=1e-3)
