@@ -42,7 +42,7 @@ class AugmentConfig:
     room: float = 0.5
     noise: float = 0.7
     colour: float = 0.7
-    phone: float = 0.12
+    phone: float = 0.22
     clip: float = 0.08
     neighbour: float = 0.1
     background: float = 0.35
@@ -55,7 +55,7 @@ class AugmentConfig:
     def __post_init__(self) -> None:
         """Refuse impossible shares."""
         check_range("stretch", self.stretch, 1.0, 2.0)
-        for name in (*SHARES,):
+        for name in SHARES:
             check_range(name, getattr(self, name), 0.0, 1.0)
         check_range("snr_low", self.snr_low, -10.0, 60.0)
         check_range("snr_high", self.snr_high, self.snr_low, 80.0)
@@ -249,7 +249,7 @@ def _coded(waveform: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
 def _telephone(waveform: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
     """Frequency response of a narrow band, (batch, bin): a telephone, a small loudspeaker, a low-rate codec."""
     hz = torch.linspace(0, 8000, waveform.shape[1] + 1, device=waveform.device)
-    low, high = draw.uniform(60, 400), draw.uniform(2800, 7000)
+    low, high = draw.uniform(100, 450), draw.uniform(2800, 7000)
     band = torch.sigmoid((hz - low) / 30) * torch.sigmoid((high - hz) / 120)
     chosen = draw.chosen(config.phone)
     return band * chosen + (1 - chosen)

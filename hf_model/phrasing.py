@@ -120,7 +120,8 @@ def _join(sung: list[Sung], new: Sung, repeated: bool, reattack: float, voice: V
     voiced = not new.syllable.consonant or new.sonorant
     bound = voiced and start - end < 0.04
     dip = 1.0
-    if bound and not new.syllable.consonant and (repeated or rng.random() > voice.legato):
+    moves = new.syllable.vowel != (before.syllable.vowel_end or before.syllable.vowel)  # and may be all that is heard
+    if bound and not new.syllable.consonant and ((repeated and not moves) or rng.random() > voice.legato):
         if rng.random() < reattack:  # the voice stops for a moment
             bound, end = False, max(floor, end - min(rng.uniform(0.03, 0.12), 0.3 * (end - before.onset)))
         else:  # it only gets softer

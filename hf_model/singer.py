@@ -53,7 +53,7 @@ class SingerConfig:
     sample_rate: int = 16000
     max_lead: float = 1.0
     max_tail: float = 1.0
-    speech: float = 0.15
+    speech: float = 0.22
     style: str = ""
     sonorant_first: float = 0.85
     sonorant_onset: float = 0.75

@@ -86,7 +86,7 @@ class Diction:
         self._repeated = _REPEATED[str(rng.choice(list(_REPEATED)))]
         self._consonants = rng.choice(list(CONSONANTS), size=int(rng.integers(6, 15)), replace=False)
         self._vowels = rng.choice(_VOWELS, size=int(rng.integers(4, 9)), replace=False)
-        self._bare = rng.uniform(0.02, 0.25)
+        self._bare = rng.uniform(0.02, 0.35)
         self._diphthong = rng.uniform(0.0, 0.35)
         self._coda = rng.uniform(0.0, 0.4)
         self._h = float(rng.choice([0.0, rng.uniform(0.0, 1.0)]))
