@@ -36,7 +36,7 @@ class Segments(Dataset[dict[str, Tensor]]):
     corpora : sequence of str, optional
         Only these.
     repeats : mapping of str to int, optional
-        Corpora whose segments are listed several times.
+        How often the segments of a corpus, or of a singer of one, are listed; once where nothing is said.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Segments(Dataset[dict[str, Tensor]]):
         repeats: Mapping[str, int] | None = None,
     ) -> None:
         self.index = ShardIndex(folder, split, columns, corpora)
-        counts = [(repeats or {}).get(entry["corpus"], 1) for entry in self.index.files for _ in range(entry["rows"])]
+        counts = _counts(self.index, repeats or {})
         self.numbers = np.repeat(np.arange(len(counts)), counts)
         self.crop_frames = min(crop_frames or self.index.segment_frames, self.index.segment_frames)
 
@@ -80,6 +80,15 @@ class Segments(Dataset[dict[str, Tensor]]):
             sounding = (notes[:, 1] > 0) & (notes[:, 0] < self.crop_frames / self.index.voice_config.frame_rate)
             crop["notes"] = torch.from_numpy(notes[sounding])
         return crop
+
+
+def _counts(index: ShardIndex, repeats: Mapping[str, int]) -> list[int]:
+    """How often each segment is listed: as its singer has it, or else its corpus."""
+    corpora = [entry["corpus"] for entry in index.files for _ in range(entry["rows"])]
+    counts = [repeats.get(corpus, 1) for corpus in corpora]
+    if set(repeats) <= set(corpora):
+        return counts
+    return [repeats.get(singer, count) for singer, count in zip(index.singers(), counts, strict=True)]
 
 
 def collate(crops: list[dict[str, Tensor]]) -> dict[str, Tensor]:

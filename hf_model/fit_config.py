@@ -35,7 +35,8 @@ class FitConfig:
     corpora : tuple of str
         Only these; all when empty.
     repeats : dict of str to int
-        How often a corpus is gone through while the others are gone through once; small ones are repeated.
+        How often a corpus is gone through while the others are gone through once; small ones are repeated. A singer
+        (``singer`` in the manifest of the pairs) may have a number of their own, so that nobody outweighs the others.
     seed : int
         Of the first weights, the order of the examples, and everything drawn while training.
     """

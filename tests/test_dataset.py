@@ -71,6 +71,18 @@ def test_segments_of_a_corpus_may_be_listed_several_times(shards):
             assert torch.equal(thrice[3 * number + copy, 0]["voice_stft"], once[number, 0]["voice_stft"])
 
 
+def test_a_singer_may_be_listed_more_or_less_often_than_the_corpus(shards):
+    once = Segments(shards, "train", COLUMNS)
+    singers = once.index.singers()
+    assert singers == [once.index[number]["singer"] for number in range(len(once))]
+    rare = singers[0]
+    assert 0 < singers.count(rare) < len(singers)
+    listed = Segments(shards, "train", COLUMNS, repeats={"tiny": 3, rare: 2}).numbers
+    assert [int((listed == number).sum()) for number in range(len(once))] == [
+        2 if one == rare else 3 for one in singers
+    ]
+
+
 def test_a_crop_longer_than_a_segment_is_the_segment(shards):
     assert Segments(shards, "train", ("voice_stft",), crop_frames=10_000)[0, 3]["voice_stft"].shape[0] == 128
 
