@@ -116,12 +116,7 @@ class TranscriberTask(Task):
 
     def losses(self, model: Pretrained, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         """Cross entropies on voices in a world that the step decides."""
-        generator = torch.Generator().manual_seed(hash_seed(self.fit.seed, step))
-        with torch.no_grad(), torch.autocast(batch["notes"].device.type, enabled=False):
-            waveform, notes, n_frames = augment(
-                voice_waveform(batch), batch["notes"], batch["n_frames"], self.settings.augment, generator
-            )
-            waveform = set_level(waveform)
+        waveform, notes, n_frames = self._in_a_world(batch, hash_seed(self.fit.seed, step))
         posteriors: Posteriors = model(waveform)
         with torch.autocast(waveform.device.type, enabled=False):
             return transcriber_loss(posteriors, notes, n_frames, self.settings.model, VOICE_STFT.frame_rate)
@@ -141,12 +136,22 @@ class TranscriberTask(Task):
         return {**figures, "loss": sum(loss for _, loss in parts) / max(1, len(parts))}
 
     def conclude(self, model: Pretrained, batches: Iterable[dict[str, Tensor]]) -> tuple[Figures, dict[str, Any]]:
-        """Fit the decoder to the trained network."""
+        """Fit the decoder to the trained network, on voices in worlds as in training: on clean ones it trusts too much."""
         waiting = []
-        for batch in batches:
-            waiting += self._waiting(model(set_level(voice_waveform(batch))), batch)
+        for number, batch in enumerate(batches):
+            waveform, notes, n_frames = self._in_a_world(batch, hash_seed(self.fit.seed, number))
+            waiting += self._waiting(model(waveform), {"notes": notes, "n_frames": n_frames})
         decoder, figures = fit_decoder(waiting, self.decoder, self.settings.decoder_rounds, self.fit.seed)
         return {f"fitted_{name}": value for name, value in figures.items()}, {"decoder": to_mapping(decoder)}
+
+    def _in_a_world(self, batch: dict[str, Tensor], seed: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Put a batch's voices into worlds, and bring them to one level: waveform, notes and n_frames."""
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad(), torch.autocast(batch["notes"].device.type, enabled=False):
+            waveform, notes, n_frames = augment(
+                voice_waveform(batch), batch["notes"], batch["n_frames"], self.settings.augment, generator
+            )
+            return set_level(waveform), notes, n_frames
 
     def _waiting(self, posteriors: Posteriors, batch: dict[str, Tensor]) -> list[tuple[Decode, list[Note]]]:
         """Pair each example's posteriors, waiting for decoder settings, with its true notes."""

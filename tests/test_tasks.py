@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from hf_model import tasks
+from hf_model.augment import AugmentConfig
 from hf_model.chords import ChordConfig, Chords
 from hf_model.config import ConfigError
 from hf_model.dataset import valid_loader, widen
@@ -94,8 +96,10 @@ def test_losses_are_averaged():
     assert tiny_task("synthesizer").summarize(parts) == {"loss": 2.0, "complex": 0.5}
 
 
-def test_the_decoder_is_fitted_to_all_validation_recordings(batches, monkeypatch):
+def test_the_decoder_is_fitted_to_all_validation_recordings_each_in_a_world(batches, monkeypatch):
     task, batch = batches("transcriber")
+    task.settings = replace(task.settings, augment=AugmentConfig(stretch=1.0, voiceless=0.0, noise=1.0))
+    worlds = []
 
     def fit(recordings, start, rounds, seed):
         assert (start, rounds, seed) == (DecoderConfig(), 2, 0)
@@ -103,11 +107,16 @@ def test_the_decoder_is_fitted_to_all_validation_recordings(batches, monkeypatch
         decode, notes = recordings[0]
         assert [round(note.pitch) for note in notes] == [63, 65]
         assert isinstance(decode(DecoderConfig()), list)
+        worlds.append([decode.args[0] for decode, _ in recordings])
         return DecoderConfig(note_cost=1.5), {"conpoff": 0.25}
 
     monkeypatch.setattr(tasks, "fit_decoder", fit)
     with torch.inference_mode():
         figures, kept = task.conclude(task.model.eval(), [batch] * 3)
+        task.conclude(task.model.eval(), [batch] * 3)
+    first, again = worlds
+    assert not np.allclose(first[0], first[1])
+    assert all(map(np.array_equal, first, again)), "the worlds are the same every time"
     assert figures == {"fitted_conpoff": 0.25}
     assert kept["decoder"]["note_cost"] == 1.5
 
