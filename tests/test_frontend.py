@@ -84,6 +84,20 @@ def test_tables_are_no_weights():
     assert FEATURES.state_dict() == {}
 
 
+@pytest.mark.parametrize("at_once", [1, 7, 1000])
+def test_bands_are_what_they_are_however_they_are_grouped(at_once, monkeypatch):
+    voice = 0.1 * torch.randn(2, 8000, generator=torch.Generator().manual_seed(3))
+    monkeypatch.setattr("hf_model.frontend.BANDS_AT_ONCE", at_once)
+    grouped = VoiceFeatures(lowest_hz=40.0, pitch_bands=124, bands_per_octave=24)(voice)
+    for one, other in zip(grouped, FEATURES(voice), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
+def test_harmonics_lie_as_convolutions_like_them():
+    harmonics, _ = FEATURES(tone(220))
+    assert harmonics.is_contiguous(memory_format=torch.channels_last)
+
+
 # ------------------------------------------------------------------------------------------------------------- level
 
 

@@ -20,6 +20,7 @@ from hf_model.stft import (
     seconds_to_frame,
     seconds_to_samples,
     stft,
+    stft_in_blocks,
     window,
 )
 
@@ -71,6 +72,16 @@ def test_librosa_agrees(config):
         pad_mode="constant",
     )
     np.testing.assert_allclose(stft(waveform, config).numpy(), expected.T, atol=2e-5)
+
+
+@BOTH
+@pytest.mark.parametrize("n_samples", [1, 5000, 20 * 256])
+@pytest.mark.parametrize("block_frames", [1, 8, 1000])
+def test_blocks_joined_are_the_whole(config, n_samples, block_frames):
+    waveform = noise(2, n_samples)
+    blocks = list(stft_in_blocks(waveform, config, block_frames))
+    assert all(block.shape[1] == block_frames for block in blocks[:-1])
+    torch.testing.assert_close(torch.cat(blocks, dim=1), stft(waveform, config), rtol=0, atol=1e-4)
 
 
 def test_leading_axes_are_kept():
