@@ -181,10 +181,13 @@ class _Evidence:
         self.unvoiced = _cumulative(np.log1p(-voiced))[borders]
         # Mass within half a semitone of each quarter-semitone centre: how well one pitch explains a span.
         half = max(1, round(0.5 / axis.step))
-        mass = _cumulative(pitch, axis=1)
-        centres = np.arange(half, pitch.shape[1] - half, max(1, round(0.25 / axis.step)))
+        step = max(1, round(0.25 / axis.step))
+        centres = np.arange(half, pitch.shape[1] - half, step)
         self.centres = centres
-        near = np.clip(mass[:, centres + half + 1] - mass[:, centres - half], np.float32(0.02), np.float32(1.0))
+        near = np.zeros((len(pitch), len(centres)), dtype=np.float32)
+        for first in range(2 * half + 1):  # a few sums, which are faster than differences of a cumulative one
+            near += pitch[:, first::step][:, : len(centres)]
+        np.clip(near, np.float32(0.02), np.float32(1.0), out=near)
         weighted = np.log(near, out=near) * voiced[:, None].astype(np.float32)
         between = np.add.reduceat(weighted[: borders[-1]], borders[:-1], axis=0)
         self.agreement = _cumulative(between.astype(np.float64)).astype(np.float32)
@@ -242,10 +245,9 @@ class _Evidence:
         return axis.lowest + axis.step * mean, float(mass.mean())
 
 
-def _cumulative(values: NDArray[Any], axis: int = 0) -> NDArray[Any]:
-    """Sum up from 0: entry ``i`` sums the first ``i`` values."""
-    ahead = [(1, 0) if number == axis else (0, 0) for number in range(values.ndim)]
-    return np.cumsum(np.pad(values, ahead), axis=axis)
+def _cumulative(values: NDArray[Any]) -> NDArray[Any]:
+    """Sum up over the first axis, from 0: entry ``i`` sums the first ``i`` values."""
+    return np.cumsum(np.pad(values, [(1, 0), *[(0, 0)] * (values.ndim - 1)]), axis=0)
 
 
 def _nearby(curve: NDArray[np.float32], reach: int) -> Float:
