@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -17,11 +17,14 @@ from torch.nn import functional as F  # noqa: N812
 
 from hf_model.config import VOICE_STFT, StftConfig, check_range, from_mapping
 from hf_model.decoding import DecoderConfig, PitchAxis, decode
+from hf_model.folded import Convolution, FoldedTranscriber, fast_dtype
 from hf_model.frontend import VoiceFeatures
 from hf_model.notes import Note
 from hf_model.pieces import Curves
+from hf_model.posterior_stream import CHUNK_FRAMES, PosteriorStream
 from hf_model.pretrained import Pretrained
-from hf_model.streaming import CHUNK_FRAMES, NoteStream, PosteriorStream
+from hf_model.side_by_side import side_by_side
+from hf_model.streaming import NoteStream
 
 PLANE_DILATIONS = (1, 2, 4, 8)
 """Frames between the taps of the convolutions on the (frame, band) plane."""
@@ -216,7 +219,7 @@ class Transcriber(Pretrained):
     ) -> NoteStream:
         """Find the notes of singing while it arrives; parameters as for :meth:`transcribe` and :class:`NoteStream`."""
         decode = partial(self.config.decode, decoder=decoder or self.decoder)
-        return NoteStream(self, decode, sample_rate=sample_rate, chunk_seconds=chunk_seconds)
+        return NoteStream(self.folded(), decode, sample_rate=sample_rate, chunk_seconds=chunk_seconds)
 
     @classmethod
     def from_pretrained(cls, folder: Path | str, *, revision: str | None = None) -> Self:
@@ -225,10 +228,27 @@ class Transcriber(Pretrained):
         model.decoder = from_mapping(DecoderConfig, model.facts.get("decoder", {}), "decoder")
         return model
 
-    @property
-    def reach(self) -> int:
-        """Frames that a frame's posteriors can see on either side."""
-        return sum(self.config.dilations) + sum(PLANE_DILATIONS) + 16
+    def folded(self) -> FoldedTranscriber:
+        """Give the network as it listens, with the weights that it has now."""
+        (network,) = side_by_side([self._folded])  # on one thread: others would wait longer for work than work
+        return network
+
+    def _folded(self) -> FoldedTranscriber:
+        fold = partial(Convolution, dtype=fast_dtype())
+        stem: Any = self.stem
+        planes: Iterable[Any] = self.planes
+        lines: Iterable[Any] = self.lines
+        return FoldedTranscriber(
+            features=self.features,
+            stem=fold(stem[0], stem[1]),
+            planes=[fold(plane.conv, plane.norm) for plane in planes],
+            pitch=fold(self.pitch),
+            squeeze=fold(self.squeeze),
+            enter=fold(self.enter, self.enter_norm),
+            lines=[(fold(line.conv, line.norm), fold(line.mix)) for line in lines],
+            heads=fold(self.heads),
+            dtype=fast_dtype(),
+        )
 
     def posteriors(self, audio: NDArray[np.float32], chunk_frames: int = CHUNK_FRAMES) -> list[NDArray[np.float32]]:
         """Compute probabilities of a whole recording: what :meth:`posterior_chunks` yields, joined."""
@@ -249,6 +269,6 @@ class Transcriber(Pretrained):
         list of ndarray
             onset, offset, voicing (frame,) and pitch (frame, pitch_bin).
         """
-        stream = PosteriorStream(self, chunk_frames)
+        stream = PosteriorStream(self.folded(), chunk_frames)
         yield from stream.push(audio)
         yield from stream.finish()

@@ -11,14 +11,13 @@ import pytest
 import torch
 
 import hf_model
-import hf_model.streaming
 from hf_model.audio import AudioError
 from hf_model.config import ConfigError
 from hf_model.inference import Models, default_models
 from hf_model.melody import compose
 from hf_model.notes import Note
+from hf_model.posterior_stream import PosteriorStream
 from hf_model.singer import sing
-from hf_model.streaming import PosteriorStream
 from hf_model.transcriber import Transcriber
 from tests.stand_ins import ToneListener
 
@@ -82,7 +81,7 @@ def test_notes_come_in_time_and_never_change():
 @pytest.fixture
 def in_full_precision(monkeypatch):
     """Round to the 24th bit, also where the processor is faster with 8."""
-    monkeypatch.setattr(hf_model.streaming, "_bf16_is_fast", lambda: False)
+    monkeypatch.setattr("hf_model.transcriber.fast_dtype", lambda: torch.float32)
 
 
 @pytest.mark.usefixtures("in_full_precision")
@@ -133,24 +132,25 @@ def test_posteriors_do_not_depend_on_blocks():
     model = default_models().transcriber
     assert isinstance(model, Transcriber)
     audio = song()[: 20 * RATE]
-    stream = PosteriorStream(model, 300)
+    stream = PosteriorStream(model.folded(), 300)
     chunks = [chunk for at in range(0, audio.size, 7001) for chunk in stream.push(audio[at : at + 7001])]
     chunks += stream.finish()
     assert [len(chunk[0]) for chunk in chunks] == [300] * 6 + [201]
     for ours, whole in zip(zip(*chunks, strict=True), model.posteriors(audio, 300), strict=True):
         assert np.array_equal(np.concatenate(ours), whole)
     with torch.inference_mode():
-        assert not any(True for _ in PosteriorStream(model).finish()), "nothing came"
+        assert not any(True for _ in PosteriorStream(model.folded()).finish()), "nothing came"
 
 
 def test_memory_does_not_grow():
     model = default_models().transcriber
     assert isinstance(model, Transcriber)
-    stream = PosteriorStream(model, 1000)
-    kept = stream._kept.nbytes
+    stream = PosteriorStream(model.folded(), 1000)
+    samples = stream._near._kept.nbytes
     for _ in range(3):
         assert all(len(chunk[0]) == 1000 for chunk in stream.push(song()))
-    assert stream._kept.nbytes == kept < 2e6
+        assert len(stream._far._kept) == 1
+    assert stream._near._kept.nbytes == samples < 2e6
 
 
 @pytest.mark.parametrize("block", [np.zeros((2, 100)), np.zeros(100, dtype=np.int16), np.array([0.0, np.nan])])

@@ -54,7 +54,7 @@ def test_a_frame_sees_no_further_than_its_reach(model):
     for a, b in zip(one, other, strict=True):
         differs = (a - b).abs().reshape(201, -1).amax(1) > 1e-5
         first = int(differs.int().argmax())
-        assert 100 - model.reach <= first < 100
+        assert 100 - model.folded().near_reach - model.folded().far_reach <= first < 100
 
 
 @pytest.mark.parametrize("chunk_frames", [37, 100, 250])
