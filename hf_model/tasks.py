@@ -136,7 +136,7 @@ class TranscriberTask(Task):
         return {**figures, "loss": sum(loss for _, loss in parts) / max(1, len(parts))}
 
     def conclude(self, model: Pretrained, batches: Iterable[dict[str, Tensor]]) -> tuple[Figures, dict[str, Any]]:
-        """Fit the decoder to the trained network, on voices in worlds as in training: on clean ones it trusts too much."""
+        """Fit the decoder to the trained network, on voices in worlds as in training: clean ones mislead it."""
         waiting = []
         for number, batch in enumerate(batches):
             waveform, notes, n_frames = self._in_a_world(batch, hash_seed(self.fit.seed, number))
