@@ -41,7 +41,7 @@ from hf_model.transcriber import Transcriber
 from stages import _run
 
 PROFILE = "clean"
-ROUNDS = 50
+ROUNDS = 150
 """Decoder settings tried."""
 
 
