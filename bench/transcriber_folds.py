@@ -22,7 +22,6 @@ from typing import NamedTuple
 from transcriber_figures import matches
 
 from hf_model.align import AlignSettings, align
-from hf_model.audio import read_audio, resample, to_mono
 from hf_model.confidence import Clues, fit_weights
 from hf_model.config import VOICE_STFT, to_mapping
 from hf_model.corpora import DownloadSettings
@@ -33,6 +32,7 @@ from hf_model.folds import N_FOLDS, assign_folds
 from hf_model.notes import Note
 from hf_model.pairs import read_manifest, voice_path
 from hf_model.pieces import Curves
+from hf_model.recording import read_recording
 from hf_model.shard_plan import StftSettings
 from hf_model.shard_writer import write_shards
 from hf_model.tasks import TranscriberTask, TranscriberTraining
@@ -89,7 +89,8 @@ def main() -> None:
         heard = [listen(aligned, arguments.out / str(number)) for number in range(N_FOLDS)]
     for number in range(N_FOLDS):
         others = [one for other, part in enumerate(heard) if other != number for one in part]
-        _set_decoder(arguments.out / str(number) / "config.json", fitted(others))
+        model = arguments.out / str(number)
+        Transcriber.from_pretrained(model).save_pretrained(model, decoder=to_mapping(fitted(others)))
         print(f"fold {number}: decoder fitted", flush=True)
     print("of all folds:", json.dumps(to_mapping(fitted([one for part in heard for one in part]))))
 
@@ -114,8 +115,7 @@ def listen(aligned: Path, folder: Path) -> list[Heard]:
     heard = []
     for pair in read_manifest(aligned / "ssvd/manifest.parquet"):
         if pair.singer in model.facts["held_out"] and pair.kept:
-            audio, sample_rate = read_audio(voice_path(aligned, pair.corpus, pair.pair_id))
-            curves = model.posteriors(resample(to_mono(audio), sample_rate, VOICE_STFT.sample_rate))
+            curves = model.posteriors(read_recording(voice_path(aligned, pair.corpus, pair.pair_id)).voice)
             heard.append(Heard(curves, axis, list(pair.notes)))
     return heard
 
@@ -135,12 +135,6 @@ def fitted(heard: list[Heard]) -> DecoderConfig:
         clues += [seen for _, seen in found]
         right += [index in matched for index in range(len(found))]
     return replace(decoder, confidence=fit_weights(clues, right))
-
-
-def _set_decoder(path: Path, decoder: DecoderConfig) -> None:
-    settings = json.loads(path.read_text(encoding="utf-8"))
-    settings["decoder"] = to_mapping(decoder)
-    path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
