@@ -116,7 +116,8 @@ def test_a_model_that_the_hub_lacks(hub, tmp_path):
     assert told.stdout.count("\n") == 1, "one line"
 
 
-def test_without_the_library_the_message_says_what_to_install(monkeypatch):
+def test_without_the_library_the_message_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # where nobody has trained
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(HubError, match=r"no folder data/model.*pip install 'hummingface\[hub\]'"):
         model_folder("data/model")
