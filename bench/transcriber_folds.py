@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import shutil
 import sys
 import tempfile
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -87,12 +89,15 @@ def main() -> None:
             shutil.rmtree(shards)
             shutil.rmtree(Path(folder) / "checkpoints")
         heard = [listen(aligned, arguments.out / str(number)) for number in range(N_FOLDS)]
-    for number in range(N_FOLDS):
-        others = [one for other, part in enumerate(heard) if other != number for one in part]
+    without = [
+        [one for other, part in enumerate(heard) if other != number for one in part] for number in range(N_FOLDS)
+    ]
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        *decoders, of_all = pool.map(fitted, [*without, [one for part in heard for one in part]])
+    for number, decoder in enumerate(decoders):
         model = arguments.out / str(number)
-        Transcriber.from_pretrained(model).save_pretrained(model, decoder=to_mapping(fitted(others)))
-        print(f"fold {number}: decoder fitted", flush=True)
-    print("of all folds:", json.dumps(to_mapping(fitted([one for part in heard for one in part]))))
+        Transcriber.from_pretrained(model).save_pretrained(model, decoder=to_mapping(decoder))
+    print("of all folds:", json.dumps(to_mapping(of_all)))
 
 
 class Heard(NamedTuple):

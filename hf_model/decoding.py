@@ -15,6 +15,10 @@ from hf_model.notes import Note
 
 Float = NDArray[np.float64]
 
+ONSET_REACH = 0.055
+OFFSET_REACH = 0.08
+"""Seconds within which a border counts as in the right place."""
+
 _TINY = 1e-6
 
 
@@ -205,14 +209,18 @@ class _Evidence:
         return np.asarray(score - config.note_cost)
 
     def to_notes(self, spans: Sequence[tuple[int, int]], frame_rate: float) -> list[tuple[Note, Clues]]:
-        """Refine the borders of spans to parts of a frame; a note ends where the next one begins, at the latest."""
+        """Place the borders of spans, to parts of a frame; a note ends where the next one begins, at the latest."""
         notes: list[tuple[Note, Clues]] = []
+        chosen = self.borders[np.asarray(spans, dtype=np.int64).reshape(-1, 2)]
+        begins = _placed(self.onset, chosen[:, 0], ONSET_REACH * frame_rate)
+        stops = _placed(self.offset, chosen[:, 1], OFFSET_REACH * frame_rate)
         limit = len(self.onset) - 1.0
-        before = [-1, *(int(self.borders[start]) for start, _ in spans)]
-        for (start, end), earliest in zip(reversed(spans), before[-2::-1], strict=True):
+        before = [-1, *(int(first) for first in chosen[:, 0])]
+        for number in reversed(range(len(spans))):
+            start, end = spans[number]
             first, last = int(self.borders[start]), int(self.borders[end])
-            begin = min(max(_refined(self.onset, first), earliest + 1.0), last - 1.0, limit - 1.0)
-            stop = min(max(_refined(self.offset, last), begin + 1.0), limit)
+            begin = min(max(begins[number], before[number] + 1.0), last - 1.0, limit - 1.0)
+            stop = min(max(stops[number], begin + 1.0), limit)
             limit = begin
             pitch, agreement = self._pitch_of(start, end)
             heard, voiced = float(self.heard[first]), float(self.voicing[first:last].mean())
@@ -256,12 +264,42 @@ def _nearby(curve: NDArray[np.float32], reach: int) -> Float:
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).max(axis=1))
 
 
-def _refined(curve: NDArray[np.float32], frame: int) -> float:
-    """Frame of the peak next to ``frame``, between frames: centre of mass over two frames on either side."""
-    low, high = max(0, frame - 2), min(len(curve), frame + 3)
-    peak = low + int(np.argmax(curve[low:high]))
-    if curve[peak] < 0.1:
-        return float(frame)
-    low, high = max(0, peak - 2), min(len(curve), peak + 3)
-    weight = curve[low:high].astype(np.float64) ** 2
-    return float(weight @ np.arange(low, high) / weight.sum())
+def _placed(curve: NDArray[np.float32], frames: NDArray[np.int64], reach: float) -> Float:
+    """Move borders to where they are most probably right: where most of the curve lies within ``reach`` frames.
+
+    Of two peaks that are both likely, as at the start and the end of a sonorant consonant, no choice is made if one
+    place is near enough to both. What lies nearer to another of the borders counts for that one alone.
+
+    Parameters
+    ----------
+    curve : ndarray, shape (frame,)
+        Probability of a border.
+    frames : ndarray, shape (border,)
+        Rising.
+    reach : float
+        Frames.
+
+    Returns
+    -------
+    ndarray, shape (border,)
+        Frames, and parts of them.
+    """
+    span = int(reach)
+    middles = (frames[1:] + frames[:-1]) / 2
+    edges = np.concatenate([[0.0], middles, [len(curve) - 1.0]])
+    distance = np.abs(np.arange(-2 * span, 2 * span + 1)[:, None] - np.arange(-span, span + 1)[None, :])
+    near = np.clip(1 - (distance / reach) ** 4, 0, None)  # (where it may lie, to where it may move)
+    placed = frames.astype(np.float64)
+    for number, frame in enumerate(frames):
+        around = np.arange(frame - 2 * span, frame + 2 * span + 1)
+        own = (around >= edges[number]) & (around <= edges[number + 1])
+        weight = np.where(own, curve[np.clip(around, 0, len(curve) - 1)], 0.0)
+        if weight.max() < 0.1:
+            continue
+        mass = weight @ near
+        best = int(np.argmax(mass))
+        placed[number] += best - span
+        if 0 < best < 2 * span:
+            left, middle, right = mass[best - 1 : best + 2]
+            placed[number] += 0.5 * (left - right) / min(left - 2 * middle + right, -_TINY)
+    return placed

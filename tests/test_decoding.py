@@ -71,6 +71,28 @@ def test_onsets_are_found_between_the_frames():
     assert note.onset == pytest.approx(0.5035, abs=0.002)
 
 
+def test_of_two_likely_onsets_neither_is_chosen_if_one_place_is_near_enough_to_both():
+    curves = Curves(2)
+    curves.note(0.5, 1.2, 60, 0.7)
+    curves.peak(curves.onset, 0.42, 0.5)
+    ((onset, _, _),) = curves.decode()
+    assert 0.45 <= onset <= 0.47
+
+
+def test_of_two_likely_onsets_too_far_apart_the_likelier_is_chosen():
+    curves = Curves(2)
+    curves.note(0.5, 1.2, 60, 0.7)
+    curves.peak(curves.onset, 0.36, 0.4)
+    assert [note[0] for note in curves.decode()] == [0.5]
+
+
+def test_onsets_of_two_notes_do_not_attract_each_other():
+    curves = Curves(2)
+    curves.note(0.5, 0.58, 60)
+    curves.note(0.58, 0.66, 62)
+    assert [note[0] for note in curves.decode()] == [0.5, 0.58]
+
+
 @pytest.mark.parametrize("n_frames", [1, 2, 3, 500])
 def test_silence_gives_nothing(n_frames):
     assert Curves((n_frames - 1) / RATE).decode() == []
