@@ -9,10 +9,7 @@ All hear the same made singing in one process on two cores, turn by turn, after 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
-import logging
 import os
 import statistics
 import subprocess
@@ -20,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,7 @@ from numpy.typing import NDArray
 
 import hf_model
 from hf_model.audio import read_audio, write_audio
-from hf_model.baselines import installed
+from hf_model.baselines import basic_pitch_events, installed
 from hf_model.inference import Models, hear
 from hf_model.melody import compose
 from hf_model.notes import Note
@@ -115,29 +113,10 @@ def contenders(path: Path, models: Models) -> dict[str, Callable[[], list[Any]]]
     else:
         print("swift-f0 is not installed (pip install 'hummingface[peers]'): left out")
     if installed(["basic_pitch"]):
-        found["basic-pitch"] = basic_pitch(path)
+        found["basic-pitch"] = partial(basic_pitch_events(), path)
     else:
         print("basic-pitch is not installed (make peers): left out")
     return found
-
-
-def basic_pitch(path: Path) -> Callable[[], list[Any]]:
-    """Load its model once, for onnxruntime on as many threads as it likes."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)  # importing it warns of every backend that is not there
-    try:
-        from basic_pitch import FilenameSuffix, build_icassp_2022_model_path
-        from basic_pitch.inference import Model, predict
-    finally:
-        root.setLevel(level)
-    model = Model(build_icassp_2022_model_path(FilenameSuffix.onnx))
-
-    def run() -> list[Any]:
-        with contextlib.redirect_stdout(io.StringIO()):
-            return list(predict(path, model)[2])
-
-    return run
 
 
 def measured(named: Mapping[str, Callable[[], list[Any]]], seconds: int, repeats: int) -> dict[str, dict[str, Any]]:

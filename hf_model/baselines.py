@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,22 +108,30 @@ def swift_f0_notes(audio: NDArray[np.float32], sample_rate: int) -> list[Note]:
 
 def basic_pitch_notes(audio: NDArray[np.float32], sample_rate: int) -> list[Note]:
     """Transcribe singing with basic-pitch on onnxruntime, its own settings."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "voice.wav"
+        write_audio(path, to_mono(audio), sample_rate)
+        events = basic_pitch_events()(path)
+    return sorted(Note(float(start), float(end), float(pitch)) for start, end, pitch, *_ in events if end > start)
+
+
+def basic_pitch_events() -> Callable[[Path], list[Any]]:
+    """Load basic-pitch's model, for onnxruntime; what is returned hears a file: start, end, pitch, ... of each note."""
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)  # importing it warns of every backend that is not there
     try:
         from basic_pitch import FilenameSuffix, build_icassp_2022_model_path
-        from basic_pitch.inference import predict
+        from basic_pitch.inference import Model, predict
     finally:
         root.setLevel(level)
-    import contextlib
-    import io
+    model = Model(build_icassp_2022_model_path(FilenameSuffix.onnx))
 
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        path = Path(folder) / "voice.wav"
-        write_audio(path, to_mono(audio), sample_rate)
-        _, _, events = predict(path, build_icassp_2022_model_path(FilenameSuffix.onnx))
-    return sorted(Note(float(start), float(end), float(pitch)) for start, end, pitch, *_ in events if end > start)
+    def hear(path: Path) -> list[Any]:
+        with contextlib.redirect_stdout(io.StringIO()):
+            return list(predict(path, model)[2])
+
+    return hear
 
 
 BASELINES: dict[str, tuple[Sequence[str], Callable[[NDArray[np.float32], int], list[Note]]]] = {

@@ -50,6 +50,7 @@ class Convolution:
         if weight.ndim == 3:
             weight = weight.unsqueeze(2)
         self._weight = weight.to(dtype, copy=True).contiguous(memory_format=torch.channels_last)
+        self.dtype = dtype
         self._bias = None if bias is None else bias.to(dtype, copy=True)
         self._dilation = (1, *layer.dilation)[-2:]
         self._padding = tuple(reach * (size // 2) for reach, size in zip(self._dilation, weight.shape[2:], strict=True))
@@ -75,8 +76,6 @@ class FoldedTranscriber:
         Residual, on frames and bands.
     lines : sequence of pairs of Convolution
         Residual, in time: the dilated one and the one that mixes channels.
-    dtype : torch.dtype
-        In which the convolutions compute.
     """
 
     features: VoiceFeatures
@@ -87,7 +86,11 @@ class FoldedTranscriber:
     enter: Convolution
     lines: Sequence[tuple[Convolution, Convolution]]
     heads: Convolution
-    dtype: torch.dtype
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which the convolutions compute."""
+        return self.stem.dtype
 
     @property
     def stft_config(self) -> StftConfig:

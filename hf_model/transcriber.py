@@ -247,7 +247,6 @@ class Transcriber(Pretrained):
             enter=fold(self.enter, self.enter_norm),
             lines=[(fold(line.conv, line.norm), fold(line.mix)) for line in lines],
             heads=fold(self.heads),
-            dtype=fast_dtype(),
         )
 
     def posteriors(self, audio: NDArray[np.float32], chunk_frames: int = CHUNK_FRAMES) -> list[NDArray[np.float32]]:
