@@ -127,12 +127,28 @@ class _Mouth:
         self.noises: list[Noise] = []
         self.spread = np.exp(rng.normal(0.0, 0.06, len(CONSONANTS)))
         self.hum = self.tract * np.array(HUM_FORMANTS) * np.exp(rng.normal(0.0, 0.12, 3))
-        self.hum_zero = 1000.0 * float(np.exp(rng.normal(0.0, 0.25)))
+        self.hum_zero = self._zero(1000.0 * float(np.exp(rng.normal(0.0, 0.25))), float(rng.uniform(0.3, 1.0)))
+        self.closing = float(rng.uniform(0.2, 1.0))
+        self.murmur = float(rng.uniform(0.0, 1.0))
         self.hiss = float(rng.lognormal(-0.4, 0.5))
         self.inhales = float(rng.uniform(0.0, 1.0))
 
     def _frames(self, start: float, end: float) -> slice:
         return frames_between(start, end, self.n_frames)
+
+    @staticmethod
+    def _zero(frequency: float, share: float) -> float:
+        """Antiformant, Hz, that takes a share (0-1) of what one at ``frequency`` takes from the partials, in dB."""
+        return NASAL_POLE * float((frequency / NASAL_POLE) ** np.clip(share, 0.0, 1.0))
+
+    def _murmur(self, frequency: float) -> float:
+        """Antiformant of a nasal or lateral: of some singers the upper partials go on, of others next to none do."""
+        return self._zero(frequency, self.murmur + self.rng.normal(0.0, 0.15))
+
+    def _sonorant(self, name: str, vowel: Curve) -> Curve:
+        """Formants (3,) on the way from a vowel to a nasal, lateral or glide: few singers go all of it."""
+        share = np.clip(self.closing + self.rng.normal(0.0, 0.1), 0.1, 1.0)
+        return np.asarray(vowel ** (1.0 - share) * (self.tract * np.array(CONSONANTS[name].formants)) ** share)
 
     def vowel(self, note: Sung, until: float) -> None:
         part = self._frames(note.onset, until)
@@ -155,12 +171,14 @@ class _Mouth:
         if note.syllable.vowel == HUM:
             self.formants[part, :3] = self.hum
             self.nasal_zero[part] = self.hum_zero
+        elif sound.sonorant:
+            self.formants[part, :3] = self._sonorant(note.syllable.consonant, self.voice.vowels[note.syllable.vowel])
         elif note.syllable.consonant != "h":  # h is a whispered vowel
             self.formants[part, :3] = self.tract * np.array(sound.formants)
         else:
             self.formants[part, :3] = self.voice.vowels[note.syllable.vowel]
         if sound.nasal_zero:
-            self.nasal_zero[part] = sound.nasal_zero
+            self.nasal_zero[part] = self._murmur(sound.nasal_zero)
         if sound.voice:
             self.openness[part] = self.rng.uniform(0.4, 0.9) if sound.sonorant else 0.3
         opening = note.start + sound.closure * (note.onset - note.start)
@@ -175,8 +193,10 @@ class _Mouth:
         sound = CONSONANTS[note.syllable.coda]
         if sound.sonorant:
             part = self._frames(coda_start(note), note.offset)
-            self.formants[part, :3] = self.tract * np.array(sound.formants)
-            self.nasal_zero[part] = sound.nasal_zero or NASAL_POLE
+            self.formants[part, :3] = self._sonorant(
+                note.syllable.coda, self.formants[max(0, part.start - 1), :3].copy()
+            )
+            self.nasal_zero[part] = self._murmur(sound.nasal_zero) if sound.nasal_zero else NASAL_POLE
         else:
             length = self.rng.uniform(0.02, 0.12)
             self._hiss(note.syllable.coda, note.offset - 0.01, note.offset + length, 0.5 * note.level)

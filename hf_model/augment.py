@@ -39,10 +39,10 @@ class AugmentConfig:
     """
 
     stretch: float = 1.26
-    room: float = 0.5
+    room: float = 0.6
     noise: float = 0.7
     colour: float = 0.7
-    phone: float = 0.22
+    phone: float = 0.28
     clip: float = 0.08
     neighbour: float = 0.1
     background: float = 0.35
@@ -181,7 +181,7 @@ def _room_and_microphone(waveform: Tensor, config: AugmentConfig, draw: _Draw) -
     times = torch.arange(length, device=waveform.device) / 16000
     decay = torch.exp(-6.9 * times / draw.uniform(0.1, 0.9))
     tail = draw.gaussian(length) * decay
-    tail = tail / tail.square().sum(1, keepdim=True).sqrt() * draw.decibels(-20, -1) * draw.chosen(config.room)
+    tail = tail / tail.square().sum(1, keepdim=True).sqrt() * draw.decibels(-15, 4) * draw.chosen(config.room)
     tail = torch.cat([torch.zeros_like(tail[:, :32]), tail[:, 32:]], dim=1)  # the direct sound comes first, by 2 ms
     tail[:, 0] += 1.0
     response: Tensor = torch.fft.rfft(tail, n=2 * n_samples)
