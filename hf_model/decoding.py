@@ -219,8 +219,8 @@ class _Evidence:
         for number in reversed(range(len(spans))):
             start, end = spans[number]
             first, last = int(self.borders[start]), int(self.borders[end])
-            begin = min(max(begins[number], before[number] + 1.0), last - 1.0, limit - 1.0)
-            stop = min(max(stops[number], begin + 1.0), limit)
+            begin = min(max(float(begins[number]), before[number] + 1.0), last - 1.0, limit - 1.0)
+            stop = min(max(float(stops[number]), begin + 1.0), limit)
             limit = begin
             pitch, agreement = self._pitch_of(start, end)
             heard, voiced = float(self.heard[first]), float(self.voicing[first:last].mean())

@@ -69,6 +69,7 @@ def test_onsets_are_found_between_the_frames():
     curves.note(0.5035, 1.2, 60)
     (note,) = decode(curves.onset, curves.offset, curves.voicing, curves.pitch, AXIS, RATE)
     assert note.onset == pytest.approx(0.5035, abs=0.002)
+    assert {type(value) for value in (note.onset, note.offset, note.pitch, note.confidence)} == {float}
 
 
 def test_of_two_likely_onsets_neither_is_chosen_if_one_place_is_near_enough_to_both():
