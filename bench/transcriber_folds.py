@@ -28,7 +28,7 @@ from hf_model.align import AlignSettings, align
 from hf_model.confidence import Clues, fit_weights
 from hf_model.config import VOICE_STFT, to_mapping
 from hf_model.corpora import DownloadSettings
-from hf_model.decoder_fit import Decode, fit_decoder
+from hf_model.decoder_fit import FITTED, Decode, fit_decoder
 from hf_model.decoding import DecoderConfig, PitchAxis, decode_with_clues
 from hf_model.fetch import download
 from hf_model.folds import N_FOLDS, assign_folds
@@ -134,8 +134,7 @@ def fitted(heard: list[Heard]) -> DecoderConfig:
 
     pairs = [(waiting(one), one.notes) for one in heard]
     searches = [fit_decoder(pairs, DecoderConfig(), ROUNDS, seed)[0] for seed in range(SEARCHES)]
-    names = ("onset_weight", "offset_weight", "voicing_weight", "pitch_weight", "note_cost", "missed_onset_weight")
-    decoder = replace(searches[0], **{name: fmean(getattr(one, name) for one in searches) for name in names})
+    decoder = replace(searches[0], **{name: fmean(getattr(one, name) for one in searches) for name in FITTED})
     clues: list[Clues] = []
     right: list[bool] = []
     for one in heard:
