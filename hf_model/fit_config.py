@@ -15,13 +15,16 @@ class FitConfig:
     Attributes
     ----------
     steps, warmup_steps : int
-        Optimizer steps; the learning rate rises over the warm-up and falls to 1 % along a cosine.
+        Optimizer steps; the learning rate rises over the warm-up and falls along a cosine.
     batch_size : int
         Crops a step, of all processes together.
     crop_frames : int
         Frames of a crop (100 a second).
     learning_rate, weight_decay, clip : float
         AdamW's, and the largest norm of the gradient.
+    floor : float
+        Share of the learning rate that is left at the end. Weights that keep moving are averaged over more of what
+        they may be (``ema``): that suits other recordings than those learned from.
     ema : float
         Share of the running average of the weights that survives a step; the average is what is validated and kept.
     validate_every : int
@@ -31,7 +34,7 @@ class FitConfig:
     valid_segments : int
         Segments of the valid split that are looked at.
     precision : str
-        "bf16" or "float32".
+        "bf16", which is float32 on a processor without instructions for it, or "float32".
     corpora : tuple of str
         Only these; all when empty.
     repeats : dict of str to int
@@ -46,6 +49,7 @@ class FitConfig:
     batch_size: int = 16
     crop_frames: int = 400
     learning_rate: float = 2.0e-3
+    floor: float = 0.01
     weight_decay: float = 0.01
     clip: float = 1.0
     ema: float = 0.98
@@ -64,6 +68,7 @@ class FitConfig:
         check_range("warmup_steps", self.warmup_steps, 0, 100_000_000)
         check_range("crop_frames", self.crop_frames, 32, 100_000)
         check_range("learning_rate", self.learning_rate, 1e-8, 1.0)
+        check_range("floor", self.floor, 0.0, 1.0)
         check_range("weight_decay", self.weight_decay, 0.0, 10.0)
         check_range("clip", self.clip, 1e-6, 1e6)
         check_range("ema", self.ema, 0.0, 0.99999)
@@ -78,4 +83,4 @@ def learning_rate_share(step: int, fit: FitConfig) -> float:
     if step < fit.warmup_steps:
         return (step + 1) / fit.warmup_steps
     progress = (step - fit.warmup_steps) / max(1, fit.steps - fit.warmup_steps)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    return fit.floor + (1 - fit.floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -30,6 +30,7 @@ from hf_model.batch_norm import share_statistics
 from hf_model.checkpoints import LAST, add_checkpoint, load_best, newest_checkpoint, save_best, unfinished
 from hf_model.dataset import hash_seed, train_loader, valid_loader, widen
 from hf_model.fit_config import FitConfig, learning_rate_share
+from hf_model.folded import fast_dtype
 from hf_model.placement import agreed, find_place, gathered, leave_the_others, over_processes
 from hf_model.tasks import Task
 
@@ -70,7 +71,7 @@ class Fit(pl.LightningModule):
         self.best: dict[str, float] = {}
 
     def configure_optimizers(self) -> Any:
-        """AdamW (no decay on vectors); linear warm-up, then a cosine down to 1 %."""
+        """AdamW (no decay on vectors); linear warm-up, then a cosine down."""
         fit = self.task.fit
         plain = [p for p in self.model.parameters() if p.requires_grad and p.ndim < 2]
         decayed = [p for p in self.model.parameters() if p.requires_grad and p.ndim >= 2]
@@ -101,7 +102,7 @@ class Fit(pl.LightningModule):
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Step, then move the running average: before any callback may save a checkpoint."""
         super().optimizer_step(*args, **kwargs)
-        keep = min(self.task.fit.ema, (1 + self.global_step) / (10 + self.global_step))
+        keep = min(self.task.fit.ema, (1 + self.global_step) / (2 + self.global_step))
         with torch.no_grad():
             current = self.model.state_dict()
             for name, value in self.average.state_dict().items():
@@ -359,8 +360,9 @@ def _strategy(together: bool) -> dict[str, Any]:
 def _schedule(task: Task, max_steps: int | None) -> dict[str, Any]:
     """How long and how exactly to train: arguments of the trainer, to which an interval of validation is an epoch."""
     fit = task.fit
+    halves = fit.precision == "bf16" and (torch.cuda.is_available() or fast_dtype() == torch.bfloat16)
     return {
-        "precision": "bf16-mixed" if fit.precision == "bf16" else "32-true",
+        "precision": "bf16-mixed" if halves else "32-true",
         "max_steps": min(fit.steps, max_steps or fit.steps),
         "gradient_clip_val": fit.clip,
         "check_val_every_n_epoch": 1,

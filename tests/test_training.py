@@ -393,6 +393,20 @@ def test_bf16_trains_and_resumes_exactly_too(shards, tmp_path):
     assert_same(everything(tmp_path / "parts"), everything(tmp_path / "whole"))
 
 
+@pytest.mark.parametrize(
+    ("fast", "asked", "got"),
+    [
+        (torch.bfloat16, "bf16", "bf16-mixed"),
+        (torch.float32, "bf16", "32-true"),
+        (torch.bfloat16, "float32", "32-true"),
+    ],
+)
+def test_bf16_is_for_processors_that_have_it(monkeypatch, fast, asked, got):
+    monkeypatch.setattr(training, "fast_dtype", lambda: fast)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert training._schedule(tiny_task("transcriber", precision=asked), None)["precision"] == got
+
+
 def test_an_empty_split_is_told(shards, tmp_path):
     with pytest.raises(ValueError, match="no validation segments"):
         run(shards, tmp_path, corpora=["absent"])
