@@ -2,8 +2,9 @@
 
 FOLDER has the layout of the public sources. Each model is trained as the profile ``clean`` of params.yaml says, from
 the weights of made voices on, without the recordings of its fold; ``bench/transcriber.py --folds`` measures it on them.
-Its decoder and its confidences are fitted on what the other folds heard in recordings that they never met; the last
-line printed is the decoder fitted on all of them, for a model that heard every recording.
+Its decoder and its confidences are fitted on what the other folds heard in recordings that they never met, as they are
+and in worlds as in training; the last line printed is the decoder fitted on all of them, for a model that heard every
+recording.
 """
 
 from __future__ import annotations
@@ -19,22 +20,24 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
 from typing import NamedTuple
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from transcriber_figures import matches
 
 from hf_model.align import AlignSettings, align
+from hf_model.augment import AugmentConfig, augment
 from hf_model.confidence import Clues, fit_weights
-from hf_model.config import VOICE_STFT, to_mapping
+from hf_model.config import to_mapping
 from hf_model.corpora import DownloadSettings
-from hf_model.decoder_fit import FITTED, Decode, fit_decoder
-from hf_model.decoding import DecoderConfig, PitchAxis, decode_with_clues
+from hf_model.decoder_fit import fit_decoder
+from hf_model.decoding import DecoderConfig, Evidence
 from hf_model.fetch import download
 from hf_model.folds import N_FOLDS, assign_folds
 from hf_model.notes import Note
 from hf_model.pairs import read_manifest, voice_path
-from hf_model.pieces import Curves
 from hf_model.recording import read_recording
 from hf_model.shard_plan import StftSettings
 from hf_model.shard_writer import write_shards
@@ -44,8 +47,8 @@ from hf_model.transcriber import Transcriber
 from stages import _run
 
 PROFILE = "clean"
-ROUNDS, SEARCHES = 50, 3
-"""Decoder settings tried, and how often from anew: the mean of what several searches find suits strangers better."""
+ROUNDS = 144
+"""Decoder settings tried."""
 
 
 def main() -> None:
@@ -102,43 +105,41 @@ def main() -> None:
 
 
 class Heard(NamedTuple):
-    """What a fold's model made of a recording that it never met: posteriors and their pitch axis; and its notes."""
+    """What a fold's model made of a recording that it never met, and the recording's notes."""
 
-    curves: Curves
-    axis: PitchAxis
+    evidence: Evidence
     notes: list[Note]
-
-    def decode(self, decoder: DecoderConfig) -> list[tuple[Note, Clues]]:
-        """Find notes, and what was seen of each."""
-        onset, offset, voicing, pitch = self.curves
-        return decode_with_clues(onset, offset, voicing, pitch, self.axis, VOICE_STFT.frame_rate, decoder)
 
 
 def listen(aligned: Path, folder: Path) -> list[Heard]:
-    """Let a fold's model hear the recordings that it never met."""
+    """Let a fold's model hear the recordings that it never met: as they are, and in worlds as in training."""
     model = Transcriber.from_pretrained(folder)
-    axis = PitchAxis(model.config.lowest_pitch, model.config.pitch_step)
     heard = []
-    for pair in read_manifest(aligned / "ssvd/manifest.parquet"):
+    for number, pair in enumerate(read_manifest(aligned / "ssvd/manifest.parquet")):
         if pair.singer in model.facts["held_out"] and pair.kept:
-            curves = model.posteriors(read_recording(voice_path(aligned, pair.corpus, pair.pair_id)).voice)
-            heard.append(Heard(curves, axis, list(pair.notes)))
+            voice = read_recording(voice_path(aligned, pair.corpus, pair.pair_id)).voice
+            for sound in (voice, in_a_world(voice, number)):
+                evidence = model.config.evidence(*model.posteriors(sound), DecoderConfig())
+                heard.append(Heard(evidence, list(pair.notes)))
     return heard
+
+
+def in_a_world(voice: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """Put a voice into a room, noise, a telephone, as training does; its notes stay where they are."""
+    config = replace(AugmentConfig(), stretch=1.0, neighbour=0.0, voiceless=0.0)
+    waveform = torch.from_numpy(voice[: len(voice) // 160 * 160])[None]
+    n_frames = torch.tensor([1 + waveform.shape[1] // 160])
+    changed, _, _ = augment(waveform, torch.zeros(1, 1, 4), n_frames, config, torch.Generator().manual_seed(seed))
+    return changed[0].numpy()
 
 
 def fitted(heard: list[Heard]) -> DecoderConfig:
     """Fit a decoder to what was heard, and then the weights of its confidences."""
-
-    def waiting(one: Heard) -> Decode:
-        return lambda decoder: [note for note, _ in one.decode(decoder)]
-
-    pairs = [(waiting(one), one.notes) for one in heard]
-    searches = [fit_decoder(pairs, DecoderConfig(), ROUNDS, seed)[0] for seed in range(SEARCHES)]
-    decoder = replace(searches[0], **{name: fmean(getattr(one, name) for one in searches) for name in FITTED})
+    decoder, _ = fit_decoder([(one.evidence.decode, one.notes) for one in heard], DecoderConfig(), ROUNDS)
     clues: list[Clues] = []
     right: list[bool] = []
     for one in heard:
-        found = one.decode(decoder)
+        found = one.evidence.decode_with_clues(decoder)
         matched = {index for _, index in matches(one.notes, [note for note, _ in found], "conp")}
         clues += [seen for _, seen in found]
         right += [index in matched for index in range(len(found))]

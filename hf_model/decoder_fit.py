@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hf_model.decoding import DecoderConfig
-from hf_model.note_matching import add_matches, match_notes
+from hf_model.note_matching import match_notes
 from hf_model.notes import Note
 
 FITTED = {
-    "onset_weight": (0.2, 3.0),
     "offset_weight": (0.1, 3.0),
-    "voicing_weight": (0.05, 3.0),
-    "pitch_weight": (0.05, 3.0),
+    "voicing_weight": (0.0, 1.5),
+    "pitch_weight": (0.0, 1.5),
     "missed_onset_weight": (0.0, 3.0),
     "note_cost": (-4.0, 6.0),
 }
-"""Settings that are fitted, and the range of each."""
+"""Settings that are fitted, and the range of each: beside ``onset_weight``, since only their proportions matter."""
+
+GENERATION, BEST = 24, 6
+"""Settings drawn around one centre, and how many of them the next centre is the mean of."""
+
+NARROWEST = 0.02
+"""Share of a setting's range that draws always spread over."""
 
 Decode = Callable[[DecoderConfig], Sequence[Note]]
 """One recording's posteriors, waiting for decoder settings."""
@@ -31,41 +38,46 @@ def fit_decoder(
 ) -> tuple[DecoderConfig, dict[str, float]]:
     """Search decoder settings by their note scores.
 
-    A random walk that keeps what is better: each round changes one or two settings, by steps that shrink.
+    Settings are drawn around a centre, a generation at a time, and the centre moves to the mean of the best of them
+    (the cross-entropy method). What suits these recordings by chance cancels out in a mean; the best draw keeps it.
 
     Parameters
     ----------
     recordings : sequence of (decode, reference)
-        Validation recordings, never a test set.
+        Validation recordings, at least one, never a test set. Each counts alike, however many notes it has.
     start : DecoderConfig
-        Where the search begins.
+        The first centre.
     rounds : int
         Settings tried.
 
     Returns
     -------
-    best : DecoderConfig
+    fitted : DecoderConfig
+        The last centre, or ``start`` if that is no worse.
     figures : dict
-        COn, COnP and COnPOff that the best settings reach on these recordings.
+        COn, COnP and COnPOff that these settings reach, the mean over the recordings.
     """
     rng = np.random.default_rng(seed)
+    low, high = (np.array(side) for side in zip(*FITTED.values(), strict=True))
+
+    def settings(values: NDArray[np.float64]) -> DecoderConfig:
+        changes: dict[str, Any] = dict(zip(FITTED, values.tolist(), strict=True))
+        return replace(start, **changes)
 
     def measure(config: DecoderConfig) -> dict[str, float]:
-        return add_matches([match_notes(reference, decode(config)) for decode, reference in recordings]).f_measures()
+        scores = [match_notes(reference, decode(config)).f_measures() for decode, reference in recordings]
+        return {name: fmean(one[name] for one in scores) for name in scores[0]}
 
     def worth(figures: dict[str, float]) -> float:
         return figures["conpoff"] + 0.3 * figures["conp"] + 0.3 * figures["con"]
 
-    best, figures = start, measure(start)
-    for turn in range(rounds):
-        size = 0.4 * (1 - turn / rounds) + 0.05
-        names = rng.choice(list(FITTED), size=rng.integers(1, 3), replace=False)
-        changes: dict[str, Any] = {}
-        for name in names:
-            low, high = FITTED[name]
-            changes[str(name)] = float(np.clip(getattr(best, name) + size * rng.normal() * (high - low) / 2, low, high))
-        tried = replace(best, **changes)
-        found = measure(tried)
-        if worth(found) > worth(figures):
-            best, figures = tried, found
-    return best, figures
+    centre, spread = np.array([getattr(start, name) for name in FITTED]), (high - low) / 4
+    for first in range(0, rounds, GENERATION):
+        drawn = centre + spread * rng.normal(size=(min(GENERATION, rounds - first), len(centre)))
+        drawn = np.clip(drawn, low, high)
+        ranks = np.argsort([-worth(measure(settings(values))) for values in drawn], kind="stable")
+        best = drawn[ranks[:BEST]]
+        centre, spread = best.mean(axis=0), np.maximum(best.std(axis=0), NARROWEST * (high - low))
+    fitted, first_figures = settings(centre), measure(start)
+    figures = measure(fitted)
+    return (fitted, figures) if worth(figures) > worth(first_figures) else (start, first_figures)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hf_model.borders import OFFSET_REACH, ONSET_REACH, Float, find_borders, nearby, place_borders
 from hf_model.confidence import Clues, chance
 from hf_model.config import check_range
 from hf_model.notes import Note
-
-Float = NDArray[np.float64]
-
-ONSET_REACH = 0.055
-OFFSET_REACH = 0.08
-"""Seconds within which a border counts as in the right place."""
 
 _TINY = 1e-6
 
@@ -97,71 +91,20 @@ def decode(
     list of Note
         Sorted, without overlaps; pitch as sung.
     """
-    return [note for note, _ in decode_with_clues(onset, offset, voicing, pitch, axis, frame_rate, config)]
-
-
-def decode_with_clues(
-    onset: NDArray[np.float32],
-    offset: NDArray[np.float32],
-    voicing: NDArray[np.float32],
-    pitch: NDArray[np.float32],
-    axis: PitchAxis,
-    frame_rate: float,
-    config: DecoderConfig | None = None,
-) -> list[tuple[Note, Clues]]:
-    """Find the notes, each with what its confidence was weighed from; see :func:`decode`."""
     config = config or DecoderConfig()
-    if len(onset) < 2:
-        return []
-    borders = _borders(onset, offset, voicing, config.candidate)
-    evidence = _Evidence(onset, offset, voicing, pitch, axis, borders, config)
-    shortest, longest = config.min_duration * frame_rate, config.max_duration * frame_rate
-    best = np.full(len(borders), -np.inf)
-    best[0] = 0.0
-    came_from = np.zeros(len(borders), dtype=np.int64)
-    is_note = np.zeros(len(borders), dtype=bool)
-    for end in range(1, len(borders)):
-        first = int(np.searchsorted(borders, borders[end] - longest))
-        starts = np.arange(min(first, end - 1), end)
-        silence = best[starts] + evidence.silence(starts, end)
-        lengths = borders[end] - borders[starts]
-        note = best[starts] + evidence.note(starts, end)
-        note[lengths < shortest] = -np.inf
-        quiet, loud = int(np.argmax(silence)), int(np.argmax(note))
-        is_note[end] = note[loud] > silence[quiet]
-        chosen = loud if is_note[end] else quiet
-        best[end] = max(note[loud], silence[quiet])
-        came_from[end] = starts[chosen]
-    spans = []
-    end = len(borders) - 1
-    while end > 0:
-        if is_note[end]:
-            spans.append((int(came_from[end]), end))
-        end = int(came_from[end])
-    return evidence.to_notes(spans[::-1], frame_rate)
+    return Evidence(onset, offset, voicing, pitch, axis, frame_rate, config).decode(config)
 
 
-def _borders(
-    onset: NDArray[np.float32], offset: NDArray[np.float32], voicing: NDArray[np.float32], least: float
-) -> NDArray[np.int64]:
-    """Frames where a note may start or end: local maxima of onset and offset, crossings of voicing, both ends."""
-    n_frames = len(onset)
-    found = [np.array([0, n_frames - 1])]
-    for curve in (onset, offset):
-        padded = np.pad(curve, 1, constant_values=-1.0)
-        peak = (curve >= padded[:-2]) & (curve > padded[2:]) & (curve >= least)
-        found.append(np.flatnonzero(peak))
-    found.append(np.flatnonzero(np.diff((voicing > 0.5).astype(np.int8))) + 1)
-    return np.unique(np.concatenate(found)).astype(np.int64)
+class Evidence:
+    """What the posteriors of a recording say of every span that may be a note, whatever it is worth.
 
-
-def _log_odds(probability: Float) -> Float:
-    clipped = np.clip(probability, _TINY, 1 - _TINY)
-    return np.asarray(np.log(clipped) - np.log1p(-clipped))
-
-
-class _Evidence:
-    """Scores of spans between borders, from cumulative sums."""
+    Parameters
+    ----------
+    onset, offset, voicing, pitch, axis, frame_rate
+        As for :func:`decode`.
+    config : DecoderConfig
+        Says which spans are considered: ``candidate``, ``min_duration`` and ``max_duration``.
+    """
 
     def __init__(
         self,
@@ -170,50 +113,121 @@ class _Evidence:
         voicing: NDArray[np.float32],
         pitch: NDArray[np.float32],
         axis: PitchAxis,
-        borders: NDArray[np.int64],
+        frame_rate: float,
         config: DecoderConfig,
     ) -> None:
-        self.borders, self.axis, self.config = borders, axis, config
         self.onset, self.offset, self.voicing, self.pitch = onset, offset, voicing, pitch
-        self.heard = _nearby(onset, 2)
-        self.onset_odds = _log_odds(self.heard[borders])
-        self.offset_odds = _log_odds(_nearby(offset, 2)[borders])
-        own_odds = _log_odds(onset[borders].astype(np.float64))
-        self.missed = _cumulative(np.maximum(own_odds, 0.0))
-        voiced = np.clip(voicing.astype(np.float64), 0.002, 0.998)
-        self.voiced = _cumulative(np.log(voiced))[borders]
-        self.unvoiced = _cumulative(np.log1p(-voiced))[borders]
-        # Mass within half a semitone of each quarter-semitone centre: how well one pitch explains a span.
-        half = max(1, round(0.5 / axis.step))
-        step = max(1, round(0.25 / axis.step))
-        centres = np.arange(half, pitch.shape[1] - half, step)
-        self.centres = centres
-        near = np.zeros((len(pitch), len(centres)), dtype=np.float32)
+        self.axis, self.frame_rate = axis, frame_rate
+        self.considered = (config.candidate, config.min_duration, config.max_duration)
+        self.heard = nearby(onset, 2)
+        self.borders = find_borders(onset, offset, voicing, config.candidate)
+        self._pitches: dict[tuple[int, int], tuple[float, float]] = {}
+        if len(onset) > 1:
+            self._weigh(config)
+
+    def _weigh(self, config: DecoderConfig) -> None:
+        """Look at every span between two borders that is not too long: all that settings give a weight to."""
+        borders, frame_rate = self.borders, self.frame_rate
+        ends = np.arange(1, len(borders))
+        firsts = np.searchsorted(borders, borders[1:] - config.max_duration * frame_rate)
+        firsts = np.minimum(firsts, ends - 1)
+        self.begins = _cumulative(ends - firsts)  # of each end's spans, from the second border on
+        self.starts = np.concatenate([np.arange(first, end) for first, end in zip(firsts, ends, strict=True)])
+        stops = np.repeat(ends, ends - firsts)
+
+        voiced = np.clip(self.voicing.astype(np.float64), 0.002, 0.998)
+        sung = _cumulative(np.log(voiced))[borders]
+        quiet = _cumulative(np.log1p(-voiced))[borders]
+        missed = _cumulative(np.maximum(_log_odds(self.onset[borders].astype(np.float64)), 0.0))
+        self.agreement, self.centres = self._agreement(voiced)
+        agreed = [
+            (self.agreement[end] - self.agreement[first:end]).max(axis=1)
+            for first, end in zip(firsts, ends, strict=True)
+        ]
+        self.silence = quiet[stops] - quiet[self.starts]
+        self.terms = np.stack(
+            [
+                _log_odds(self.heard[borders])[self.starts],
+                _log_odds(nearby(self.offset, 2)[borders])[stops],
+                sung[stops] - sung[self.starts],
+                np.concatenate(agreed),
+                missed[self.starts + 1] - missed[stops],
+            ]
+        )
+        self.too_short = borders[stops] - borders[self.starts] < config.min_duration * frame_rate
+
+    def _agreement(self, voiced: Float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Sum up, border by border, how well each pitch explains the frames: mass within half a semitone of it.
+
+        Returns
+        -------
+        sums : ndarray, shape (border, centre)
+        centres : ndarray, shape (centre,)
+            Pitch bins, a quarter of a semitone apart.
+        """
+        half, step = max(1, round(0.5 / self.axis.step)), max(1, round(0.25 / self.axis.step))
+        centres = np.arange(half, self.pitch.shape[1] - half, step)
+        near = np.zeros((len(self.pitch), len(centres)), dtype=np.float32)
         for first in range(2 * half + 1):  # a few sums, which are faster than differences of a cumulative one
-            near += pitch[:, first::step][:, : len(centres)]
+            near += self.pitch[:, first::step][:, : len(centres)]
         np.clip(near, np.float32(0.02), np.float32(1.0), out=near)
         weighted = np.log(near, out=near) * voiced[:, None].astype(np.float32)
-        between = np.add.reduceat(weighted[: borders[-1]], borders[:-1], axis=0)
-        self.agreement = _cumulative(between.astype(np.float64)).astype(np.float32)
+        between = np.add.reduceat(weighted[: self.borders[-1]], self.borders[:-1], axis=0)
+        return _cumulative(between.astype(np.float64)).astype(np.float32), centres
 
-    def silence(self, starts: NDArray[np.int64], end: int) -> Float:
-        quiet = self.config.voicing_weight * (self.unvoiced[end] - self.unvoiced[starts])
-        return np.asarray(quiet)
+    def decode(self, config: DecoderConfig) -> list[Note]:
+        """Find the notes under some settings; see :func:`decode`."""
+        return [note for note, _ in self.decode_with_clues(config)]
 
-    def note(self, starts: NDArray[np.int64], end: int) -> Float:
-        config = self.config
-        score = config.onset_weight * self.onset_odds[starts] + config.offset_weight * self.offset_odds[end]
-        score = score + config.voicing_weight * (self.voiced[end] - self.voiced[starts])
-        score += config.pitch_weight * (self.agreement[end] - self.agreement[starts]).max(axis=1)
-        score -= config.missed_onset_weight * (self.missed[end] - self.missed[starts + 1])
-        return np.asarray(score - config.note_cost)
+    def decode_with_clues(self, config: DecoderConfig) -> list[tuple[Note, Clues]]:
+        """Find the notes, each with what its confidence was weighed from.
 
-    def to_notes(self, spans: Sequence[tuple[int, int]], frame_rate: float) -> list[tuple[Note, Clues]]:
+        Raises
+        ------
+        ValueError
+            If the settings consider other spans than those that were looked at.
+        """
+        if self.considered != (config.candidate, config.min_duration, config.max_duration):
+            msg = "candidate, min_duration and max_duration decide which spans are looked at: they cannot change later"
+            raise ValueError(msg)
+        return self._to_notes(self._divide(config), config) if len(self.onset) > 1 else []
+
+    def _divide(self, config: DecoderConfig) -> list[tuple[int, int]]:
+        """Find the best division: the borders, by number, between which there are notes."""
+        weights = [
+            config.onset_weight,
+            config.offset_weight,
+            config.voicing_weight,
+            config.pitch_weight,
+            config.missed_onset_weight,
+        ]
+        as_note = np.where(self.too_short, -np.inf, np.asarray(weights) @ self.terms - config.note_cost)
+        as_silence = config.voicing_weight * self.silence
+        best = np.zeros(len(self.borders))
+        is_note = as_note > as_silence
+        worth = np.maximum(as_note, as_silence)
+        chosen = np.zeros(len(best), dtype=np.int64)
+        for end in range(1, len(best)):
+            spans = slice(self.begins[end - 1], self.begins[end])
+            total = best[self.starts[spans]] + worth[spans]
+            chosen[end] = spans.start + int(np.argmax(total))
+            best[end] = total[chosen[end] - spans.start]
+        came_from = self.starts[chosen]
+        spans_of_notes = []
+        end = len(best) - 1
+        while end > 0:
+            if is_note[chosen[end]]:
+                spans_of_notes.append((int(came_from[end]), end))
+            end = int(came_from[end])
+        return spans_of_notes[::-1]
+
+    def _to_notes(self, spans: list[tuple[int, int]], config: DecoderConfig) -> list[tuple[Note, Clues]]:
         """Place the borders of spans, to parts of a frame; a note ends where the next one begins, at the latest."""
+        frame_rate = self.frame_rate
         notes: list[tuple[Note, Clues]] = []
         chosen = self.borders[np.asarray(spans, dtype=np.int64).reshape(-1, 2)]
-        begins = _placed(self.onset, chosen[:, 0], ONSET_REACH * frame_rate)
-        stops = _placed(self.offset, chosen[:, 1], OFFSET_REACH * frame_rate)
+        begins = place_borders(self.onset, chosen[:, 0], ONSET_REACH * frame_rate)
+        stops = place_borders(self.offset, chosen[:, 1], OFFSET_REACH * frame_rate)
         limit = len(self.onset) - 1.0
         before = [-1, *(int(first) for first in chosen[:, 0])]
         for number in reversed(range(len(spans))):
@@ -222,11 +236,13 @@ class _Evidence:
             begin = min(max(float(begins[number]), before[number] + 1.0), last - 1.0, limit - 1.0)
             stop = min(max(float(stops[number]), begin + 1.0), limit)
             limit = begin
-            pitch, agreement = self._pitch_of(start, end)
+            if spans[number] not in self._pitches:
+                self._pitches[start, end] = self._pitch_of(start, end)
+            pitch, agreement = self._pitches[start, end]
             heard, voiced = float(self.heard[first]), float(self.voicing[first:last].mean())
             begin, stop, pitch = begin / frame_rate, stop / frame_rate, float(np.clip(pitch, 0.0, 127.0))
             clues = Clues(heard, voiced, agreement, stop - begin)
-            notes.append((Note(begin, stop, pitch, confidence=chance(clues, self.config.confidence)), clues))
+            notes.append((Note(begin, stop, pitch, confidence=chance(clues, config.confidence)), clues))
         return notes[::-1]
 
     def _pitch_of(self, start: int, end: int) -> tuple[float, float]:
@@ -253,53 +269,11 @@ class _Evidence:
         return axis.lowest + axis.step * mean, float(mass.mean())
 
 
+def _log_odds(probability: Float) -> Float:
+    clipped = np.clip(probability, _TINY, 1 - _TINY)
+    return np.asarray(np.log(clipped) - np.log1p(-clipped))
+
+
 def _cumulative(values: NDArray[Any]) -> NDArray[Any]:
     """Sum up over the first axis, from 0: entry ``i`` sums the first ``i`` values."""
     return np.cumsum(np.pad(values, [(1, 0), *[(0, 0)] * (values.ndim - 1)]), axis=0)
-
-
-def _nearby(curve: NDArray[np.float32], reach: int) -> Float:
-    """Maximum within ``reach`` frames."""
-    padded = np.pad(curve.astype(np.float64), reach)
-    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).max(axis=1))
-
-
-def _placed(curve: NDArray[np.float32], frames: NDArray[np.int64], reach: float) -> Float:
-    """Move borders to where they are most probably right: where most of the curve lies within ``reach`` frames.
-
-    Of two peaks that are both likely, as at the start and the end of a sonorant consonant, no choice is made if one
-    place is near enough to both. What lies nearer to another of the borders counts for that one alone.
-
-    Parameters
-    ----------
-    curve : ndarray, shape (frame,)
-        Probability of a border.
-    frames : ndarray, shape (border,)
-        Rising.
-    reach : float
-        Frames.
-
-    Returns
-    -------
-    ndarray, shape (border,)
-        Frames, and parts of them.
-    """
-    span = int(reach)
-    middles = (frames[1:] + frames[:-1]) / 2
-    edges = np.concatenate([[0.0], middles, [len(curve) - 1.0]])
-    distance = np.abs(np.arange(-2 * span, 2 * span + 1)[:, None] - np.arange(-span, span + 1)[None, :])
-    near = np.clip(1 - (distance / reach) ** 4, 0, None)  # (where it may lie, to where it may move)
-    placed = frames.astype(np.float64)
-    for number, frame in enumerate(frames):
-        around = np.arange(frame - 2 * span, frame + 2 * span + 1)
-        own = (around >= edges[number]) & (around <= edges[number + 1])
-        weight = np.where(own, curve[np.clip(around, 0, len(curve) - 1)], 0.0)
-        if weight.max() < 0.1:
-            continue
-        mass = weight @ near
-        best = int(np.argmax(mass))
-        placed[number] += best - span
-        if 0 < best < 2 * span:
-            left, middle, right = mass[best - 1 : best + 2]
-            placed[number] += 0.5 * (left - right) / min(left - 2 * middle + right, -_TINY)
-    return placed

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -160,8 +159,8 @@ class TranscriberTask(Task):
         pairs: list[tuple[Decode, list[Note]]] = []
         for row, (notes, n_frames) in enumerate(zip(batch["notes"].cpu(), batch["n_frames"].tolist(), strict=True)):
             onset, offset, voicing = (item[row, :n_frames] for item in probabilities)
-            decode = partial(self.settings.model.decode, onset, offset, voicing, pitch[row, :n_frames])
-            pairs.append((decode, _whole_notes(notes, n_frames / VOICE_STFT.frame_rate)))
+            evidence = self.settings.model.evidence(onset, offset, voicing, pitch[row, :n_frames], self.decoder)
+            pairs.append((evidence.decode, _whole_notes(notes, n_frames / VOICE_STFT.frame_rate)))
         return pairs
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from hf_model.config import VOICE_STFT, StftConfig, check_range, from_mapping
-from hf_model.decoding import DecoderConfig, PitchAxis, decode
+from hf_model.decoding import DecoderConfig, Evidence, PitchAxis
 from hf_model.folded import Convolution, FoldedTranscriber, fast_dtype
 from hf_model.frontend import VoiceFeatures
 from hf_model.notes import Note
@@ -87,6 +87,18 @@ class TranscriberConfig:
         """Length of the output's pitch axis."""
         return self.pitch_bands * self.bins_per_band
 
+    def evidence(
+        self,
+        onset: NDArray[np.float32],
+        offset: NDArray[np.float32],
+        voicing: NDArray[np.float32],
+        pitch: NDArray[np.float32],
+        decoder: DecoderConfig,
+    ) -> Evidence:
+        """Weigh probabilities of this model's pitch axis; see :class:`hf_model.decoding.Evidence`."""
+        axis = PitchAxis(self.lowest_pitch, self.pitch_step)
+        return Evidence(onset, offset, voicing, pitch, axis, VOICE_STFT.frame_rate, decoder)
+
     def decode(
         self,
         onset: NDArray[np.float32],
@@ -96,8 +108,7 @@ class TranscriberConfig:
         decoder: DecoderConfig,
     ) -> list[Note]:
         """Turn probabilities of this model's pitch axis into notes; see :func:`hf_model.decoding.decode`."""
-        axis = PitchAxis(self.lowest_pitch, self.pitch_step)
-        return decode(onset, offset, voicing, pitch, axis, VOICE_STFT.frame_rate, decoder)
+        return self.evidence(onset, offset, voicing, pitch, decoder).decode(decoder)
 
 
 class Posteriors(NamedTuple):

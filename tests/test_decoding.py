@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hf_model.config import ConfigError
-from hf_model.decoding import DecoderConfig, PitchAxis, decode
+from hf_model.decoding import DecoderConfig, Evidence, PitchAxis, decode
 
 AXIS = PitchAxis(48.0, 1 / 6)
 N_BINS = 144  # two octaves
@@ -270,6 +271,23 @@ def test_notes_are_sorted_apart_and_within_the_recording(given_, config):
     for one, other in itertools.pairwise(notes):
         assert one.offset <= other.onset
     assert decode(*given_, AXIS, RATE, config) == notes
+
+
+@given(posteriors(), settings_of)
+def test_only_the_proportions_of_weights_and_cost_matter(given_, config):
+    names = ("onset_weight", "offset_weight", "voicing_weight", "pitch_weight", "note_cost", "missed_onset_weight")
+    doubled = replace(config, **{name: 2 * getattr(config, name) for name in names})
+    assert decode(*given_, AXIS, RATE, doubled) == decode(*given_, AXIS, RATE, config)
+
+
+@given(posteriors(), settings_of, settings_of)
+def test_evidence_serves_all_settings_that_look_at_the_same_spans(given_, config, other):
+    evidence = Evidence(*given_, AXIS, RATE, config)
+    alike = replace(other, min_duration=config.min_duration, max_duration=config.max_duration)
+    assert evidence.decode(alike) == decode(*given_, AXIS, RATE, alike)
+    assert evidence.decode(config) == decode(*given_, AXIS, RATE, config)
+    with pytest.raises(ValueError, match="cannot change later"):
+        evidence.decode(replace(config, candidate=0.3))
 
 
 @given(st.lists(st.tuples(st.integers(8, 60), st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=8))

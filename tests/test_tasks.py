@@ -107,7 +107,7 @@ def test_the_decoder_is_fitted_to_all_validation_recordings_each_in_a_world(batc
         decode, notes = recordings[0]
         assert [round(note.pitch) for note in notes] == [63, 65]
         assert isinstance(decode(DecoderConfig()), list)
-        worlds.append([decode.args[0] for decode, _ in recordings])
+        worlds.append([decode.__self__.onset for decode, _ in recordings])
         return DecoderConfig(note_cost=1.5), {"conpoff": 0.25}
 
     monkeypatch.setattr(tasks, "fit_decoder", fit)
@@ -130,6 +130,7 @@ def test_the_learning_rate_rises_and_falls():
     assert shares[100] == pytest.approx(0.01)
     assert sorted(shares[10:], reverse=True) == shares[10:]
     assert learning_rate_share(0, FitConfig(warmup_steps=0)) == 1.0
+    assert learning_rate_share(400, FitConfig(steps=400, floor=0.5)) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
