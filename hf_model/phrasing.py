@@ -16,6 +16,9 @@ from hf_model.voices import Voice
 SHORTEST = 0.09
 """Seconds of voice that every note keeps when a consonant needs its room."""
 
+BREVITY = 0.01
+"""Seconds that a consonant keeps where there is no room at all."""
+
 
 @dataclass(frozen=True)
 class Sung:
@@ -91,6 +94,7 @@ def plan(score: Sequence[Note], voice: Voice, rng: Generator, lead: float, style
             syllable = Syllable("", sung[-1].syllable.vowel)
         shift = float(np.clip(rng.normal(0.0, voice.timing), -0.06, 0.06))
         onset = note.onset + lead + (shift if i else 0.0)
+        onset = max(onset, sung[-1].onset + SHORTEST + BREVITY) if sung else onset  # room for the one before
         shortest = max(SHORTEST, min(0.7 * note.duration, 0.2))
         offset = max(note.offset + lead + min(shift, 0.0), onset + shortest)
         offset = max(onset + shortest, offset - clipped * (offset - onset) * rng.uniform(0.5, 1.2))
@@ -115,10 +119,10 @@ def _join(sung: list[Sung], new: Sung, repeated: bool, reattack: float, voice: V
     """End the sound before where the new one needs room; return the new one, bound to it or not."""
     before = sung[-1]
     floor = before.onset + max(SHORTEST, 0.65 * (new.onset - before.onset))
-    start = max(new.start, min(floor, new.onset - 0.01))
-    end = min(before.offset, start)
+    new = replace(new, start=max(new.start, min(floor, new.onset - BREVITY)))
+    end = min(before.offset, new.start)
     voiced = not new.syllable.consonant or new.sonorant
-    bound = voiced and start - end < 0.04
+    bound = voiced and new.start - end < 0.04
     dip = 1.0
     moves = new.syllable.vowel != (before.syllable.vowel_end or before.syllable.vowel)  # and may be all that is heard
     if bound and not new.syllable.consonant and ((repeated and not moves) or rng.random() > voice.legato):
@@ -128,8 +132,8 @@ def _join(sung: list[Sung], new: Sung, repeated: bool, reattack: float, voice: V
             dip = 10.0 ** (rng.uniform(-24.0, -6.0) / 20.0)
     if bound and new.sonorant and rng.random() > voice.legato**0.5:
         bound, end = False, max(floor, end - rng.uniform(0.02, 0.08))
-    sung[-1] = replace(before, offset=new.voice_start if bound else max(end, before.onset + 0.04))
-    return replace(new, start=start, bound=bound, dip=dip)
+    sung[-1] = replace(before, offset=new.voice_start if bound else end)
+    return replace(new, bound=bound, dip=dip)
 
 
 def babble(start: float, end: float, middle: float, rng: Generator) -> list[Sung]:

@@ -13,7 +13,7 @@ from hf_model.config import ConfigError
 from hf_model.intonation import pitch_curve
 from hf_model.melody import compose, twinkle
 from hf_model.notes import Note
-from hf_model.phrasing import Sung, plan
+from hf_model.phrasing import SHORTEST, Sung, plan
 from hf_model.pitch import pitch_to_hz
 from hf_model.singer import SingerConfig, Song, main, sing
 from hf_model.syllables import STYLES, Syllable
@@ -163,6 +163,18 @@ def test_a_scoop_does_not_reach_into_the_note_before() -> None:
             end = int(note.offset * CONTROL_RATE) - 1
             if not following.bound:
                 assert np.abs(pitch[end - 10 : end] - note.pitch).max() < 1.0
+
+
+def test_an_untimely_singer_leaves_every_short_note_its_time() -> None:
+    score = [Note(0.12 * i, 0.12 * (i + 1), 60.0 + i % 3) for i in range(60)]
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        voice = replace(draw_voice(rng, np.array([60.0])), timing=0.06)
+        sung = plan(score, voice, rng, 0.2)
+        assert all(note.offset - note.onset > SHORTEST - 1e-9 for note in sung)
+        assert all(first.offset <= second.start + 1e-9 for first, second in pairwise(sung))
+        pitch, _ = pitch_curve(sung, replace(voice, scoop_chance=1.0), 900, rng)
+        assert np.all(np.abs(pitch[30:] - 61.0) < 15.0)
 
 
 def test_a_part_of_the_songs_has_speech_that_is_no_note() -> None:
