@@ -26,6 +26,8 @@ from hf_model.pretrained import Pretrained
 from hf_model.side_by_side import side_by_side
 from hf_model.streaming import NoteStream
 
+Curve = NDArray[np.float32]
+
 PLANE_DILATIONS = (1, 2, 4, 8)
 """Frames between the taps of the convolutions on the (frame, band) plane."""
 
@@ -87,28 +89,10 @@ class TranscriberConfig:
         """Length of the output's pitch axis."""
         return self.pitch_bands * self.bins_per_band
 
-    def evidence(
-        self,
-        onset: NDArray[np.float32],
-        offset: NDArray[np.float32],
-        voicing: NDArray[np.float32],
-        pitch: NDArray[np.float32],
-        decoder: DecoderConfig,
-    ) -> Evidence:
+    def evidence(self, onset: Curve, offset: Curve, voicing: Curve, pitch: Curve, decoder: DecoderConfig) -> Evidence:
         """Weigh probabilities of this model's pitch axis; see :class:`hf_model.decoding.Evidence`."""
         axis = PitchAxis(self.lowest_pitch, self.pitch_step)
         return Evidence(onset, offset, voicing, pitch, axis, VOICE_STFT.frame_rate, decoder)
-
-    def decode(
-        self,
-        onset: NDArray[np.float32],
-        offset: NDArray[np.float32],
-        voicing: NDArray[np.float32],
-        pitch: NDArray[np.float32],
-        decoder: DecoderConfig,
-    ) -> list[Note]:
-        """Turn probabilities of this model's pitch axis into notes; see :func:`hf_model.decoding.decode`."""
-        return self.evidence(onset, offset, voicing, pitch, decoder).decode(decoder)
 
 
 class Posteriors(NamedTuple):
@@ -229,7 +213,11 @@ class Transcriber(Pretrained):
         self, decoder: DecoderConfig | None = None, *, sample_rate: int = 16000, chunk_seconds: float | None = None
     ) -> NoteStream:
         """Find the notes of singing while it arrives; parameters as for :meth:`transcribe` and :class:`NoteStream`."""
-        decode = partial(self.config.decode, decoder=decoder or self.decoder)
+        settings = decoder or self.decoder
+
+        def decode(onset: Curve, offset: Curve, voicing: Curve, pitch: Curve) -> list[Note]:
+            return self.config.evidence(onset, offset, voicing, pitch, settings).decode(settings)
+
         return NoteStream(self.folded(), decode, sample_rate=sample_rate, chunk_seconds=chunk_seconds)
 
     @classmethod
