@@ -3,8 +3,8 @@
 FOLDER has the layout of the public sources. Each model is trained as the profile ``clean`` of params.yaml says, from
 the weights of made voices on, without the recordings of its fold; ``bench/transcriber.py --folds`` measures it on them.
 Its decoder and its confidences are fitted on what the other folds heard in recordings that they never met, as they are
-and in worlds as in training; the last line printed is the decoder fitted on all of them, for a model that heard every
-recording.
+and in worlds as in training, with somebody talking when the song is over; the last line printed is the decoder fitted
+on all of them, for a model that heard every recording.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from hf_model.decoder_fit import fit_decoder
 from hf_model.decoding import DecoderConfig, Evidence
 from hf_model.fetch import download
 from hf_model.folds import N_FOLDS, assign_folds
+from hf_model.noises import RATE, noise
 from hf_model.notes import Note
 from hf_model.pairs import read_manifest, voice_path
 from hf_model.recording import read_recording
@@ -49,6 +50,9 @@ from stages import _run
 PROFILE = "clean"
 ROUNDS = 144
 """Decoder settings tried."""
+
+TALK_SHARE = 0.25
+"""Of a recording's length, the talk after it."""
 
 
 def main() -> None:
@@ -112,16 +116,23 @@ class Heard(NamedTuple):
 
 
 def listen(aligned: Path, folder: Path) -> list[Heard]:
-    """Let a fold's model hear the recordings that it never met: as they are, and in worlds as in training."""
+    """Let a fold's model hear the recordings that it never met: as they are, and in worlds, with talk after them."""
     model = Transcriber.from_pretrained(folder)
     heard = []
     for number, pair in enumerate(read_manifest(aligned / "ssvd/manifest.parquet")):
         if pair.singer in model.facts["held_out"] and pair.kept:
             voice = read_recording(voice_path(aligned, pair.corpus, pair.pair_id)).voice
-            for sound in (voice, in_a_world(voice, number)):
+            for sound in (voice, in_a_world(then_talk(voice, number), number)):
                 evidence = model.config.evidence(*model.posteriors(sound), DecoderConfig())
                 heard.append(Heard(evidence, list(pair.notes)))
     return heard
+
+
+def then_talk(voice: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """Add somebody who talks after the song, as loud as it was: decoders that hear songs alone find notes in talk."""
+    talk = noise("talk", TALK_SHARE * len(voice) / RATE, seed)
+    level = np.sqrt(np.mean(np.square(voice)) / max(float(np.mean(np.square(talk))), 1e-12))
+    return np.concatenate([voice, (level * talk).astype(np.float32)])
 
 
 def in_a_world(voice: NDArray[np.float32], seed: int) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from hf_model.noises import RATE, noise
 BACKGROUNDS = ("street", "talk", "wind", "fan", "rain", "typing", "birds", "hiss", "hum", "music")
 """Kinds that are drawn from, all equally often."""
 
-N_PIECES = 6
+N_PIECES = 24
 """Pieces of each kind; where in a piece an example begins is drawn, too."""
 
 PIECE_SECONDS = 12.0
