@@ -157,11 +157,29 @@ class _Mouth:
             self.nasal_zero[part] = self.hum_zero
             return
         wobble = np.exp(self.rng.normal(0.0, 0.03, 3))
-        self.formants[part, :3] = self.voice.vowels[note.syllable.vowel] * wobble
+        before = self.formants[max(0, part.start - 1), :3].copy()
+        first = self.voice.vowels[note.syllable.vowel] * wobble
+        self.formants[part, :3] = first
         self.nasal_zero[part] = NASAL_POLE + 250.0 * self.voice.nasality
+        duration = note.offset - note.onset
+        if note.bound and not note.syllable.consonant:
+            self._change(note.onset, before, first, min(self.rng.uniform(0.03, 0.2), 0.6 * duration))
         if note.syllable.vowel_end:
-            turn = note.onset + self.rng.uniform(0.4, 0.75) * (note.offset - note.onset)
-            self.formants[self._frames(turn, until), :3] = self.voice.vowels[note.syllable.vowel_end]
+            second = self.voice.vowels[note.syllable.vowel_end]
+            if second[0] > first[0]:  # the mouth opens: what comes first is short, or it would be a note of its own
+                turn = note.onset + min(self.rng.uniform(0.02, 0.1), 0.3 * duration)
+                length = self.rng.uniform(0.03, 0.1)
+            else:
+                turn = note.onset + self.rng.uniform(0.4, 0.95) * duration
+                length = self.rng.uniform(0.05, 0.25)
+            self.formants[self._frames(turn, until), :3] = second
+            self._change(turn, first, second, min(length, 0.6 * duration))
+
+    def _change(self, at: float, before: Curve, after: Curve, length: float) -> None:
+        """Let the formants (3,) take their time from one vowel to another: they have begun to move at ``at``."""
+        part = self._frames(at - 0.35 * length, at + 0.65 * length)
+        share = (0.5 - 0.5 * np.cos(np.pi * np.linspace(0.0, 1.0, part.stop - part.start)))[:, None]
+        self.formants[part, :3] = before ** (1.0 - share) * after**share
 
     def consonant(self, note: Sung) -> None:
         if not note.syllable.consonant:

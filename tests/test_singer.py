@@ -145,6 +145,36 @@ def _upper_level(part: np.ndarray) -> float:
     return 10 * np.log10(power[20:96].sum() / power.sum())
 
 
+def test_only_a_vowel_that_closes_changes_late_in_a_note() -> None:
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        voice = draw_voice(rng, np.array([57.0]))
+        for first, last, earliest, latest in (("i", "E", 0.0, 0.25), ("a", "i", 0.35, 1.0)):
+            note = Sung(0.5, 0.5, 1.5, 57.0, 1.0, Syllable("", first, last))
+            pitch = np.full(400, 57.0)
+            mouth = articulate([note], pitch, np.zeros(400), voice, rng).formants[100:300, 1]
+            start, end = voice.vowels[first][1], voice.vowels[last][1]
+            halfway = np.flatnonzero((mouth - np.sqrt(start * end)) * (end - start) > 0)[0] / 200.0
+            assert earliest <= halfway <= latest
+
+
+def test_bound_vowels_change_slowly_from_where_the_note_begins() -> None:
+    lasts = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        voice = draw_voice(rng, np.array([57.0]))
+        sung = [
+            Sung(0.2, 0.2, 1.0, 57.0, 1.0, Syllable("", "i")),
+            Sung(1.0, 1.0, 2.0, 57.0, 1.0, Syllable("", "a"), bound=True),
+        ]
+        mouth = np.log(articulate(sung, np.full(450, 57.0), np.zeros(450), voice, rng).formants[:, 1])
+        way = (mouth - mouth[120]) / (mouth[300] - mouth[120])
+        moving = (120 + np.flatnonzero((way[120:300] > 0.1) & (way[120:300] < 0.9))) / 200.0
+        assert 0.85 < moving[0] < 1.02
+        lasts.append(moving[-1] - moving[0])
+    assert min(lasts) < 0.08 < 0.11 < max(lasts)
+
+
 def test_a_scoop_does_not_reach_into_the_note_before() -> None:
     score = [Note(0.3 * i, 0.3 * i + 0.29, 60) for i in range(10)]
     for seed in range(10):
