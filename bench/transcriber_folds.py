@@ -51,7 +51,7 @@ PROFILE = "clean"
 ROUNDS = 144
 """Decoder settings tried."""
 
-TALK_SHARE = 0.25
+TALK_SHARE = 0.1
 """Of a recording's length, the talk after it."""
 
 
