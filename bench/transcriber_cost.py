@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 import hf_model
 from hf_model.audio import read_audio, write_audio
 from hf_model.baselines import basic_pitch_events, installed
+from hf_model.folded import fast_dtype
 from hf_model.inference import Models, hear
 from hf_model.melody import compose
 from hf_model.notes import Note
@@ -62,6 +63,7 @@ def main() -> None:
         write_audio(long, np.resize(voice, 600 * RATE), RATE)
         figures: dict[str, Any] = {"cores": CORES, "minutes": options.minutes, "repeats": options.repeats}
         figures["load_before"] = round(os.getloadavg()[0], 1)
+        figures["precision"] = str(fast_dtype()).removeprefix("torch.")
         figures["speed"] = measured(contenders(path, models), options.minutes * 60, options.repeats)
         figures["ratio"] = ratios(figures["speed"])
         figures["stream"] = streamed(voice, models)
@@ -258,7 +260,7 @@ def markdown(figures: Mapping[str, Any]) -> str:
         "",
         f"`python bench/transcriber_cost.py`, hummingface {hf_model.__version__}: {figures['minutes']} minutes of made "
         f"singing, {figures['cores']} cores, {figures['repeats']} rounds turn by turn after one that does not count; "
-        f"load of the machine before: {figures['load_before']:g}.",
+        f"load of the machine before: {figures['load_before']:g}; the network computes in {figures['precision']} here.",
         "",
         "| from a file to notes | times real time, median | slowest to fastest | s of singing a CPU second |",
         "|---|---|---|---|",
