@@ -137,7 +137,7 @@ def then_talk(voice: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
 
 def in_a_world(voice: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     """Put a voice into a room, noise, a telephone, as training does; its notes stay where they are."""
-    config = replace(AugmentConfig(), stretch=1.0, neighbour=0.0, voiceless=0.0)
+    config = AugmentConfig(stretch=1.0, neighbour=0.0, voiceless=0.0)
     waveform = torch.from_numpy(voice[: len(voice) // 160 * 160])[None]
     n_frames = torch.tensor([1 + waveform.shape[1] // 160])
     changed, _, _ = augment(waveform, torch.zeros(1, 1, 4), n_frames, config, torch.Generator().manual_seed(seed))
