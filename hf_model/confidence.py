@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -33,10 +34,10 @@ class Clues(NamedTuple):
     agreement: float
     duration: float
 
-    def terms(self) -> Float:
-        """Give what the weights multiply, (5,): 1, three log odds, and the logarithm of the duration over 0.3 s."""
-        chances = np.clip(np.array(self[:3]), SURE, 1 - SURE)
-        return np.array([1.0, *(np.log(chances) - np.log1p(-chances)), np.log(max(self.duration, 0.02) / 0.3)])
+    def terms(self) -> tuple[float, float, float, float, float]:
+        """Give what the weights multiply: 1, three log odds, and the logarithm of the duration over 0.3 s."""
+        onset, voicing, agreement = (_log_odds(min(max(one, SURE), 1 - SURE)) for one in self[:3])
+        return 1.0, onset, voicing, agreement, math.log(max(self.duration, 0.02) / 0.3)
 
 
 def chance(clues: Clues, weights: Sequence[float]) -> float:
@@ -48,7 +49,8 @@ def chance(clues: Clues, weights: Sequence[float]) -> float:
     weights : sequence of float, length 5
         Of :meth:`Clues.terms`, as :func:`fit_weights` finds them.
     """
-    return float(1 / (1 + np.exp(-np.clip(clues.terms() @ np.asarray(weights), -30.0, 30.0))))
+    weighed = sum(weight * term for weight, term in zip(weights, clues.terms(), strict=True))
+    return 1 / (1 + math.exp(-min(max(weighed, -30.0), 30.0)))
 
 
 def fit_weights(clues: Sequence[Clues], right: Sequence[bool]) -> tuple[float, ...]:
@@ -69,7 +71,7 @@ def fit_weights(clues: Sequence[Clues], right: Sequence[bool]) -> tuple[float, .
     if not clues or len(clues) != len(right):
         msg = f"clues has {len(clues)} notes and right {len(right)} answers; both need the same number, at least one"
         raise ValueError(msg)
-    terms = np.stack([one.terms() for one in clues])
+    terms = np.array([one.terms() for one in clues])
     truth = np.asarray(right, dtype=np.float64)
     weights = np.zeros(terms.shape[1])
     pull = PULL * np.diag([0.0, *np.ones(terms.shape[1] - 1)])
@@ -82,3 +84,7 @@ def fit_weights(clues: Sequence[Clues], right: Sequence[bool]) -> tuple[float, .
         if np.abs(step).max() < 1e-8:
             break
     return tuple(round(float(weight), 4) for weight in weights)
+
+
+def _log_odds(probability: float) -> float:
+    return math.log(probability) - math.log1p(-probability)

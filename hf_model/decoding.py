@@ -168,10 +168,12 @@ class Evidence:
         half, step = max(1, round(0.5 / self.axis.step)), max(1, round(0.25 / self.axis.step))
         centres = np.arange(half, self.pitch.shape[1] - half, step)
         near = np.zeros((len(self.pitch), len(centres)), dtype=np.float32)
+        columns = [np.ascontiguousarray(self.pitch[:, first::step]) for first in range(step)]
         for first in range(2 * half + 1):  # a few sums, which are faster than differences of a cumulative one
-            near += self.pitch[:, first::step][:, : len(centres)]
+            near += columns[first % step][:, first // step :][:, : len(centres)]
         np.clip(near, np.float32(0.02), np.float32(1.0), out=near)
-        weighted = np.log(near, out=near) * voiced[:, None].astype(np.float32)
+        weighted = np.log(near, out=near)
+        weighted *= voiced[:, None].astype(np.float32)
         between = np.add.reduceat(weighted[: self.borders[-1]], self.borders[:-1], axis=0)
         return _cumulative(between.astype(np.float64)).astype(np.float32), centres
 
@@ -240,7 +242,7 @@ class Evidence:
                 self._pitches[start, end] = self._pitch_of(start, end)
             pitch, agreement = self._pitches[start, end]
             heard, voiced = float(self.heard[first]), float(self.voicing[first:last].mean())
-            begin, stop, pitch = begin / frame_rate, stop / frame_rate, float(np.clip(pitch, 0.0, 127.0))
+            begin, stop, pitch = begin / frame_rate, stop / frame_rate, min(max(pitch, 0.0), 127.0)
             clues = Clues(heard, voiced, agreement, stop - begin)
             notes.append((Note(begin, stop, pitch, confidence=chance(clues, config.confidence)), clues))
         return notes[::-1]
@@ -265,7 +267,8 @@ class Evidence:
         kept = order[(share >= 0.2) & (share <= 0.85)]
         if len(kept) == 0:
             kept = order
-        mean = float(np.average(bins[kept], weights=np.maximum(weight[kept], _TINY)))
+        weight = np.maximum(weight[kept], _TINY)
+        mean = float(bins[kept] @ weight / weight.sum())
         return axis.lowest + axis.step * mean, float(mass.mean())
 
 

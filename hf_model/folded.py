@@ -62,6 +62,29 @@ class Convolution:
         return F.conv2d(x, self._weight, self._bias, padding=self._padding, dilation=self._dilation)
 
 
+class Pointwise:
+    """Layers of one tap with the same input, as one matrix product: for few channels a fifth of the time.
+
+    Parameters
+    ----------
+    layers : Conv2d
+        Of size 1, with a bias.
+    dtype : torch.dtype
+        Of weights, input and output.
+    """
+
+    def __init__(self, *layers: nn.Conv2d, dtype: torch.dtype) -> None:
+        weights, biases = zip(*((layer.weight.detach().flatten(1), layer.bias) for layer in layers), strict=True)
+        self._weight = torch.cat(weights).to(dtype)
+        self._bias = torch.cat(biases).detach().to(dtype)[:, None]
+        self._sizes = [len(weight) for weight in weights]
+
+    def __call__(self, plane: Tensor) -> tuple[Tensor, ...]:
+        """Give what each layer makes of (1, channel, frame, band), channels last: (output, frame, band)."""
+        told = torch.addmm(self._bias, self._weight, plane[0].flatten(1))
+        return torch.split(told.view(-1, *plane.shape[2:]), self._sizes)
+
+
 @dataclass(frozen=True)
 class FoldedTranscriber:
     """Posteriors of one recording, in two steps, of which the second sees farther: see :class:`Transcriber`.
@@ -71,9 +94,11 @@ class FoldedTranscriber:
     Attributes
     ----------
     features : VoiceFeatures
-    stem, pitch, squeeze, enter, heads : Convolution
+    stem, enter, heads : Convolution
     planes : sequence of Convolution
         Residual, on frames and bands.
+    of_bands : Pointwise
+        The pitch bins of each band, and what else is told of it.
     lines : sequence of pairs of Convolution
         Residual, in time: the dilated one and the one that mixes channels.
     """
@@ -81,8 +106,7 @@ class FoldedTranscriber:
     features: VoiceFeatures
     stem: Convolution
     planes: Sequence[Convolution]
-    pitch: Convolution
-    squeeze: Convolution
+    of_bands: Pointwise
     enter: Convolution
     lines: Sequence[tuple[Convolution, Convolution]]
     heads: Convolution
@@ -125,11 +149,12 @@ class FoldedTranscriber:
         plane = F.relu_(self.stem(self.features.stack(bands.to(self.dtype))))
         for layer in self.planes:
             plane.add_(F.relu_(layer(plane)))
-        pitch = self.pitch(plane).permute(0, 2, 3, 1).flatten(2).softmax(-1, dtype=torch.float32)
-        of_bands = reduce(torch.add, pitch[0].view(len(pitch[0]), plane.shape[3], -1).unbind(2))
+        pitch, squeezed = self.of_bands(plane)  # (output, frame, band)
+        pitch = pitch.permute(1, 2, 0).flatten(1).softmax(-1, dtype=torch.float32)
+        of_bands = reduce(torch.add, pitch.view(len(pitch), plane.shape[3], -1).unbind(2))
         at_pitch = of_bands[:, None].to(self.dtype) @ plane[0].permute(1, 2, 0)  # (frame, 1, channel)
-        squeezed = self.squeeze(plane)[0].permute(1, 0, 2).flatten(1)
-        return Near(torch.cat([squeezed, at_pitch[:, 0], timbre[0].T.to(self.dtype)], dim=1), pitch[0])
+        squeezed = squeezed.permute(1, 0, 2).flatten(1)
+        return Near(torch.cat([squeezed, at_pitch[:, 0], timbre[0].T.to(self.dtype)], dim=1), pitch)
 
     def far(self, lines: Tensor) -> Tensor:
         """Compute probabilities of onset, offset and voicing, (3, frame), from ``lines`` of :meth:`near`."""

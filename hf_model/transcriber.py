@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from hf_model.config import VOICE_STFT, StftConfig, check_range, from_mapping
 from hf_model.decoding import DecoderConfig, Evidence, PitchAxis
-from hf_model.folded import Convolution, FoldedTranscriber, fast_dtype
+from hf_model.folded import Convolution, FoldedTranscriber, Pointwise, fast_dtype
 from hf_model.frontend import VoiceFeatures
 from hf_model.notes import Note
 from hf_model.pieces import Curves
@@ -241,8 +241,7 @@ class Transcriber(Pretrained):
             features=self.features,
             stem=fold(stem[0], stem[1]),
             planes=[fold(plane.conv, plane.norm) for plane in planes],
-            pitch=fold(self.pitch),
-            squeeze=fold(self.squeeze),
+            of_bands=Pointwise(self.pitch, self.squeeze, dtype=fast_dtype()),
             enter=fold(self.enter, self.enter_norm),
             lines=[(fold(line.conv, line.norm), fold(line.mix)) for line in lines],
             heads=fold(self.heads),

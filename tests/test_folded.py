@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from hf_model.folded import Convolution, FoldedTranscriber, Near
+from hf_model.folded import Convolution, FoldedTranscriber, Near, Pointwise
 from hf_model.frontend import set_level
 from hf_model.inference import default_models
 from hf_model.melody import compose
@@ -118,3 +118,11 @@ def test_a_convolution_holds_its_normalisation(dilation):
         plane = x.unsqueeze(2) if x.ndim == 3 else x
         found = folded(plane.contiguous(memory_format=torch.channels_last)).view_as(norm(layer(x)))
         np.testing.assert_allclose(found.numpy(), norm(layer(x)).detach().numpy(), atol=1e-5)
+
+
+def test_layers_of_one_tap_are_one_product():
+    torch.manual_seed(2)
+    layers, plane = [nn.Conv2d(6, 3, 1), nn.Conv2d(6, 2, 1)], torch.randn(1, 6, 50, 7)
+    told = Pointwise(*layers, dtype=torch.float32)(plane.contiguous(memory_format=torch.channels_last))
+    for ours, layer in zip(told, layers, strict=True):
+        torch.testing.assert_close(ours, layer(plane)[0].detach(), rtol=0, atol=1e-6)
