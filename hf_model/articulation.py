@@ -128,8 +128,8 @@ class _Mouth:
         self.spread = np.exp(rng.normal(0.0, 0.06, len(CONSONANTS)))
         self.hum = self.tract * np.array(HUM_FORMANTS) * np.exp(rng.normal(0.0, 0.12, 3))
         self.hum_zero = self._zero(1000.0 * float(np.exp(rng.normal(0.0, 0.25))), float(rng.uniform(0.3, 1.0)))
-        self.closing = float(rng.uniform(0.2, 1.0))
-        self.murmur = float(rng.uniform(0.0, 1.0))
+        self.closing = float(rng.uniform(0.1, 0.8))
+        self.murmur = float(rng.uniform(0.0, 0.6))
         self.hiss = float(rng.lognormal(-0.4, 0.5))
         self.inhales = float(rng.uniform(0.0, 1.0))
 
