@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-
-Float = NDArray[np.float64]
 
 SURE = 0.001
 """No probability counts as nearer to 0 or 1 than this."""
