@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from transcriber_ceilings import ceilings
 from transcriber_confidence import confidence_report
 from transcriber_errors import error_report, judge_all, seen_report, worst_excerpts
 from transcriber_figures import figures
@@ -136,7 +137,7 @@ class Protocol:
 
     def _labels(self) -> dict[str, Any]:
         ssvd = [one for one in self.recordings if one.corpus == SSVD]
-        return label_report(ssvd, self.ears.hear(self.made) if self.made else None)
+        return label_report(ssvd, self.ears.hear(self.made) if self.made else None) | {"ceilings": ceilings(ssvd)}
 
     def _confidence(self) -> dict[str, Any]:
         report = {}

@@ -37,6 +37,7 @@ def markdown(report: Mapping[str, Any]) -> str:
     """Write every part that was measured."""
     parts: list[tuple[str, Callable[[Mapping[str, Any]], list[str]]]] = [
         ("Against the targets", _targets),
+        ("What the labels allow", _ceilings),
         ("Clean recordings", _clean),
         ("Worse recordings", _conditions),
         ("Mistakes", _errors),
@@ -95,6 +96,12 @@ def _targets(report: Mapping[str, Any]) -> list[str]:
             bias = f"{interval(found['onset_bias_ms'], 1, '+')} ms"
             rows.append([f"median signed onset bias, {name}", bias, "within ±8 ms", "±3 ms"])
     return table("what | measured | at least | aim", rows) if rows else []
+
+
+def _ceilings(report: Mapping[str, Any]) -> list[str]:
+    found = report.get("labels", {}).get("ceilings", {})
+    rows = [[name, against, _three(one)] for name, parts in found.items() for against, one in parts.items()]
+    return [*table("answer | labels | COn / COnP / COnPOff", rows), "", f"`{COMMAND} labels`"] if rows else []
 
 
 def _three(figures: Figures) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from hf_model.label_correction import Measurement
 from hf_model.notes import Note
@@ -17,6 +19,7 @@ from hf_model.pitch import hz_to_pitch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bench"))
 
+from transcriber_ceilings import CONSTANTS, MEASURED, ceilings  # noqa: E402
 from transcriber_confidence import confidence_report  # noqa: E402
 from transcriber_errors import Excerpt, error_report, judge_all, seen_report, worst_excerpts  # noqa: E402
 from transcriber_figures import figures, to_blocks  # noqa: E402
@@ -106,6 +109,23 @@ def test_a_constant_in_hz_shows_as_one_at_every_pitch():
     rows = bias_by_pitch([(Note(0, 1, float(hz_to_pitch(one))), note) for one, note in zip(hz, heard, strict=True)])
     assert [row["hz"] for row in rows] == [4.0, 4.0, 4.0]
     assert rows[0]["cents"] > 2 * rows[1]["cents"] > 2 * rows[2]["cents"]
+
+
+def test_what_sharp_labels_allow_an_answer_in_tune(tmp_path):
+    pitches = (57.0, 60.0, 64.0, 62.0)
+    sung = [Note(0.2 + i, 0.9 + i, pitch) for i, pitch in enumerate(pitches)]
+    time = np.arange(4 * 16000) / 16000
+    hz = 440 * 2 ** ((np.repeat(pitches, 16000) - 69) / 12)
+    inside = (time % 1 > 0.2) & (time % 1 < 0.9)
+    tone = sum(np.sin(2 * np.pi * k * np.cumsum(hz) / 16000) / k for k in range(1, 9))
+    soundfile.write(tmp_path / "tone.wav", 0.2 * tone * inside, 16000)
+    labelled = [*sung[:3], replace(sung[3], pitch=63.0)]
+    one = recording("tone", "x", [labelled[0], *moved(labelled[1:], semitones=0.6)])
+    found = ceilings([replace(one, path=tmp_path / "tone.wav", corrected=labelled)])
+    assert found[CONSTANTS][PUBLISHED]["con"]["mean"] == 1.0
+    assert found[CONSTANTS][PUBLISHED]["conp"]["mean"] == 0.25
+    assert found[MEASURED][PUBLISHED]["conp"]["mean"] == 0.25, "the others are over half a semitone off their labels"
+    assert found[MEASURED][CORRECTED]["conp"]["mean"] == 0.75, "three of four labels say what is sung"
 
 
 # ------------------------------------------------------------------------------------------------------ who is measured
