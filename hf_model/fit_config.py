@@ -27,6 +27,10 @@ class FitConfig:
         they may be (``ema``): that suits other recordings than those learned from.
     ema : float
         Share of the running average of the weights that survives a step; the average is what is validated and kept.
+    keep : str
+        Which weights the model ends with: "best", the running average that validated best, or "mean", the mean of all
+        running averages that were validated. Weights that long training makes sure of its examples suit other voices
+        less; their mean with earlier ones does not.
     validate_every : int
         Steps; the last step is validated as well.
     patience : int
@@ -53,6 +57,7 @@ class FitConfig:
     weight_decay: float = 0.01
     clip: float = 1.0
     ema: float = 0.98
+    keep: str = "best"
     validate_every: int = 100
     patience: int = 10
     valid_segments: int = 64
@@ -75,6 +80,7 @@ class FitConfig:
         check_range("seed", self.seed, 0, 2**63 - 1)
         for corpus, count in self.repeats.items():
             check_range(f"repeats.{corpus}", count, 1, 1000)
+        check_choice("keep", self.keep, ("best", "mean"))
         check_choice("precision", self.precision, ("bf16", "float32"))
 
 

@@ -56,7 +56,7 @@ class SingerConfig:
     speech: float = 0.22
     style: str = ""
     sonorant_first: float = 0.85
-    sonorant_onset: float = 0.82
+    sonorant_onset: float = 0.78
     sonorant_offset: float = 0.25
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from hf_model.consonants import CONSONANTS
 HUM = "m"
 """Stands where a vowel stands when the mouth is closed."""
 
-STYLES = {"solfege": 0.3, "syllable": 0.22, "words": 0.3, "vowel": 0.06, "hum": 0.12}
+STYLES = {"solfege": 0.26, "syllable": 0.18, "words": 0.4, "vowel": 0.05, "hum": 0.11}
 """How often each way of singing is chosen."""
 
 _SOLFEGE = (
@@ -86,7 +86,7 @@ class Diction:
         self._repeated = _REPEATED[str(rng.choice(list(_REPEATED)))]
         self._consonants = rng.choice(list(CONSONANTS), size=int(rng.integers(6, 15)), replace=False)
         self._vowels = rng.choice(_VOWELS, size=int(rng.integers(4, 9)), replace=False)
-        self._bare = rng.uniform(0.02, 0.35)
+        self._bare = rng.uniform(0.02, 0.6)
         self._diphthong = rng.uniform(0.0, 0.35)
         self._coda = rng.uniform(0.0, 0.4)
         self._h = float(rng.choice([0.0, rng.uniform(0.0, 1.0)]))

@@ -32,6 +32,7 @@ from hf_model.dataset import hash_seed, train_loader, valid_loader, widen
 from hf_model.fit_config import FitConfig, learning_rate_share
 from hf_model.folded import fast_dtype
 from hf_model.placement import agreed, find_place, gathered, leave_the_others, over_processes
+from hf_model.pretrained import Pretrained
 from hf_model.tasks import Task
 
 NOT_HERE = (
@@ -58,8 +59,10 @@ class Fit(pl.LightningModule):
     ----------
     model, average : Pretrained
         What is trained, and the running average of its weights, which is validated and kept.
+    mean : Pretrained or None
+        The mean of the averages that were validated, where that is what is kept.
     best : dict
-        Figures and step of the best validation so far.
+        Figures and step of the best validation so far; of the last one where the mean is kept.
     """
 
     def __init__(self, task: Task, n_valid_batches: int) -> None:
@@ -67,6 +70,8 @@ class Fit(pl.LightningModule):
         self.task, self.n_valid_batches = task, n_valid_batches
         self.model = task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(task.model).requires_grad_(requires_grad=False)
+        self.mean = copy.deepcopy(self.average) if task.fit.keep == "mean" else None
+        self.n_validated = 0
         self.parts: list[Any] = []
         self.best: dict[str, float] = {}
 
@@ -103,13 +108,7 @@ class Fit(pl.LightningModule):
         """Step, then move the running average: before any callback may save a checkpoint."""
         super().optimizer_step(*args, **kwargs)
         keep = min(self.task.fit.ema, (1 + self.global_step) / (2 + self.global_step))
-        with torch.no_grad():
-            current = self.model.state_dict()
-            for name, value in self.average.state_dict().items():
-                if value.dtype.is_floating_point:
-                    value.lerp_(current[name].to(value.dtype), 1 - keep)
-                else:
-                    value.copy_(current[name])
+        _draw_near(self.average, self.model, 1 - keep)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation."""
@@ -121,20 +120,39 @@ class Fit(pl.LightningModule):
         self.parts.append(self.task.examine(self.average, batch))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the figures, and note whether they are the best."""
+        """Log the figures, and note whether they are the best; where the mean is kept, it takes the average in."""
         figures = self.task.summarize(gathered(self.parts, self.n_valid_batches))
         self.log_dict({f"valid/{name}": value for name, value in figures.items()}, prog_bar=True, sync_dist=True)
         name, sign = self.task.metric, 1 if self.task.higher_is_better else -1
-        if not self.best or sign * figures[name] > sign * self.best[name]:
+        self.n_validated += 1
+        if self.mean is not None:
+            _draw_near(self.mean, self.average, 1 / self.n_validated)
+        if self.mean is not None or not self.best or sign * figures[name] > sign * self.best[name]:
             self.best = {**figures, "step": float(self.global_step)}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the best figures beside the weights."""
-        checkpoint["best"] = self.best
+        """Keep the best figures beside the weights, and how many validations there were."""
+        checkpoint["best"], checkpoint["n_validated"] = self.best, self.n_validated
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the best figures again."""
-        self.best = checkpoint["best"]
+        """Take up the best figures again, and the count."""
+        self.best, self.n_validated = checkpoint["best"], checkpoint["n_validated"]
+
+    @property
+    def kept(self) -> Pretrained:
+        """The weights that are to be kept of what there is now."""
+        return self.average if self.mean is None else self.mean
+
+
+def _draw_near(model: Pretrained, other: Pretrained, share: float) -> None:
+    """Move a model's weights by a share of the way towards another's; counts are copied."""
+    with torch.no_grad():
+        current = other.state_dict()
+        for name, value in model.state_dict().items():
+            if value.dtype.is_floating_point:
+                value.lerp_(current[name].to(value.dtype), share)
+            else:
+                value.copy_(current[name])
 
 
 class Keeper(Checkpoint):
@@ -188,10 +206,10 @@ class Keeper(Checkpoint):
             raise interruption.Interrupted(interruption.heard())
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the averaged weights if they are the best."""
+        """Keep the averaged weights if they are the best, or the mean so far."""
         assert isinstance(pl_module, Fit)
         if trainer.is_global_zero and pl_module.best["step"] == trainer.global_step:
-            save_best(self.folder, pl_module.average.state_dict(), pl_module.best)
+            save_best(self.folder, pl_module.kept.state_dict(), pl_module.best)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Keep a checkpoint after an interval's validation, but not of a run that stops early: it would go on."""
@@ -307,8 +325,8 @@ def train(
 def _finish(
     module: Fit, validation: DataLoader[Any], checkpoints: Path, folder: Path, facts: dict[str, Any]
 ) -> dict[str, float]:
-    """Write the model with the best averaged weights, and return its figures."""
-    model, best = module.average, module.best
+    """Write the model with the weights that were kept, and return its figures."""
+    model, best = module.kept, module.best
     kept = load_best(checkpoints)
     if kept is not None:
         model.load_state_dict(kept[0])

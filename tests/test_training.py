@@ -80,6 +80,16 @@ def without_time(figures: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in figures.items() if name != "seconds"}
 
 
+def averages_at(shards: Path, folder: Path, *steps: int) -> list[dict[str, torch.Tensor]]:
+    """The running averages at some steps, each of a training that is stopped there."""
+    found = []
+    for step in steps:
+        run(shards, folder, max_steps=step, every=1)
+        state = torch.load(folder / "checkpoints" / LAST, weights_only=True)["state_dict"]
+        found.append({name.removeprefix("average."): value for name, value in state.items() if "average." in name})
+    return found
+
+
 # ------------------------------------------------------------------------------------------------------ exact resume
 
 
@@ -91,6 +101,21 @@ def test_a_run_interrupted_within_an_interval_ends_with_the_same_weights(kind, s
     resumed = run(shards, tmp_path, kind)
     assert_same(everything(tmp_path), expected)
     assert without_time(resumed) == without_time(figures)
+
+
+def test_the_mean_of_all_validations_is_kept_wherever_the_run_was_interrupted(shards, tmp_path):
+    for stop in (3, 5, 8, None):
+        run(shards, tmp_path / "mean", max_steps=stop, every=1, keep="mean")
+    kept, figures = load_best(tmp_path / "mean/checkpoints")
+    validated = averages_at(shards, tmp_path / "plain", 4, 8, 10)
+    assert figures["step"] == 10
+    for name, value in kept.items():
+        if value.dtype.is_floating_point:
+            torch.testing.assert_close(
+                value, torch.stack([one[name] for one in validated]).mean(0), rtol=1e-4, atol=1e-6
+            )
+    written = Transcriber.from_pretrained(tmp_path / "mean/model").state_dict()
+    assert all(torch.equal(written[name], value) for name, value in kept.items())
 
 
 @pytest.mark.parametrize(
