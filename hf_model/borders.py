@@ -11,6 +11,19 @@ ONSET_REACH = 0.055
 OFFSET_REACH = 0.08
 """Seconds within which a border counts as in the right place."""
 
+SURE = 0.018
+"""Seconds, standard deviation of what lies around an offset that is heard in the right place."""
+
+LATE = 0.77
+"""By which part of what it spreads beyond that an offset is late, as those of made voices are in rooms (5 to 10 ms)."""
+
+HELD_GAP, HELD_NOTE = 0.25, 0.07
+"""A note is held on by this part of the gap after it, at most by that part of itself: some people mark where the voice
+stops, others where the next note begins."""
+
+REST = 0.3
+"""Seconds; whoever listens hears a rest in a longer gap."""
+
 LEAST = 0.1
 """A border stays where it is if the curve is nowhere higher around it."""
 
@@ -71,3 +84,50 @@ def place_borders(curve: NDArray[np.float32], frames: NDArray[np.int64], reach: 
     between = np.where(inner == best, 0.5 * (left - right) / np.minimum(left - 2 * middle + right, -_TINY), 0.0)
     unsure = weight.max(axis=1, initial=0.0) < LEAST
     return frames.astype(np.float64) + np.where(unsure, 0.0, best - span + between)
+
+
+def place_offsets(curve: NDArray[np.float32], frames: NDArray[np.int64], frame_rate: float) -> Float:
+    """Move offsets to where they are most probably right, and earlier where a room draws them out.
+
+    Parameters
+    ----------
+    curve : ndarray, shape (frame,)
+        Probability of an offset.
+    frames : ndarray, shape (offset,)
+        Rising.
+    frame_rate : float
+        Frames a second.
+
+    Returns
+    -------
+    ndarray, shape (offset,)
+        Frames, and parts of them.
+    """
+    reach = OFFSET_REACH * frame_rate
+    places = place_borders(curve, frames, reach)
+    span = int(reach)
+    around = np.rint(places).astype(np.int64)[:, None] + np.arange(-span, span + 1)
+    inside = (around >= 0) & (around < len(curve))
+    weight = np.where(inside, curve[np.clip(around, 0, len(curve) - 1)], 0.0) + _TINY
+    weight /= weight.sum(axis=1, keepdims=True)
+    away = np.arange(-span, span + 1)
+    middle = weight @ away
+    spread = np.sqrt(np.maximum(weight @ away**2 - middle**2, 0.0))
+    unsure = curve[frames] < LEAST
+    return places - np.where(unsure, 0.0, LATE * np.maximum(spread - SURE * frame_rate, 0.0))
+
+
+def hold(begin: float, stop: float, following: float, frame_rate: float) -> float:
+    """Find an offset between where the voice stops and where the next note begins, near enough to either.
+
+    Parameters
+    ----------
+    begin, stop, following : float
+        Frames: where a note begins and its voice stops, and where the next one begins.
+    frame_rate : float
+        Frames a second.
+    """
+    gap = following - stop
+    if not 0.0 < gap <= REST * frame_rate:
+        return stop
+    return stop + min(HELD_GAP * gap, HELD_NOTE * (stop - begin))

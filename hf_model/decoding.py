@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.borders import OFFSET_REACH, ONSET_REACH, Float, find_borders, nearby, place_borders
+from hf_model.borders import ONSET_REACH, Float, find_borders, hold, nearby, place_borders, place_offsets
 from hf_model.confidence import Clues, chance
 from hf_model.config import check_range
 from hf_model.notes import Note
@@ -229,15 +229,16 @@ class Evidence:
         notes: list[tuple[Note, Clues]] = []
         chosen = self.borders[np.asarray(spans, dtype=np.int64).reshape(-1, 2)]
         begins = place_borders(self.onset, chosen[:, 0], ONSET_REACH * frame_rate)
-        stops = place_borders(self.offset, chosen[:, 1], OFFSET_REACH * frame_rate)
-        limit = len(self.onset) - 1.0
+        stops = place_offsets(self.offset, chosen[:, 1], frame_rate)
+        limit, following = len(self.onset) - 1.0, np.inf
         before = [-1, *(int(first) for first in chosen[:, 0])]
         for number in reversed(range(len(spans))):
             start, end = spans[number]
             first, last = int(self.borders[start]), int(self.borders[end])
             begin = min(max(float(begins[number]), before[number] + 1.0), last - 1.0, limit - 1.0)
             stop = min(max(float(stops[number]), begin + 1.0), limit)
-            limit = begin
+            stop = hold(begin, stop, following, frame_rate)
+            limit = following = begin
             if spans[number] not in self._pitches:
                 self._pitches[start, end] = self._pitch_of(start, end)
             pitch, agreement = self._pitches[start, end]
