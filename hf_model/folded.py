@@ -151,8 +151,8 @@ class FoldedTranscriber:
             plane.add_(F.relu_(layer(plane)))
         pitch, squeezed = self.of_bands(plane)  # (output, frame, band)
         pitch = pitch.permute(1, 2, 0).flatten(1).softmax(-1, dtype=torch.float32)
-        of_bands = reduce(torch.add, pitch.view(len(pitch), plane.shape[3], -1).unbind(2))
-        at_pitch = of_bands[:, None].to(self.dtype) @ plane[0].permute(1, 2, 0)  # (frame, 1, channel)
+        of_a_band = reduce(torch.add, pitch.view(len(pitch), plane.shape[3], -1).unbind(2))
+        at_pitch = of_a_band[:, None].to(self.dtype) @ plane[0].permute(1, 2, 0)  # (frame, 1, channel)
         squeezed = squeezed.permute(1, 0, 2).flatten(1)
         return Near(torch.cat([squeezed, at_pitch[:, 0], timbre[0].T.to(self.dtype)], dim=1), pitch)
 
