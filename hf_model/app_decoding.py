@@ -21,7 +21,8 @@ CRASHED = "This file cannot be decoded. Is it really a recording?"
 
 # A server with threads must not fork; the fork server is a process without any, with the imports already done.
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["hf_model.app_decoding"])
+# soundfile too: a decoder short of memory could not load libsndfile, and would give that as the file's fault.
+_processes.set_forkserver_preload(["hf_model.app_decoding", "soundfile"])
 
 
 def warm_up() -> None:
