@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from transcriber_figures import SCORES, figures
-from transcriber_hearing import Ears, System, csd_system, made_system
+from transcriber_hearing import Ears, csd_system, made_system, model_at
+from transcriber_pictures import SYSTEMS
 from transcriber_recordings import CORRECTED, CSD, PUBLISHED, SSVD, Recording, bring, reference
 from transcriber_report import interval, table
 
-from hf_model.pretrained import WEIGHTS, read_config
-from hf_model.transcriber import Transcriber
+from hf_model.pretrained import WEIGHTS
 
 SHIPS = "what ships (profile made)"
-COLOURS = {SSVD: "#4fa3c7", CSD: "#ffb84d"}
 KEPT = ("seconds", "steps", "phrases", "batch", "device")
 
 
@@ -31,18 +30,16 @@ def measure(models: Path, recordings: Sequence[Recording]) -> dict[str, Any]:
     """Score every training under MODELS, the mean of its averages, on all of SSVD and on the clip of CSD."""
     folders = {path.parent.parent.name: path.parent for path in sorted(models.glob("*/mean/config.json"))}
     report: dict[str, Any] = {}
+    ears = Ears()
     for name, folder in {**folders, SHIPS: WEIGHTS / "transcriber_made"}.items():
-        ears, facts = Ears(), read_config(folder)
-        size = sum(weight.numel() for weight in Transcriber.from_pretrained(folder).parameters())
-        report[name] = {"parameters": size, **{key: facts[key] for key in KEPT if key in facts}}
-        for system, convention in ((made_system(folder, recordings), CORRECTED), (_csd(folder, recordings), PUBLISHED)):
+        model = model_at(folder)
+        size = sum(weight.numel() for weight in model.parameters())
+        report[name] = {"parameters": size, **{key: model.facts[key] for key in KEPT if key in model.facts}}
+        systems = (made_system(folder, recordings), CORRECTED), (csd_system(name, folder, recordings), PUBLISHED)
+        for system, convention in systems:
             truth = [reference(one, convention, 0.0) for one in system.recordings]
             report[name][system.recordings[0].corpus] = figures(list(zip(truth, ears.hear(system), strict=True)))
     return report
-
-
-def _csd(folder: Path, recordings: Sequence[Recording]) -> System:
-    return csd_system(folder.parent.name, folder, recordings)
 
 
 def markdown(report: dict[str, Any]) -> str:
@@ -57,7 +54,8 @@ def markdown(report: dict[str, Any]) -> str:
         ]
         for name, one in sorted(report.items(), key=lambda item: (item[1].get("phrases", 0), item[1]["parameters"]))
     ]
-    head = "training | parameters | phrases | steps, crops of 4 s | SSVD, 66, corrected: COn / COnP / COnPOff | csd"
+    ssvd = f"SSVD, {report[SHIPS][SSVD]['recordings']}, corrected: COn / COnP / COnPOff"
+    head = f"training | parameters | phrases | steps, crops of 4 s | {ssvd} | csd"
     return "\n".join(table(head, rows)) + "\n"
 
 
@@ -71,7 +69,7 @@ def draw(path: Path, report: dict[str, Any]) -> None:
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    for corpus, colour in COLOURS.items():
+    for corpus, colour in SYSTEMS.items():
         label = f"{corpus}, made voices alone"
         for one in report.values():
             if "phrases" not in one:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.progress import track
 from torch import Tensor
 
 from hf_model.config import VOICE_STFT
@@ -21,11 +21,12 @@ from hf_model.notes import Note
 from hf_model.readers_scores import held_out_song
 from hf_model.records import ScoreRecord
 from hf_model.score_file import SCORE_FILE, read_scores
-from hf_model.singer import sing
+from hf_model.singer import Song, sing
 
 RATE = VOICE_STFT.sample_rate
 ROW_SECONDS, PHRASE_SECONDS = 15.0, 10.2
 MOST_NOTES = 96
+KINDS = (np.int16, np.float32, np.int32)
 OTHER_VOICES = 500_000
 """What is added to a seed for melodies of songs, as by `align`: other melodies deserve other voices."""
 
@@ -67,13 +68,26 @@ class Voices(NamedTuple):
         notes[~sounding] = 0.0
         return self.audio[phrase, start : start + n_samples], notes
 
+    def example(self, phrase: int, start: int, n_samples: int) -> dict[str, Tensor]:
+        """Give a cut as an example: voice (sample,), int16; notes and n_frames as the stft stage has them."""
+        audio, notes = self.crop(phrase, start, n_samples)
+        n_frames = torch.tensor(1 + n_samples // VOICE_STFT.hop_length)
+        return {"voice": torch.from_numpy(audio.copy()), "notes": torch.from_numpy(notes), "n_frames": n_frames}
+
+    def keep(self, phrase: int, song: Song) -> None:
+        """Put a song into the arrays; what does not fit is cut."""
+        n_samples = min(len(song.audio), self.audio.shape[1])
+        self.audio[phrase, :n_samples] = np.round(song.audio[:n_samples].clip(-1, 1) * 32767)
+        for row, note in zip(self.notes[phrase], song.notes, strict=False):
+            row[:] = note.onset, note.offset, note.pitch, note.velocity
+        self.lengths[phrase] = n_samples
+
 
 def open_voices(folder: Path, n_phrases: int = 0) -> Voices:
     """Open arrays of voices; with a number of phrases, make empty ones."""
     if n_phrases:
         folder.mkdir(parents=True)
-        shapes = (n_phrases, int(ROW_SECONDS * RATE)), (n_phrases, MOST_NOTES, 4), (n_phrases,)
-        for name, shape, kind in zip(Voices._fields, shapes, (np.int16, np.float32, np.int32), strict=True):
+        for name, shape, kind in zip(Voices._fields, _shapes(n_phrases), KINDS, strict=True):
             np.lib.format.open_memmap(folder / f"{name}.npy", "w+", kind, shape)  # zeros take no room on most disks
     return Voices(*(np.load(folder / f"{name}.npy", mmap_mode="r+") for name in Voices._fields))
 
@@ -83,23 +97,21 @@ def make_voices(folder: Path, n_phrases: int, raw: Path | None, seed: int, worke
     open_voices(folder, n_phrases)
     work = partial(_sing, folder, raw, seed)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_alone) as pool:
-        for _ in pool.map(work, range(n_phrases), chunksize=8):
+        for _ in track(pool.map(work, range(n_phrases), chunksize=8), "singing", n_phrases):
             pass
 
 
-def unmet_voices(n_phrases: int, seed: int, n_frames: int) -> Iterator[dict[str, Tensor]]:
-    """Sing single phrases that no training is given, cut to a length, as batches of the stft stage's columns."""
+def unmet_voices(n_phrases: int, seed: int) -> Voices:
+    """Sing phrases that no training is given."""
+    found = Voices(*(np.zeros(shape, kind) for shape, kind in zip(_shapes(n_phrases), KINDS, strict=True)))
     for number in range(n_phrases):
-        song = sing(compose(_seed(seed, UNMET + number), PHRASE_SECONDS), _seed(seed, UNMET + number))
-        audio = np.zeros(n_frames * VOICE_STFT.hop_length, np.float32)
-        audio[: len(song.audio)] = song.audio[: len(audio)]
-        rows = _rows(song.notes)
-        rows[rows[:, 0] >= n_frames / VOICE_STFT.frame_rate] = 0.0
-        yield {
-            "voice": torch.from_numpy(audio[: (n_frames - 1) * VOICE_STFT.hop_length]),
-            "notes": torch.from_numpy(rows),
-            "n_frames": torch.tensor(n_frames),
-        }
+        place = _seed(seed, UNMET + number)
+        found.keep(number, sing(compose(place, PHRASE_SECONDS), place))
+    return found
+
+
+def _shapes(n_phrases: int) -> tuple[tuple[int, ...], ...]:
+    return (n_phrases, int(ROW_SECONDS * RATE)), (n_phrases, MOST_NOTES, 4), (n_phrases,)
 
 
 def _alone() -> None:
@@ -122,18 +134,7 @@ def _sing(folder: Path, raw: Path | None, first_seed: int, number: int) -> None:
         score = phrase_from_song(songs[number // 2 % len(songs)], seed, PHRASE_SECONDS)
     else:
         score = compose(seed, PHRASE_SECONDS)
-    song = sing(score, seed)
-    n_samples = min(len(song.audio), voices.audio.shape[1])
-    voices.audio[number, :n_samples] = np.round(song.audio[:n_samples].clip(-1, 1) * 32767)
-    voices.notes[number] = _rows(song.notes)
-    voices.lengths[number] = n_samples
-
-
-def _rows(notes: list[Note]) -> NDArray[np.float32]:
-    rows = np.zeros((MOST_NOTES, 4), np.float32)
-    for row, note in zip(rows, notes, strict=False):
-        row[:] = note.onset, note.offset, note.pitch, note.velocity
-    return rows
+    voices.keep(number, sing(score, seed))
 
 
 def _seed(seed: int, number: int) -> int:

@@ -69,7 +69,7 @@ class Crops(IterableDataset[dict[str, Tensor]]):
 
     def __init__(self, voices: Sequence[Voices], n_phrases: int, fit: FitConfig, now: Callable[[], int]) -> None:
         self.voices, self.fit, self.now = voices, fit, now
-        self.most = -(-n_phrases // len(voices))
+        self.most = min(-(-n_phrases // len(voices)), *(len(one.lengths) for one in voices))
         self.n_samples = (fit.crop_frames - 1) * VOICE_STFT.hop_length
         self.ready = 0
 
@@ -80,9 +80,9 @@ class Crops(IterableDataset[dict[str, Tensor]]):
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         """Yield batches: voice (batch, sample), int16; notes and n_frames as the stft stage has them."""
         start, size = self.now(), self.fit.batch_size
+        for one in self.voices:
+            one.wait(min(self.most, FIRST_PHRASES))
         for step in range(start, min(start + self.fit.validate_every, self.fit.steps)):
-            for one in self.voices:
-                one.wait(min(self.most, FIRST_PHRASES))
             while self.ready < self.most and all(one.lengths[self.ready] for one in self.voices):
                 self.ready += 1
             yield collate([self._crop(step * size + slot) for slot in range(size)])
@@ -91,12 +91,7 @@ class Crops(IterableDataset[dict[str, Tensor]]):
         rng = np.random.default_rng([self.fit.seed, number])
         voices, phrase = self.voices[number % len(self.voices)], int(rng.integers(self.ready))
         start = int(rng.integers(max(1, int(voices.lengths[phrase]) - self.n_samples)))
-        audio, notes = voices.crop(phrase, start, self.n_samples)
-        return {
-            "voice": torch.from_numpy(audio.copy()),
-            "notes": torch.from_numpy(notes),
-            "n_frames": torch.tensor(self.fit.crop_frames),
-        }
+        return voices.example(phrase, start, self.n_samples)
 
 
 class ScaleFit(Fit):
@@ -104,16 +99,16 @@ class ScaleFit(Fit):
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], *_: Any) -> dict[str, Tensor]:
         """Bring a batch into the shape that the shards' have."""
-        voice = batch.pop("voice")
-        audio = voice / 32767 if voice.dtype == torch.int16 else voice
-        return {**batch, "voice_stft": stft(audio, VOICE_STFT)}
+        voice = batch.pop("voice") / 32767
+        return {**batch, "voice_stft": stft(voice, VOICE_STFT)}
 
 
 def train(options: argparse.Namespace) -> None:
     """Do the runs one after the other; several programs share a GPU better than one keeps it busy."""
     torch.set_float32_matmul_precision("high")
     voices = [open_voices(folder) for folder in options.voices]
-    unmet = list(unmet_voices(UNMET_PHRASES, 0, UNMET_FRAMES))
+    strangers, n_samples = unmet_voices(UNMET_PHRASES, 0), (UNMET_FRAMES - 1) * VOICE_STFT.hop_length
+    unmet = [strangers.example(number, 0, n_samples) for number in range(UNMET_PHRASES)]
     until = time.monotonic() + options.seconds if options.seconds else math.inf
     for run in options.runs:
         size, n_phrases, steps = run.split(":")

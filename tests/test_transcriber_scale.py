@@ -61,6 +61,7 @@ def test_voices_take_turns(voices: Voices, tmp_path: Path) -> None:
     fit = FitConfig(steps=1, batch_size=6, crop_frames=100, validate_every=1)
     (batch,) = Crops([voices, others], 4, fit, lambda: 0)
     assert [bool(row.any()) for row in batch["voice"]] == [True, False] * 3
+    assert len(list(Crops([others], 99, fit, lambda: 0))) == 1, "there are three phrases, however many are asked for"
 
 
 def test_made_voices_are_those_of_the_singer_on_melodies_of_both_kinds(tmp_path: Path) -> None:
