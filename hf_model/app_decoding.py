@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import multiprocessing
 import resource
@@ -19,10 +20,12 @@ from hf_model.recording import Recording, read_recording
 TOO_SLOW = "This file takes too long to decode. Is it really a recording?"
 CRASHED = "This file cannot be decoded. Is it really a recording?"
 
+LIBSNDFILE = "soundfile"
+"""Loaded before memory is limited: a decoder that could not load it would give that as the file's fault."""
+
 # A server with threads must not fork; the fork server is a process without any, with the imports already done.
 _processes = multiprocessing.get_context("forkserver")
-# soundfile too: a decoder short of memory could not load libsndfile, and would give that as the file's fault.
-_processes.set_forkserver_preload(["hf_model.app_decoding", "soundfile"])
+_processes.set_forkserver_preload(["hf_model.app_decoding", LIBSNDFILE])
 
 
 def warm_up() -> None:
@@ -63,6 +66,7 @@ def decode(source: Path, target: Path, limits: Limits) -> Recording:
 
 def _work(source: str, target: str, limits: Limits, sender: Connection) -> None:
     """Run in the process of its own."""
+    importlib.import_module(LIBSNDFILE)  # whoever else uses the fork server may have had it started without
     _bound_memory(limits.decode_bytes)
     sender.send_bytes(json.dumps(attempt(Path(source), Path(target), limits)).encode())
 
