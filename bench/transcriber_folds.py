@@ -4,7 +4,8 @@ FOLDER has the layout of the public sources. Each model is trained as the profil
 the weights of made voices on, without the recordings of its fold; ``bench/transcriber.py --folds`` measures it on them.
 Its decoder and its confidences are fitted on what the other folds heard in recordings that they never met, as they are
 and in worlds as in training, with somebody talking when the song is over; the last line printed is the decoder fitted
-on all of them, for a model that heard every recording.
+on all of them, for a model that heard every recording. With ``--decoders reports/transcriber/decoders.json`` they get
+what earlier weights were given in that way, fold by fold, and only the confidences are fitted.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +32,7 @@ from transcriber_figures import matches
 from hf_model.align import AlignSettings, align
 from hf_model.augment import AugmentConfig, augment
 from hf_model.confidence import Clues, fit_weights
-from hf_model.config import to_mapping
+from hf_model.config import from_mapping, to_mapping
 from hf_model.corpora import DownloadSettings
 from hf_model.decoder_fit import fit_decoder
 from hf_model.decoding import DecoderConfig, Evidence
@@ -39,6 +41,7 @@ from hf_model.folds import N_FOLDS, assign_folds
 from hf_model.noises import RATE, noise
 from hf_model.notes import Note
 from hf_model.pairs import read_manifest, voice_path
+from hf_model.pretrained import read_config
 from hf_model.recording import read_recording
 from hf_model.shard_plan import StftSettings
 from hf_model.shard_writer import write_shards
@@ -61,7 +64,9 @@ def main() -> None:
     parser.add_argument("--mirror", required=True, help="folder or URL with the layout of the public sources")
     parser.add_argument("--out", type=Path, required=True, help="where the models are written: OUT/0 to OUT/4")
     parser.add_argument("--start", help="a transcriber of made voices to start from, instead of the one that ships")
+    parser.add_argument("--decoders", type=Path, help="decoders of earlier folds, instead of fitting them")
     arguments = parser.parse_args()
+    given = read_decoders(arguments.decoders) if arguments.decoders else {}
     settings = _run.settings("train.transcriber", TranscriberTraining, profile=PROFILE)
     settings = replace(settings, start=arguments.start or settings.start)
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -76,36 +81,39 @@ def main() -> None:
         notes = Counter[str]()
         for pair in read_manifest(aligned / "ssvd/manifest.parquet"):
             notes[pair.singer] += len(pair.notes)
-        for number, held_out in enumerate(assign_folds(notes)):
+        for number, singers in enumerate(assign_folds(notes)):
             model = arguments.out / str(number)
             if (model / "config.json").is_file():
                 sys.stderr.write(f"{model} is there already\n")
                 continue
             shards.mkdir()
             split = _run.settings("stft", StftSettings, profile=PROFILE)
-            write_shards(aligned, shards, replace(split, test_singers=tuple(held_out)), workers)
+            write_shards(aligned, shards, replace(split, test_singers=tuple(singers)), workers)
             figures = train(
                 TranscriberTask(settings),
                 shards,
                 model,
                 Path(folder) / "checkpoints",
                 progress=sys.stderr.isatty(),
-                held_out=held_out,
+                held_out=singers,
             )
             told = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
-            print(f"fold {number} without {', '.join(held_out)}: {told}", flush=True)
+            print(f"fold {number} without {', '.join(singers)}: {told}", flush=True)
             shutil.rmtree(shards)
             shutil.rmtree(Path(folder) / "checkpoints")
         heard = [listen(aligned, arguments.out / str(number)) for number in range(N_FOLDS)]
-    without = [
-        [one for other, part in enumerate(heard) if other != number for one in part] for number in range(N_FOLDS)
-    ]
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        *decoders, of_all = pool.map(fitted, [*without, [one for part in heard for one in part]])
-    for number, decoder in enumerate(decoders):
-        model = arguments.out / str(number)
-        Transcriber.from_pretrained(model).save_pretrained(model, decoder=to_mapping(decoder))
-    print("of all folds:", json.dumps(to_mapping(of_all)))
+    fit(heard, arguments.out, given)
+
+
+def read_decoders(path: Path) -> dict[tuple[str, ...], DecoderConfig]:
+    """Read decoders by the singers on whom they were not fitted; none for the one that was fitted on all."""
+    items = json.loads(path.read_text(encoding="utf-8"))
+    return {tuple(one["held_out"]): from_mapping(DecoderConfig, one["decoder"], "decoder") for one in items}
+
+
+def held_out(folder: Path) -> tuple[str, ...]:
+    """Tell which singers a fold's model never met."""
+    return tuple(read_config(folder)["held_out"])
 
 
 class Heard(NamedTuple):
@@ -113,6 +121,23 @@ class Heard(NamedTuple):
 
     evidence: Evidence
     notes: list[Note]
+
+
+def fit(heard: Sequence[list[Heard]], out: Path, given: Mapping[tuple[str, ...], DecoderConfig]) -> None:
+    """Give every fold's model a decoder that its own recordings had no part in, and print the one of all."""
+    asked = [*(held_out(out / str(number)) for number in range(N_FOLDS)), ()]
+    if given and set(asked) - set(given):
+        sys.exit(f"no decoder is given for folds without {sorted(set(asked) - set(given))}")
+    without = [
+        [one for other, part in enumerate(heard) if other != number for one in part] for number in range(N_FOLDS)
+    ]
+    everything = [one for part in heard for one in part]
+    with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        *decoders, of_all = pool.map(fitted, [*without, everything], map(given.get, asked))
+    for number, decoder in enumerate(decoders):
+        model = out / str(number)
+        Transcriber.from_pretrained(model).save_pretrained(model, decoder=to_mapping(decoder))
+    print("of all folds:", json.dumps(to_mapping(of_all)))
 
 
 def listen(aligned: Path, folder: Path) -> list[Heard]:
@@ -144,9 +169,10 @@ def in_a_world(voice: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     return changed[0].numpy()
 
 
-def fitted(heard: list[Heard]) -> DecoderConfig:
-    """Fit a decoder to what was heard, and then the weights of its confidences."""
-    decoder, _ = fit_decoder([(one.evidence.decode, one.notes) for one in heard], DecoderConfig(), ROUNDS)
+def fitted(heard: list[Heard], decoder: DecoderConfig | None = None) -> DecoderConfig:
+    """Fit a decoder to what was heard, if none is given, and then the weights of its confidences."""
+    if decoder is None:
+        decoder, _ = fit_decoder([(one.evidence.decode, one.notes) for one in heard], DecoderConfig(), ROUNDS)
     clues: list[Clues] = []
     right: list[bool] = []
     for one in heard:

@@ -11,7 +11,7 @@ ONSET_REACH = 0.055
 OFFSET_REACH = 0.08
 """Seconds within which a border counts as in the right place."""
 
-SURE = 0.018
+SHARP = 0.018
 """Seconds, standard deviation of what lies around an offset that is heard in the right place."""
 
 LATE = 0.77
@@ -114,7 +114,7 @@ def place_offsets(curve: NDArray[np.float32], frames: NDArray[np.int64], frame_r
     middle = weight @ away
     spread = np.sqrt(np.maximum(weight @ away**2 - middle**2, 0.0))
     unsure = curve[frames] < LEAST
-    return places - np.where(unsure, 0.0, LATE * np.maximum(spread - SURE * frame_rate, 0.0))
+    return places - np.where(unsure, 0.0, LATE * np.maximum(spread - SHARP * frame_rate, 0.0))
 
 
 def hold(begin: float, stop: float, following: float, frame_rate: float) -> float:

@@ -31,6 +31,7 @@ def pitch_curve(sung: Sequence[Sung], voice: Voice, n_frames: int, rng: Generato
     curve = np.zeros(n_frames)
     levels = np.zeros(n_frames + 1)
     levels[0] = sung[0].pitch
+    swoops = rng.spawn(1)[0]
     vibrato, depth = _vibrato(sung, voice, times, rng)
     for i, note in enumerate(sung):
         if i:
@@ -43,7 +44,7 @@ def pitch_curve(sung: Sequence[Sung], voice: Voice, n_frames: int, rng: Generato
             where = np.clip((t - note.onset) / (note.offset - note.onset), 0.0, 1.0)
             curve[part] += note.slide * 0.5 * (1.0 - np.cos(np.pi * where))
         else:
-            curve[part] += _shape(note, t, voice, last, rng)
+            curve[part] += _shape(note, t, voice, last, rng) + _swoop(note, t, voice, swoops)
     drift = ndimage.gaussian_filter1d(rng.standard_normal(n_frames), CONTROL_RATE / (4.0 * voice.drift_rate))
     flutter = ndimage.gaussian_filter1d(rng.standard_normal(n_frames), CONTROL_RATE / 40.0)
     cents = voice.drift_cents * drift / (np.std(drift) + 1e-9)
@@ -103,6 +104,16 @@ def _shape(note: Sung, t: Curve, voice: Voice, last: bool, rng: Generator) -> Cu
         after = note.onset + (rng.uniform(0.05, 0.12) if rng.random() < 0.5 else 0.0)
         bend += size * np.exp(-(((t - after - 0.5 * length) / (0.5 * length)) ** 4))
     return bend
+
+
+def _swoop(note: Sung, t: Curve, voice: Voice, rng: Generator) -> Curve:
+    """Come from 2 to 9 semitones away, mostly from below, for up to the first half of a note."""
+    duration = note.offset - note.onset
+    if note.bound or duration < 0.25 or rng.random() > voice.swoop_chance:
+        return np.zeros(len(t))
+    size = rng.uniform(2.0, 9.0) * (1.0 if rng.random() < 0.85 else -0.5)
+    fade = rng.uniform(0.03, 0.03 + 0.12 * min(duration, 0.7))
+    return np.asarray(-size * np.exp(-np.maximum(t - note.voice_start, 0.0) / fade))
 
 
 def _microprosody(note: Sung, voice: Voice, rng: Generator) -> float:

@@ -85,6 +85,8 @@ class Voice:
         How far the tuning sinks or climbs over a minute.
     scoop_chance, scoop_cents, fall_chance : float
         Share of notes entered from beside, how far, and share released with a falling pitch.
+    swoop_chance : float
+        Share of notes after a silence that come from far below, as untrained singers reach for a high one.
     late_chance : float
         Share of longer notes that wait on a neighbouring pitch before they arrive.
     microprosody_cents : float
@@ -138,6 +140,7 @@ class Voice:
     scoop_chance: float
     scoop_cents: float
     fall_chance: float
+    swoop_chance: float
     late_chance: float
     microprosody_cents: float
     glide: float
@@ -202,6 +205,7 @@ def draw_voice(rng: Generator, pitches: NDArray[np.float64]) -> Voice:
         scoop_chance=float(rng.beta(1.2, 1.3 / shaky)),
         scoop_cents=log_uniform(rng, 30.0, 250.0) * shaky**0.5,
         fall_chance=float(rng.beta(1.0, 2.0)),
+        swoop_chance=0.0 if trained else _swoops(rng.spawn(1)[0]),
         late_chance=float(rng.choice([0.0, rng.uniform(0.0, 0.1)])),
         microprosody_cents=log_uniform(rng, 5.0, 80.0),
         glide=log_uniform(rng, 0.03, 0.2) * shaky**0.5,
@@ -218,6 +222,11 @@ def draw_voice(rng: Generator, pitches: NDArray[np.float64]) -> Voice:
         unsteady_db=log_uniform(rng, 0.2, 2.5),
         timing=log_uniform(rng, 0.004, 0.03) * shaky**0.5,
     )
+
+
+def _swoops(rng: Generator) -> float:
+    """Draw a share of swoops: half of the untrained voices have none, few have many."""
+    return float(rng.beta(0.3, 1.5)) if rng.random() < 0.5 else 0.0
 
 
 def _draw_tract(

@@ -126,7 +126,7 @@ def test_pairs_that_do_not_fit_are_listed_with_the_reason(tmp_path: Path) -> Non
 
 def test_scores_are_aligned_where_labels_have_no_offsets(tmp_path: Path) -> None:
     raw = raw_folder(tmp_path, "hust_solfege")
-    made = song(3)
+    made = song(10)
     add_ssvd(raw, "2001", made)
     folder = raw / "hust_solfege"
     (folder / "onset&pitch").mkdir(parents=True)

@@ -196,6 +196,23 @@ def test_a_scoop_does_not_reach_into_the_note_before() -> None:
                 assert np.abs(pitch[end - 10 : end] - note.pitch).max() < 1.0
 
 
+def test_a_swoop_comes_from_far_away_and_has_arrived_by_the_middle_of_the_note() -> None:
+    sung = [Sung(at, at, at + 0.6, 60.0, 1.0, Syllable("", "a")) for at in (0.2, 1.0, 1.8, 2.6)]
+    calm = {"scoop_chance": 0.0, "late_chance": 0.0, "fall_chance": 0.0, "vibrato_chance": 0.0, "ornament_chance": 0.0}
+    sides = []
+    for seed in range(12):
+        for chance in (0.0, 1.0):
+            rng = np.random.default_rng(seed)
+            voice = replace(draw_voice(rng, np.array([60.0])), swoop_chance=chance, drift_cents=1.0, **calm)
+            pitch, _ = pitch_curve(sung, voice, int(3.4 * CONTROL_RATE), rng)
+            away = np.array([pitch[int(note.onset * CONTROL_RATE) + 1] - 60.0 for note in sung])
+            middle = np.array([pitch[int((note.onset + 0.33) * CONTROL_RATE)] - 60.0 for note in sung])
+            assert np.abs(middle).max() < 0.5
+            assert np.all(np.abs(away) > 0.8) if chance else np.abs(away).max() < 0.2
+            sides += np.sign(away).tolist() if chance else []
+    assert 0.7 < np.mean(np.array(sides) < 0) < 0.97
+
+
 def test_an_untimely_singer_leaves_every_short_note_its_time() -> None:
     score = [Note(0.12 * i, 0.12 * (i + 1), 60.0 + i % 3) for i in range(60)]
     for seed in range(8):

@@ -1,0 +1,68 @@
+"""Decoders of the folds: whose they are, and that a given one is kept while its confidences are fitted."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hf_model.decoding import DecoderConfig, Evidence, PitchAxis
+from hf_model.notes import Note
+from hf_model.pretrained import WEIGHTS, read_config
+from hf_model.transcriber import Transcriber, TranscriberConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "bench"))
+
+from transcriber_folds import Heard, fit, fitted, held_out, read_decoders  # noqa: E402
+
+DECODERS = ROOT / "reports" / "transcriber" / "decoders.json"
+
+
+def song(onsets: list[float], unlike: float = 0.0) -> Heard:
+    """Notes of .3 s that a network hears without doubt, and labels that are a tone higher in part of the songs."""
+    frames = np.arange(300)
+    onset, offset, voicing = (np.full(300, 0.01, np.float32) for _ in range(3))
+    pitch = np.full((300, 60), 1e-4, np.float32)
+    for start in onsets:
+        first, last = round(100 * start), round(100 * start) + 30
+        onset[first], offset[last] = 0.9, 0.9
+        voicing[(frames >= first) & (frames < last)] = 0.98
+    pitch[:, 30] = 1.0
+    evidence = Evidence(
+        onset, offset, voicing, pitch / pitch.sum(1, keepdims=True), PitchAxis(50.0, 1 / 3), 100.0, DecoderConfig()
+    )
+    return Heard(evidence, [Note(start, start + 0.3, 60.0 + unlike) for start in onsets])
+
+
+def test_no_singer_had_a_part_in_the_decoder_of_the_fold_that_holds_it_out() -> None:
+    found = read_decoders(DECODERS)
+    singers = [singer for held in found for singer in held]
+    assert len(found) == 6
+    assert len(singers) == len(set(singers)) > 5
+    ships = read_config(WEIGHTS / "transcriber")["decoder"]
+    assert found[()] == replace(DecoderConfig(**{**ships, "confidence": found[()].confidence}))
+
+
+def test_a_given_decoder_stays_and_its_confidences_are_fitted() -> None:
+    given = replace(DecoderConfig(), note_cost=1.25)
+    right, half = [song([0.5, 1.5])] * 4, [song([0.5, 1.5]), song([0.5, 1.5], unlike=2.0)] * 2
+    sure, unsure = fitted(right, given), fitted(half, given)
+    assert replace(sure, confidence=given.confidence) == replace(unsure, confidence=given.confidence) == given
+    told = [[note.confidence for note in right[0].evidence.decode(one)] for one in (sure, unsure)]
+    assert min(told[0]) > 0.8
+    assert told[1] == pytest.approx([0.5, 0.5], abs=0.05)
+
+
+def test_a_fold_without_a_decoder_is_refused(tmp_path: Path) -> None:
+    tiny = Transcriber(TranscriberConfig(lowest_hz=200.0, pitch_bands=30, channels=4, width=8, dilations=(1, 4)))
+    for number in range(5):
+        tiny.save_pretrained(tmp_path / str(number), held_out=[f"singer{number}"])
+    assert held_out(tmp_path / "3") == ("singer3",)
+    given: dict[tuple[str, ...], DecoderConfig] = {(f"singer{number}",): DecoderConfig() for number in range(4)}
+    given[()] = DecoderConfig()
+    with pytest.raises(SystemExit, match="singer4"):
+        fit([[]] * 5, tmp_path, given)
