@@ -85,7 +85,7 @@ def draw(path: Path, report: dict[str, Any]) -> None:
         ships = report[SHIPS][corpus]["conpoff"]["mean"]
         axes.axhline(ships, color=colour, ls="--", lw=1, label=f"{corpus}, what ships as transcriber_made")
     axes.set(xscale="log", xlabel="phrases of 10 s (large marks: large networks)", ylabel="COnPOff")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc=(0.3, 0.5))  # between the two corpora
     figure.savefig(path, dpi=90)
 
 
