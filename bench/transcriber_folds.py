@@ -81,7 +81,10 @@ def main() -> None:
         notes = Counter[str]()
         for pair in read_manifest(aligned / "ssvd/manifest.parquet"):
             notes[pair.singer] += len(pair.notes)
-        for number, singers in enumerate(assign_folds(notes)):
+        folds = assign_folds(notes)
+        if given:
+            refuse_strange_folds(given, folds)
+        for number, singers in enumerate(folds):
             model = arguments.out / str(number)
             if (model / "config.json").is_file():
                 sys.stderr.write(f"{model} is there already\n")
@@ -111,6 +114,13 @@ def read_decoders(path: Path) -> dict[tuple[str, ...], DecoderConfig]:
     return {tuple(one["held_out"]): from_mapping(DecoderConfig, one["decoder"], "decoder") for one in items}
 
 
+def refuse_strange_folds(given: Mapping[tuple[str, ...], DecoderConfig], folds: Sequence[Sequence[str]]) -> None:
+    """End the program, before an hour of training, if a fold would have no decoder."""
+    missing = sorted({(), *map(tuple, folds)} - set(given))
+    if missing:
+        sys.exit(f"no decoder is given for folds without {missing}")
+
+
 def held_out(folder: Path) -> tuple[str, ...]:
     """Tell which singers a fold's model never met."""
     return tuple(read_config(folder)["held_out"])
@@ -126,8 +136,6 @@ class Heard(NamedTuple):
 def fit(heard: Sequence[list[Heard]], out: Path, given: Mapping[tuple[str, ...], DecoderConfig]) -> None:
     """Give every fold's model a decoder that its own recordings had no part in, and print the one of all."""
     asked = [*(held_out(out / str(number)) for number in range(N_FOLDS)), ()]
-    if given and set(asked) - set(given):
-        sys.exit(f"no decoder is given for folds without {sorted(set(asked) - set(given))}")
     without = [
         [one for other, part in enumerate(heard) if other != number for one in part] for number in range(N_FOLDS)
     ]

@@ -12,12 +12,11 @@ import pytest
 from hf_model.decoding import DecoderConfig, Evidence, PitchAxis
 from hf_model.notes import Note
 from hf_model.pretrained import WEIGHTS, read_config
-from hf_model.transcriber import Transcriber, TranscriberConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bench"))
 
-from transcriber_folds import Heard, fit, fitted, held_out, read_decoders  # noqa: E402
+from transcriber_folds import Heard, fitted, read_decoders, refuse_strange_folds  # noqa: E402
 
 DECODERS = ROOT / "reports" / "transcriber" / "decoders.json"
 
@@ -57,12 +56,9 @@ def test_a_given_decoder_stays_and_its_confidences_are_fitted() -> None:
     assert told[1] == pytest.approx([0.5, 0.5], abs=0.05)
 
 
-def test_a_fold_without_a_decoder_is_refused(tmp_path: Path) -> None:
-    tiny = Transcriber(TranscriberConfig(lowest_hz=200.0, pitch_bands=30, channels=4, width=8, dilations=(1, 4)))
-    for number in range(5):
-        tiny.save_pretrained(tmp_path / str(number), held_out=[f"singer{number}"])
-    assert held_out(tmp_path / "3") == ("singer3",)
-    given: dict[tuple[str, ...], DecoderConfig] = {(f"singer{number}",): DecoderConfig() for number in range(4)}
-    given[()] = DecoderConfig()
-    with pytest.raises(SystemExit, match="singer4"):
-        fit([[]] * 5, tmp_path, given)
+def test_folds_whose_decoder_is_not_given_are_refused() -> None:
+    given = {("one", "two"): DecoderConfig(), ("three",): DecoderConfig(), (): DecoderConfig()}
+    refuse_strange_folds(given, [["one", "two"], ["three"]])
+    for folds in ([["one"], ["two", "three"]], [["one", "two"], ["four"]]):
+        with pytest.raises(SystemExit, match="no decoder is given for folds without"):
+            refuse_strange_folds(given, folds)
