@@ -41,7 +41,6 @@ from hf_model.folds import N_FOLDS, assign_folds
 from hf_model.noises import RATE, noise
 from hf_model.notes import Note
 from hf_model.pairs import read_manifest, voice_path
-from hf_model.pretrained import read_config
 from hf_model.recording import read_recording
 from hf_model.shard_plan import StftSettings
 from hf_model.shard_writer import write_shards
@@ -105,7 +104,7 @@ def main() -> None:
             shutil.rmtree(shards)
             shutil.rmtree(Path(folder) / "checkpoints")
         heard = [listen(aligned, arguments.out / str(number)) for number in range(N_FOLDS)]
-    fit(heard, arguments.out, given)
+    fit(heard, folds, arguments.out, given)
 
 
 def read_decoders(path: Path) -> dict[tuple[str, ...], DecoderConfig]:
@@ -121,11 +120,6 @@ def refuse_strange_folds(given: Mapping[tuple[str, ...], DecoderConfig], folds: 
         sys.exit(f"no decoder is given for folds without {missing}")
 
 
-def held_out(folder: Path) -> tuple[str, ...]:
-    """Tell which singers a fold's model never met."""
-    return tuple(read_config(folder)["held_out"])
-
-
 class Heard(NamedTuple):
     """What a fold's model made of a recording that it never met, and the recording's notes."""
 
@@ -133,15 +127,19 @@ class Heard(NamedTuple):
     notes: list[Note]
 
 
-def fit(heard: Sequence[list[Heard]], out: Path, given: Mapping[tuple[str, ...], DecoderConfig]) -> None:
+def fit(
+    heard: Sequence[list[Heard]],
+    folds: Sequence[Sequence[str]],
+    out: Path,
+    given: Mapping[tuple[str, ...], DecoderConfig],
+) -> None:
     """Give every fold's model a decoder that its own recordings had no part in, and print the one of all."""
-    asked = [*(held_out(out / str(number)) for number in range(N_FOLDS)), ()]
     without = [
         [one for other, part in enumerate(heard) if other != number for one in part] for number in range(N_FOLDS)
     ]
     everything = [one for part in heard for one in part]
     with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        *decoders, of_all = pool.map(fitted, [*without, everything], map(given.get, asked))
+        *decoders, of_all = pool.map(fitted, [*without, everything], map(given.get, [*map(tuple, folds), ()]))
     for number, decoder in enumerate(decoders):
         model = out / str(number)
         Transcriber.from_pretrained(model).save_pretrained(model, decoder=to_mapping(decoder))

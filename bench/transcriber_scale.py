@@ -127,7 +127,8 @@ def train_one(
     """Train one network, and keep the mean of its averages and the last of them."""
     channels, width = SIZES[size]
     settings = _run.settings("train.transcriber", TranscriberTraining, profile=PROFILE)
-    fit = replace(settings.fit, steps=steps, batch_size=options.batch, validate_every=-(-steps // 3))
+    batch = options.batch or settings.fit.batch_size
+    fit = replace(settings.fit, steps=steps, batch_size=batch, validate_every=-(-steps // 3))
     decoder = from_mapping(DecoderConfig, read_config(WEIGHTS / "transcriber_made")["decoder"], "decoder")
     shape = TranscriberConfig(channels=channels, width=width)
     task = TranscriberTask(replace(settings, model=shape, fit=fit, decoder=decoder))
@@ -159,7 +160,7 @@ def train_one(
         "seconds": round(time.perf_counter() - started, 1),
         "steps": trainer.global_step,
         "phrases": min(n_phrases, sum(one.n_ready() for one in voices)),
-        "batch": options.batch,
+        "batch": batch,
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
     }
     print(f"{size} M, {n_phrases} phrases: {json.dumps(facts)}", flush=True)
@@ -183,7 +184,7 @@ def main() -> None:
     training = steps.add_parser("train", help="train networks")
     training.add_argument("--voices", type=Path, nargs="+", required=True, help="which take turns")
     training.add_argument("--runs", nargs="+", required=True, help="millions of parameters : phrases : steps")
-    training.add_argument("--batch", type=int, default=64, help="crops a step")
+    training.add_argument("--batch", type=int, help="crops a step, instead of the profile's")
     training.add_argument("--seconds", type=float, help="end after so long, wherever the runs are")
     training.add_argument("--label", default="", help="appended to the names of the runs")
     training.add_argument("--out", type=Path, required=True)

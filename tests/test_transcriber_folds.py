@@ -6,12 +6,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from hf_model.decoding import DecoderConfig, Evidence, PitchAxis
+from hf_model.config import from_mapping
+from hf_model.decoding import DecoderConfig, Evidence
 from hf_model.notes import Note
 from hf_model.pretrained import WEIGHTS, read_config
+from tests.test_decoding import AXIS, RATE, Curves
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bench"))
@@ -22,18 +23,12 @@ DECODERS = ROOT / "reports" / "transcriber" / "decoders.json"
 
 
 def song(onsets: list[float], unlike: float = 0.0) -> Heard:
-    """Notes of .3 s that a network hears without doubt, and labels that are a tone higher in part of the songs."""
-    frames = np.arange(300)
-    onset, offset, voicing = (np.full(300, 0.01, np.float32) for _ in range(3))
-    pitch = np.full((300, 60), 1e-4, np.float32)
+    """Notes of .3 s that a network hears without doubt, beside labels that are higher by so many semitones."""
+    curves = Curves(3.0)
     for start in onsets:
-        first, last = round(100 * start), round(100 * start) + 30
-        onset[first], offset[last] = 0.9, 0.9
-        voicing[(frames >= first) & (frames < last)] = 0.98
-    pitch[:, 30] = 1.0
-    evidence = Evidence(
-        onset, offset, voicing, pitch / pitch.sum(1, keepdims=True), PitchAxis(50.0, 1 / 3), 100.0, DecoderConfig()
-    )
+        curves.note(start, start + 0.3, 60.0)
+    config = DecoderConfig()
+    evidence = Evidence(curves.onset, curves.offset, curves.voicing, curves.pitch, AXIS, RATE, config)
     return Heard(evidence, [Note(start, start + 0.3, 60.0 + unlike) for start in onsets])
 
 
@@ -42,8 +37,8 @@ def test_no_singer_had_a_part_in_the_decoder_of_the_fold_that_holds_it_out() -> 
     singers = [singer for held in found for singer in held]
     assert len(found) == 6
     assert len(singers) == len(set(singers)) > 5
-    ships = read_config(WEIGHTS / "transcriber")["decoder"]
-    assert found[()] == replace(DecoderConfig(**{**ships, "confidence": found[()].confidence}))
+    ships = from_mapping(DecoderConfig, read_config(WEIGHTS / "transcriber")["decoder"], "decoder")
+    assert found[()] == replace(ships, confidence=found[()].confidence)
 
 
 def test_a_given_decoder_stays_and_its_confidences_are_fitted() -> None:
