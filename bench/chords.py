@@ -17,7 +17,9 @@ import numpy as np
 from excerpts import Excerpt, is_held_out, jittered, read_excerpts
 from numpy.typing import NDArray
 
-from hf_model.harmony import (
+from hf_model.corpora.readers.scores import read_pop909
+from hf_model.corpora.records import Span
+from hf_model.music.chords import (
     N_CHORDS,
     N_FEATURES,
     WEIGHTS,
@@ -27,12 +29,10 @@ from hf_model.harmony import (
     features,
     pitch_class_rolls,
 )
-from hf_model.key import MAJOR_SCALE, MINOR_SCALE, MODES, Key, estimate_key, parse_key
-from hf_model.midi_tracks import upper_line
-from hf_model.notes import Note, to_keys
-from hf_model.readers_scores import read_pop909
-from hf_model.records import Span
-from hf_model.tempo import Tempo, estimate_tempo
+from hf_model.music.key import MAJOR_SCALE, MINOR_SCALE, MODES, Key, estimate_key, parse_key
+from hf_model.music.tempo import Tempo, estimate_tempo
+from hf_model.notes.midi import upper_line
+from hf_model.notes.note import Note, to_keys
 
 CHECKED = 4
 """Of the songs to fit on, one in so many chooses the settings."""

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-PROGRAM = [sys.executable, "-m", "hf_model.cli"]
+PROGRAM = [sys.executable, "-m", "hf_model.cli.main"]
 
 
 def main() -> None:
@@ -53,8 +53,8 @@ def write_singing(path: Path, minutes: int, sample_rate: int, n_channels: int) -
     import numpy as np
     import soundfile
 
-    from hf_model.melody import compose
-    from hf_model.singer import SingerConfig, sing
+    from hf_model.singer.composition import compose
+    from hf_model.singer.synthesis import SingerConfig, sing
 
     parts = []
     for seed in range(minutes):

@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t as student
 
-from hf_model.align import AlignSettings, align
-from hf_model.crew import Crew
-from hf_model.parallel import Workers, run_all
-from hf_model.shard_plan import StftSettings
-from hf_model.shard_writer import write_shards
+from hf_model.alignment.align import AlignSettings, align
+from hf_model.parallel.dask_cluster import Crew
+from hf_model.parallel.workers import Workers, run_all
+from hf_model.shards.plan import StftSettings
+from hf_model.shards.writer import write_shards
 
 REPORT = Path("reports/data_stages.md")
 SECONDS = 10.0  # of a recording

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.midi_tracks import read_midi_tracks
-from hf_model.notes import Note
-from hf_model.records import Span
+from hf_model.corpora.records import Span
+from hf_model.notes.midi import read_midi_tracks
+from hf_model.notes.note import Note
 
 SCRATCH = Path(__file__).resolve().parents[1] / "data" / "scratch" / "pop909_sung"
 SECONDS = 35.0
@@ -244,9 +244,9 @@ def sung(excerpt: Excerpt) -> tuple[list[Note], NDArray[np.float64], float]:
 
 
 def _sing(excerpt: Excerpt, path: Path) -> None:
+    from hf_model.audio.recording import as_recording
     from hf_model.inference import hear
-    from hf_model.recording import as_recording
-    from hf_model.singer import sing
+    from hf_model.singer.synthesis import sing
 
     song = sing(excerpt.notes, int(excerpt.song))
     written = np.array([note.onset for note in excerpt.notes])

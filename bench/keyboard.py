@@ -12,11 +12,10 @@ import random
 
 import numpy as np
 
-from hf_model.notes import HIGHEST_KEY, LOWEST_KEY, Note
-from hf_model.piano import SAMPLE_RATE, SampledPiano
-from hf_model.piano_samples import FluidPiano, to_block
-from hf_model.reference_piano import ReferencePiano
-from hf_model.rendering import render_blocks
+from hf_model.notes.note import HIGHEST_KEY, LOWEST_KEY, Note
+from hf_model.piano.fluidsynth import FluidPiano, ReferencePiano, to_block
+from hf_model.piano.rendering import SAMPLE_RATE, render_blocks
+from hf_model.piano.sampled import SampledPiano
 
 VELOCITIES = (5, 20, 40, 60, 74, 90, 110, 127)
 

@@ -5,7 +5,8 @@
 FOLDER has the layout of the public sources (``pop909/``). Each held-out song gives an excerpt of some 35 s, measured
 twice: its true notes played as a person would (onsets err by 30 ms, the tempo drifts by 2 %, the voice is off by
 up to half a semitone), and sung by the made singer and heard by the transcriber that ships. Means with 95 % bootstrap
-intervals. ``--fit`` prints the tables of ``hf_model/meter.py`` and ``hf_model/key.py`` anew from the other songs.
+intervals. ``--fit`` prints the tables of ``hf_model/music/meter.py`` and ``hf_model/music/key.py`` anew from the
+other songs.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ import numpy as np
 from excerpts import Excerpt, jittered, read_excerpts, read_pieces, sung
 from numpy.typing import NDArray
 
-from hf_model.arrangement import Arrangement, arrange
-from hf_model.key import estimate_key, parse_key
-from hf_model.meter import LONGEST
-from hf_model.metrics import bootstrap_mean
-from hf_model.notes import Note
-from hf_model.quantization import quantize
-from hf_model.tempo import Tempo, estimate_tempo
+from hf_model.evaluation.metrics import bootstrap_mean
+from hf_model.music.arrangement import Arrangement, arrange
+from hf_model.music.key import estimate_key, parse_key
+from hf_model.music.meter import LONGEST
+from hf_model.music.quantization import quantize
+from hf_model.music.tempo import Tempo, estimate_tempo
+from hf_model.notes.note import Note
 
 Heard = tuple[list[Note], NDArray[np.float64], float]
 NEAR = 0.07
@@ -127,7 +128,7 @@ def fit(mirror: Path) -> None:
 def _fit_key(mirror: Path) -> None:
     from scipy.optimize import minimize
 
-    from hf_model.key import shares
+    from hf_model.music.key import shares
 
     rows, truth = [], []
     for notes, name in read_pieces(mirror):

@@ -1,7 +1,8 @@
 """Simplifying, repetitions and likeness on the songs of pop909 that are held out.
 
 python bench/music_structure.py --mirror FOLDER          the figures
-python bench/music_structure.py --mirror FOLDER --fit    the weights of hf_model/voting.py, from the other songs
+python bench/music_structure.py --mirror FOLDER --fit    the weights of hf_model/music/repetition_voting.py, from the
+other songs
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ import numpy as np
 from excerpts import is_held_out, jittered, read_excerpts, sung
 from numpy.random import Generator
 
-from hf_model.arrangement import Arrangement, arrange
-from hf_model.key import estimate_key
-from hf_model.midi_tracks import upper_line
-from hf_model.notes import Note
-from hf_model.readers_scores import read_pop909
-from hf_model.repeats import find_repetitions
-from hf_model.similarity import contour_distance, similarities, similarity
-from hf_model.simplification import LEVELS, hand_moves, simplify
-from hf_model.tempo import Tempo, estimate_tempo
-from hf_model.voting import KINDS, Correction, agree, proposals
+from hf_model.corpora.readers.scores import read_pop909
+from hf_model.evaluation.melodic_similarity import contour_distance, similarities, similarity
+from hf_model.music.arrangement import Arrangement, arrange
+from hf_model.music.key import estimate_key
+from hf_model.music.repetition import find_repetitions
+from hf_model.music.repetition_voting import KINDS, Correction, agree, proposals
+from hf_model.music.simplification import LEVELS, hand_moves, simplify
+from hf_model.music.tempo import Tempo, estimate_tempo
+from hf_model.notes.midi import upper_line
+from hf_model.notes.note import Note
 
 ERROR_RATE, APART = 0.02, 8
 """Share of the notes that are made wrong, and so many notes at least between two."""
@@ -188,7 +189,7 @@ def songs(mirror: Path, *, held_out: bool) -> list[tuple[str, list[Note]]]:
 
 
 def fit_votes(mirror: Path) -> None:
-    """Print the weights of hf_model/voting.py."""
+    """Print the weights of hf_model/music/repetition_voting.py."""
     from scipy.optimize import minimize
 
     examples: dict[str, list[tuple[np.ndarray, float]]] = {kind: [] for kind in KINDS}

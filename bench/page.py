@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=5, help="how often the example is pressed (%(default)s)")
     times = parser.parse_args().times
     began = time.monotonic()
-    command = [sys.executable, "-m", "hf_model.cli", "app", "--port", "0"]
+    command = [sys.executable, "-m", "hf_model.cli.main", "app", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         address = server.stdout.readline().split()[3]
         while True:

@@ -2,7 +2,8 @@
 
 The reference is FluidSynth with the sound font that ``hf_model/weights/piano/config.json`` names, a fresh synth for
 every file, reverb and chorus off (``apt-get install fluidsynth musescore-general-soundfont``). FOLDER holds POP909;
-played are the first 20 s of the 20 songs that training never meets (``hf_model.readers_scores.held_out_song``). The
+played are the first 20 s of the 20 songs that training never meets
+(``hf_model.corpora.readers.scores.held_out_song``). The
 tables are printed and, with --out, kept with pictures; --track keeps figures and sounds in MLflow.
 """
 
@@ -21,7 +22,7 @@ from piano_notes import compare_keyboard, compare_notes
 from piano_pianos import load_pianos, load_reference
 from piano_report import markdown, save_pictures, track
 
-from hf_model.pretrained import WEIGHTS
+from hf_model.weights import WEIGHTS
 
 PARTS = ("melodies", "notes", "keyboard", "cost")
 

@@ -13,10 +13,9 @@ from pathlib import Path
 from piano_melodies import SECONDS, made_scores, show
 from piano_pianos import load_pianos, load_reference
 
-from hf_model.notes import Note
-from hf_model.piano import SAMPLE_RATE, Renderer
-from hf_model.pretrained import WEIGHTS
-from hf_model.rendering import render_blocks
+from hf_model.notes.note import Note
+from hf_model.piano.rendering import SAMPLE_RATE, Renderer, render_blocks
+from hf_model.weights import WEIGHTS
 
 TEN_MINUTES = 600
 FOLDERS = {"sampled": ("piano",), "neural": ("synthesizer", "partials")}

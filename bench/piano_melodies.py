@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 from piano_pianos import NEURAL, OTHER_FONT, Audio, mixed_down, on_blocks, per_channel
 
-from hf_model.audio import write_audio
-from hf_model.audio_metrics import complex_convergence, log_mel_distance, si_sdr, spectral_convergence
-from hf_model.baselines import BASELINES, installed
-from hf_model.direct import Direct, griffin_lim
-from hf_model.metrics import bootstrap_mean, note_scores
-from hf_model.midi_tracks import read_midi_tracks
-from hf_model.notes import Note, to_keys
-from hf_model.piano import SAMPLE_RATE, Renderer
-from hf_model.piano_samples import FluidPiano
-from hf_model.readers_scores import held_out_song
-from hf_model.retranscription import piano_to_notes
-from hf_model.singer import SingerConfig, sing
+from hf_model.audio.griffin_lim import griffin_lim
+from hf_model.audio.io import write_audio
+from hf_model.corpora.readers.scores import held_out_song
+from hf_model.direct.network import Direct
+from hf_model.evaluation.audio_metrics import complex_convergence, log_mel_distance, si_sdr, spectral_convergence
+from hf_model.evaluation.baselines import BASELINES, installed
+from hf_model.evaluation.metrics import bootstrap_mean, note_scores
+from hf_model.notes.midi import read_midi_tracks
+from hf_model.notes.note import Note, to_keys
+from hf_model.piano.fluidsynth import FluidPiano
+from hf_model.piano.rendering import SAMPLE_RATE, Renderer
+from hf_model.piano.transcription import piano_to_notes
+from hf_model.singer.synthesis import SingerConfig, sing
 
 SECONDS, VOICE_RATE = 20, 16000
 DISTANCES = {
@@ -78,7 +79,8 @@ def compare_melodies(
 ) -> dict[str, Any]:
     """Measure every piano and yardstick on every melody: for each a mean, a 95 % interval and the worst.
 
-    ``direct`` hears the melody sung by ``hf_model.singer``; what is then held against it is the reference playing the
+    ``direct`` hears the melody sung by ``hf_model.singer.synthesis``; what is then held against it is the reference
+    playing the
     notes as they were sung, at their times.
     """
     n_samples = SECONDS * SAMPLE_RATE
@@ -156,8 +158,8 @@ def through_griffin_lim(audio: Audio, iterations: int = 32) -> Audio:
     """Throw the phase away and look for it again."""
     import torch
 
-    from hf_model.config import PIANO_STFT
-    from hf_model.stft import stft
+    from hf_model.audio.grid import PIANO_STFT
+    from hf_model.audio.stft import stft
 
     rebuilt = griffin_lim(stft(torch.from_numpy(audio), PIANO_STFT).abs(), iterations).numpy()
     return np.pad(rebuilt, (0, len(audio) - len(rebuilt)))

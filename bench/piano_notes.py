@@ -9,7 +9,7 @@ import numpy as np
 from piano_melodies import show
 from piano_pianos import Audio
 
-from hf_model.audio_metrics import (
+from hf_model.evaluation.audio_metrics import (
     constant_offset,
     decay_rates,
     largest_step,
@@ -17,9 +17,9 @@ from hf_model.audio_metrics import (
     partial_frequencies,
     rise_time,
 )
-from hf_model.notes import HIGHEST_KEY, LOWEST_KEY, Note
-from hf_model.piano import SAMPLE_RATE, Renderer
-from hf_model.pitch import pitch_to_hz
+from hf_model.notes.note import HIGHEST_KEY, LOWEST_KEY, Note
+from hf_model.notes.pitch import pitch_to_hz
+from hf_model.piano.rendering import SAMPLE_RATE, Renderer
 
 KEYS, VELOCITIES = range(LOWEST_KEY, HIGHEST_KEY + 1, 3), (40, 64, 90, 118)
 HELD, HEARD = 2.0, 2.4

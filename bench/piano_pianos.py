@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.notes import Note
-from hf_model.piano import SAMPLE_RATE, Renderer, SampledPiano
-from hf_model.piano_samples import FluidPiano, to_block
-from hf_model.synthesizer import Synthesizer, SynthesizerConfig
+from hf_model.notes.note import Note
+from hf_model.piano.fluidsynth import FluidPiano, to_block
+from hf_model.piano.rendering import SAMPLE_RATE, Renderer
+from hf_model.piano.sampled import SampledPiano
+from hf_model.synthesizer.network import Synthesizer, SynthesizerConfig
 
 Audio = NDArray[np.float32]
 

@@ -10,10 +10,11 @@ import numpy as np
 from piano_melodies import SECONDS
 from piano_pianos import Audio
 
-from hf_model.audio import read_audio
-from hf_model.audio_metrics import MEL_HOP, MEL_N_FFT, magnitude, mel_filters
-from hf_model.notes import Note
-from hf_model.piano import SAMPLE_RATE, Renderer
+from hf_model.audio.io import read_audio
+from hf_model.audio.spectrogram import magnitude
+from hf_model.evaluation.audio_metrics import MEL_HOP, MEL_N_FFT, mel_filters
+from hf_model.notes.note import Note
+from hf_model.piano.rendering import SAMPLE_RATE, Renderer
 
 SHOWN = ("reference", "sampled", "neural", "direct")
 ORDER = ("reference", "sampled", "neural", "table alone", "direct")
@@ -150,16 +151,16 @@ def draw(path: Path, sounds: Mapping[str, Audio], seconds: float, title: str) ->
 
 def track(report: Mapping[str, Any], sounds: Path, pictures: Path | None) -> None:
     """Keep figures, sounds and pictures in MLflow: a run a piano, so that MLflow lays them side by side."""
-    from stages import _tracking
+    from stages.tracking import runs
 
     names = sorted({name for part in ("melodies", "notes", "keyboard", "cost") for name in report.get(part, {})})
     for name in names:
         plain = "".join(letter for letter in name.replace(" ", "-") if letter.isalnum() or letter == "-")
-        tracker = _tracking.begin(f"piano-{plain}", "bench", {"reference": report["reference"]}, resumed=False)
+        tracker = runs.begin(f"piano-{plain}", "bench", {"reference": report["reference"]}, resumed=False)
         if tracker.client is None:
             return
         rows = {part: report[part][name] for part in report if isinstance(report[part], dict) and name in report[part]}
-        tracker.log_figures({key: float(value) for key, value in _tracking.flat(rows).items()})
+        tracker.log_figures({key: float(value) for key, value in runs.flat(rows).items()})
         for path in sorted(sounds.glob(f"*-{plain}.flac")):
             tracker.log_artifact(path, "sounds")
         for path in sorted(pictures.glob("*.png")) if pictures else ():

@@ -20,7 +20,7 @@ from transcriber_pictures import SYSTEMS
 from transcriber_recordings import CORRECTED, CSD, PUBLISHED, SSVD, Recording, bring, reference
 from transcriber_report import interval, table
 
-from hf_model.pretrained import WEIGHTS
+from hf_model.weights import WEIGHTS
 
 SHIPS = "what ships (profile made)"
 KEPT = ("seconds", "steps", "phrases", "batch", "device")

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
-from hf_model.config import VOICE_STFT
-from hf_model.melody import compose, phrase_from_song
-from hf_model.notes import Note
-from hf_model.readers_scores import held_out_song
-from hf_model.records import ScoreRecord
-from hf_model.score_file import SCORE_FILE, read_scores
-from hf_model.singer import Song, sing
+from hf_model.audio.grid import VOICE_STFT
+from hf_model.corpora.readers.scores import held_out_song
+from hf_model.corpora.records import ScoreRecord
+from hf_model.corpora.score_file import SCORE_FILE, read_scores
+from hf_model.notes.note import Note
+from hf_model.singer.composition import compose, phrase_from_song
+from hf_model.singer.synthesis import Song, sing
 
 RATE = VOICE_STFT.sample_rate
 ROW_SECONDS, PHRASE_SECONDS = 15.0, 10.2

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hf_model.align import AlignSettings, align
-from hf_model.shard_plan import StftSettings
-from hf_model.shard_writer import write_shards
-from hf_model.shards import ShardIndex
+from hf_model.alignment.align import AlignSettings, align
+from hf_model.shards.index import ShardIndex
+from hf_model.shards.plan import StftSettings
+from hf_model.shards.writer import write_shards
 
 SPECTRA = ("voice_stft", "piano_stft")
 

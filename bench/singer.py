@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 import time
 
-from hf_model.melody import compose
-from hf_model.singer import SingerConfig, sing
+from hf_model.singer.composition import compose
+from hf_model.singer.synthesis import SingerConfig, sing
 
 
 def main() -> None:

@@ -25,9 +25,10 @@ import torch
 import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
-from hf_model.config import VOICE_STFT, from_mapping
-from hf_model.dataset import train_loader, widen
-from hf_model.tasks import TASKS
+from hf_model.audio.grid import VOICE_STFT
+from hf_model.config import from_mapping
+from hf_model.training.dataset import train_loader, widen
+from hf_model.training.tasks import TASKS
 
 
 def main() -> None:

@@ -40,10 +40,10 @@ from transcriber_pictures import save_excerpt, save_reliability
 from transcriber_recordings import CONVENTIONS, CORRECTED, CSD, PUBLISHED, SSVD, Recording, bring, reference
 from transcriber_report import write_report
 
-from hf_model.arrangement import bind
-from hf_model.conditions import CONDITIONS
-from hf_model.notes import Note
-from hf_model.pretrained import WEIGHTS
+from hf_model.evaluation.degradations import CONDITIONS
+from hf_model.music.arrangement import bind
+from hf_model.notes.note import Note
+from hf_model.weights import WEIGHTS
 
 PARTS = ("made", "folds", "csd", "conditions", "errors", "labels", "confidence")
 

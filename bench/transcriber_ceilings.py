@@ -2,7 +2,8 @@
 
 No answer below is a transcriber's: the times are the labels' own. Against labels as published, the labels that `align`
 corrected show what the constants of each recording cost. Pitches measured by a plain tracker
-(:mod:`hf_model.pitch_track`) show how far any measured pitch agrees with the labels, whose own lie on the bins of a
+(:mod:`hf_model.audio.pitch_tracking`) show how far any measured pitch agrees with the labels, whose own lie on the
+bins of a
 spectrum.
 """
 
@@ -18,9 +19,9 @@ from transcriber_figures import figures
 from transcriber_hearing import voice
 from transcriber_recordings import CORRECTED, PUBLISHED, Recording, reference
 
-from hf_model.label_correction import note_pitches
-from hf_model.notes import Note
-from hf_model.pitch_track import track
+from hf_model.alignment.label_correction import note_pitches
+from hf_model.audio.pitch_tracking import track
+from hf_model.notes.note import Note
 
 CONSTANTS, MEASURED = "corrected labels themselves", "labelled times, measured pitches"
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transcriber_figures import RESAMPLINGS, WINDOW, matches, rounded
 
-from hf_model.notes import Note
+from hf_model.notes.note import Note
 
 EDGES = np.linspace(0.0, 1.0, 11)
 THRESHOLDS = (0.3, 0.5, 0.7, 0.8)

@@ -26,15 +26,15 @@ import torch
 from numpy.typing import NDArray
 
 import hf_model
-from hf_model.audio import read_audio, write_audio
-from hf_model.baselines import basic_pitch_events, installed
-from hf_model.folded import fast_dtype
+from hf_model.audio.io import read_audio, write_audio
+from hf_model.audio.recording import read_recording
+from hf_model.evaluation.baselines import basic_pitch_events, installed
 from hf_model.inference import Models, hear
-from hf_model.melody import compose
-from hf_model.notes import Note
-from hf_model.recording import read_recording
-from hf_model.singer import sing
-from hf_model.transcriber import Transcriber
+from hf_model.notes.note import Note
+from hf_model.singer.composition import compose
+from hf_model.singer.synthesis import sing
+from hf_model.transcriber.fused import fast_dtype
+from hf_model.transcriber.network import Transcriber
 
 REPORTS = Path(__file__).resolve().parents[1] / "reports" / "transcriber"
 RATE = 16000
@@ -224,8 +224,8 @@ HEARING = """
 import re, sys
 from pathlib import Path
 from hf_model.inference import Models, hear
-from hf_model.recording import read_recording
-import hf_model.transcriber, torch
+from hf_model.audio.recording import read_recording
+import hf_model.transcriber.network, torch
 path, model, cores = sys.argv[1:]
 torch.set_num_threads(int(cores))
 if path:

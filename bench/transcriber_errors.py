@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from transcriber_figures import RESAMPLINGS, WINDOW, rounded
 from transcriber_recordings import Recording
 
-from hf_model.config import VOICE_STFT
-from hf_model.note_errors import KINDS, ONSET_TOLERANCE, RIGHT, TRAITS, Verdict, judge
-from hf_model.notes import Note
+from hf_model.audio.grid import VOICE_STFT
+from hf_model.evaluation.error_analysis import KINDS, ONSET_TOLERANCE, RIGHT, TRAITS, Verdict, judge
+from hf_model.notes.note import Note
 
 SECONDS = 6.0
 """Length of the excerpts in which mistakes crowd."""

@@ -13,9 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.metrics import OFFSET_MIN_TOLERANCE, OFFSET_RATIO, ONSET_TOLERANCE, PITCH_TOLERANCE_CENTS, bootstrap_mean
-from hf_model.notes import Note, to_arrays
-from hf_model.pitch import pitch_to_hz
+from hf_model.evaluation.metrics import (
+    OFFSET_MIN_TOLERANCE,
+    OFFSET_RATIO,
+    ONSET_TOLERANCE,
+    PITCH_TOLERANCE_CENTS,
+    bootstrap_mean,
+)
+from hf_model.notes.note import Note, to_arrays
+from hf_model.notes.pitch import pitch_to_hz
 
 Float = NDArray[np.float64]
 

@@ -29,24 +29,24 @@ import torch
 from numpy.typing import NDArray
 from transcriber_figures import matches
 
-from hf_model.align import AlignSettings, align
-from hf_model.augment import AugmentConfig, augment
-from hf_model.confidence import Clues, fit_weights
+from hf_model.alignment.align import AlignSettings, align
+from hf_model.alignment.manifest import read_manifest, voice_path
+from hf_model.audio.recording import read_recording
+from hf_model.augmentation.augment import AugmentConfig, augment
+from hf_model.augmentation.noise import RATE, noise
 from hf_model.config import from_mapping, to_mapping
-from hf_model.corpora import DownloadSettings
-from hf_model.decoder_fit import fit_decoder
-from hf_model.decoding import DecoderConfig, Evidence
-from hf_model.fetch import download
-from hf_model.folds import N_FOLDS, assign_folds
-from hf_model.noises import RATE, noise
-from hf_model.notes import Note
-from hf_model.pairs import read_manifest, voice_path
-from hf_model.recording import read_recording
-from hf_model.shard_plan import StftSettings
-from hf_model.shard_writer import write_shards
-from hf_model.tasks import TranscriberTask, TranscriberTraining
-from hf_model.training import train
-from hf_model.transcriber import Transcriber
+from hf_model.corpora.catalogue import DownloadSettings
+from hf_model.corpora.download import download
+from hf_model.evaluation.cross_validation import N_FOLDS, assign_folds
+from hf_model.notes.note import Note
+from hf_model.shards.plan import StftSettings
+from hf_model.shards.writer import write_shards
+from hf_model.training.decoder_tuning import fit_decoder
+from hf_model.training.tasks import TranscriberTask, TranscriberTraining
+from hf_model.training.trainer import train
+from hf_model.transcriber.confidence import Clues, fit_weights
+from hf_model.transcriber.decoding import DecoderConfig, Evidence
+from hf_model.transcriber.network import Transcriber
 from stages import _run
 
 PROFILE = "clean"

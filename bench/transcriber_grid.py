@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.notes import Note
-from hf_model.pitch import pitch_to_hz
+from hf_model.notes.note import Note
+from hf_model.notes.pitch import pitch_to_hz
 
 STEPS = np.arange(4.0, 25.0, 0.01)
 """Hz: the grids looked for."""

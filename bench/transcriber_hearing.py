@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from rich.progress import track
 from transcriber_recordings import CSD, SSVD, Recording, pitch_bias_hz
 
-from hf_model.audio import read_audio, resample, to_mono
-from hf_model.conditions import CONDITIONS
-from hf_model.config import VOICE_STFT
-from hf_model.notes import Note
+from hf_model.audio.grid import VOICE_STFT
+from hf_model.audio.io import read_audio, to_mono
+from hf_model.audio.resampling import resample
+from hf_model.evaluation.degradations import CONDITIONS
+from hf_model.notes.note import Note
 from hf_model.pretrained import read_config
-from hf_model.transcriber import Transcriber
+from hf_model.transcriber.network import Transcriber
 
 CLEAN = "clean"
 MADE, FOLDS, SHIPS_CSD, MADE_CSD = "made", "folds", "csd, what ships", "csd, made voices only"

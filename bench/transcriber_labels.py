@@ -1,6 +1,7 @@
 """Recordings whose labels disagree with the audio, by kind of disagreement, with a second opinion on each.
 
-The first opinion is `align`'s: an onset curve and a pitch tracker (:mod:`hf_model.label_correction`). The second is
+The first opinion is `align`'s: an onset curve and a pitch tracker (:mod:`hf_model.alignment.label_correction`). The
+second is
 that of a transcriber that learned from made voices alone and so from nobody's labels.
 """
 
@@ -16,11 +17,11 @@ from transcriber_figures import RESAMPLINGS, matches, rounded
 from transcriber_grid import bias_by_pitch, label_grid
 from transcriber_recordings import Recording
 
-from hf_model import label_correction as labels
-from hf_model.metrics import bootstrap_mean, note_scores
-from hf_model.notes import Note
-from hf_model.pairs import Correction
-from hf_model.pitch import pitch_to_hz
+from hf_model.alignment import label_correction as labels
+from hf_model.alignment.manifest import Correction
+from hf_model.evaluation.metrics import bootstrap_mean, note_scores
+from hf_model.notes.note import Note
+from hf_model.notes.pitch import pitch_to_hz
 
 LATE_ONSET, LATE_OFFSET, VERY_LATE_OFFSET = 0.010, 0.012, 0.035
 """Seconds: lags from which labels count as late."""

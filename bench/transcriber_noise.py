@@ -2,7 +2,8 @@
 
     python bench/transcriber_noise.py [--model DIR] [--minutes 10]
 
-Sounds are made by ``hf_model.noises``, with seeds that training never draws, and heard as a user would have them heard:
+Sounds are made by ``hf_model.augmentation.noise``, with seeds that training never draws, and heard as a user would
+have them heard:
 ``hf_model.transcribe``. The table and the figures go to ``reports/transcriber/noise.md`` and ``noise.json``.
 """
 
@@ -19,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hf_model
+from hf_model.augmentation.noise import BENCH_SEED, RATE, noise
 from hf_model.inference import Models
-from hf_model.noises import BENCH_SEED, RATE, noise
 
 REPORTS = Path(__file__).resolve().parents[1] / "reports" / "transcriber"
 

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from transcriber_errors import SECONDS, Excerpt
 
-from hf_model.config import VOICE_STFT
-from hf_model.note_errors import RIGHT
-from hf_model.notes import Note
-from hf_model.picture import FRAME, INK, NIGHT, pitch_spectrogram
-from hf_model.pitch import pitch_to_name
-from hf_model.transcriber import Transcriber
+from hf_model.audio.grid import VOICE_STFT
+from hf_model.evaluation.error_analysis import RIGHT
+from hf_model.notes.note import Note
+from hf_model.notes.pitch import pitch_to_name
+from hf_model.plotting import FRAME, INK, NIGHT, pitch_spectrogram
+from hf_model.transcriber.network import Transcriber
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

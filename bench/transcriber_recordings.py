@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from hf_model import label_correction as labels
-from hf_model.corpora import read
-from hf_model.corpus import UNSTATED
-from hf_model.fetch import DownloadSettings, download
-from hf_model.label_correction import Measurement
-from hf_model.notes import Note
-from hf_model.pairing import VoiceJob, measure_labels, pair_voice
-from hf_model.pairs import Correction
-from hf_model.parallel import run_all
-from hf_model.pitch import hz_to_pitch, pitch_to_hz
-from hf_model.records import VoiceRecord
+from hf_model.alignment import label_correction as labels
+from hf_model.alignment.label_correction import Measurement
+from hf_model.alignment.manifest import Correction
+from hf_model.alignment.pairing import VoiceJob, measure_labels, pair_voice
+from hf_model.corpora.catalogue import read
+from hf_model.corpora.corpus import UNSTATED
+from hf_model.corpora.download import DownloadSettings, download
+from hf_model.corpora.records import VoiceRecord
+from hf_model.notes.note import Note
+from hf_model.notes.pitch import hz_to_pitch, pitch_to_hz
+from hf_model.parallel.workers import run_all
 
 SSVD, CSD = "ssvd", "csd"
 ACCEPTED = (UNSTATED, "CC BY-NC-SA 4.0")

@@ -10,7 +10,7 @@ from transcriber_figures import SCORES
 from transcriber_hearing import CLEAN, FOLDS, MADE, MADE_CSD, SHIPS_CSD
 from transcriber_recordings import CONVENTIONS, CORRECTED, PUBLISHED
 
-from hf_model.note_errors import KINDS, RIGHT
+from hf_model.evaluation.error_analysis import KINDS, RIGHT
 
 BEGIN, END = "<!-- tables: written by bench/transcriber.py -->", "<!-- end of tables -->"
 COMMAND = "python bench/transcriber.py --mirror FOLDER --parts"

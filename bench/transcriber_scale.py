@@ -7,7 +7,8 @@ The first step wants many cores, the second a GPU; they may run at the same time
     python bench/scale_report.py --models MODELS --mirror FOLDER
 
 A run is millions of parameters : phrases : steps. Phrases are those of the align stage, every other one on a melody of
-POP909 where ``--raw`` holds its scores (``python -m hf_model.score_file pop909 data/raw ELSEWHERE``); V may be a folder
+POP909 where ``--raw`` holds its scores (``python -m hf_model.corpora.score_file pop909 data/raw ELSEWHERE``); V may
+be a folder
 in memory, since shards of so many would not fit on a disk. Network, worlds, loss and schedule are those of the profile
 ``made``. The last command scores them.
 """
@@ -31,15 +32,17 @@ from scale_voices import Voices, make_voices, open_voices, unmet_voices
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from hf_model.config import VOICE_STFT, from_mapping, to_mapping
-from hf_model.dataset import collate
-from hf_model.decoding import DecoderConfig
-from hf_model.fit_config import FitConfig
-from hf_model.pretrained import WEIGHTS, read_config, ship
-from hf_model.stft import stft
-from hf_model.tasks import TranscriberTask, TranscriberTraining
-from hf_model.training import Fit
-from hf_model.transcriber import TranscriberConfig
+from hf_model.audio.grid import VOICE_STFT
+from hf_model.audio.stft import stft
+from hf_model.config import from_mapping, to_mapping
+from hf_model.pretrained import read_config, ship
+from hf_model.training.dataset import collate
+from hf_model.training.fit_config import FitConfig
+from hf_model.training.tasks import TranscriberTask, TranscriberTraining
+from hf_model.training.trainer import Fit
+from hf_model.transcriber.decoding import DecoderConfig
+from hf_model.transcriber.network import TranscriberConfig
+from hf_model.weights import WEIGHTS
 from stages import _run
 
 SIZES = {"0.3": (12, 72), "1.2": (16, 160), "3": (32, 256)}

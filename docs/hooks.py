@@ -40,7 +40,7 @@ def command_line() -> str:
     """Write every command's help, as a terminal of 100 columns shows it."""
     os.environ["COLUMNS"] = "100"
     os.environ["NO_COLOR"] = "1"
-    from hf_model.cli import build_parser
+    from hf_model.cli.main import build_parser
 
     parser = build_parser()
     pages = ["# Command line\n", "Generated from the program: what `--help` prints.\n"]

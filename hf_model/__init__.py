@@ -6,14 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hf_model.arrangement import Arranged, Arrangement, arrange
     from hf_model.inference import Rendition, convert, listen, render, transcribe
-    from hf_model.key import Key, estimate_key
-    from hf_model.notes import Note
-    from hf_model.performance import Performance
-    from hf_model.quantization import quantize
-    from hf_model.simplification import simplify
-    from hf_model.tempo import Tempo, estimate_tempo
+    from hf_model.music.arrangement import Arranged, Arrangement, arrange
+    from hf_model.music.key import Key, estimate_key
+    from hf_model.music.quantization import quantize
+    from hf_model.music.simplification import simplify
+    from hf_model.music.tempo import Tempo, estimate_tempo
+    from hf_model.notes.note import Note
+    from hf_model.piano.performance import Performance
 
 __version__ = "0.1.0"
 
@@ -38,21 +38,21 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Arranged": "hf_model.arrangement",
-    "Arrangement": "hf_model.arrangement",
-    "Key": "hf_model.key",
-    "Note": "hf_model.notes",
-    "Performance": "hf_model.performance",
+    "Arranged": "hf_model.music.arrangement",
+    "Arrangement": "hf_model.music.arrangement",
+    "Key": "hf_model.music.key",
+    "Note": "hf_model.notes.note",
+    "Performance": "hf_model.piano.performance",
     "Rendition": "hf_model.inference",
-    "Tempo": "hf_model.tempo",
-    "arrange": "hf_model.arrangement",
+    "Tempo": "hf_model.music.tempo",
+    "arrange": "hf_model.music.arrangement",
     "convert": "hf_model.inference",
-    "estimate_key": "hf_model.key",
-    "estimate_tempo": "hf_model.tempo",
+    "estimate_key": "hf_model.music.key",
+    "estimate_tempo": "hf_model.music.tempo",
     "listen": "hf_model.inference",
-    "quantize": "hf_model.quantization",
+    "quantize": "hf_model.music.quantization",
     "render": "hf_model.inference",
-    "simplify": "hf_model.simplification",
+    "simplify": "hf_model.music.simplification",
     "transcribe": "hf_model.inference",
 }
 

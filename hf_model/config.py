@@ -6,7 +6,6 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -135,45 +134,3 @@ def _checked_scalar(hint: Any, value: Any, where: str) -> Any:
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
         _refuse(where, value, hint)
     return value
-
-
-@dataclass(frozen=True)
-class StftConfig:
-    """One short-time Fourier transform: Hann window, centred frames.
-
-    Attributes
-    ----------
-    sample_rate : int
-        Hz.
-    n_fft, win_length, hop_length : int
-        Samples. ``win_length <= n_fft`` and ``hop_length <= win_length // 2``, so that the inverse exists.
-    """
-
-    sample_rate: int
-    n_fft: int
-    win_length: int
-    hop_length: int
-
-    def __post_init__(self) -> None:
-        """Check that the transform can be inverted."""
-        check_range("sample_rate", self.sample_rate, 4000, 192000)
-        check_range("n_fft", self.n_fft, 16, 65536)
-        check_range("win_length", self.win_length, 16, self.n_fft)
-        check_range("hop_length", self.hop_length, 1, self.win_length // 2)
-
-    @property
-    def frame_rate(self) -> float:
-        """Frames a second, never rounded."""
-        return self.sample_rate / self.hop_length
-
-    @property
-    def n_bins(self) -> int:
-        """Frequency bins of the one-sided spectrum."""
-        return self.n_fft // 2 + 1
-
-
-VOICE_STFT = StftConfig(sample_rate=16000, n_fft=1024, win_length=1024, hop_length=160)
-"""The voice on the common grid of 100 frames a second."""
-
-PIANO_STFT = StftConfig(sample_rate=44100, n_fft=2048, win_length=2048, hop_length=441)
-"""The piano on the common grid of 100 frames a second."""

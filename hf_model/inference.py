@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hf_model.arrangement import MIN_NOTE, Arranged, Arrangement, arrange
-from hf_model.config import VOICE_STFT, check_choice, check_range
+from hf_model.audio.grid import VOICE_STFT, resampled_length
+from hf_model.audio.recording import Recording, as_recording
+from hf_model.config import check_choice, check_range
 from hf_model.hub import model_folder
-from hf_model.notes import Note, to_keys
-from hf_model.performance import SOUNDS, Performance, perform, play
-from hf_model.piano import Renderer, SampledPiano
-from hf_model.pitch import estimate_tuning
-from hf_model.pretrained import WEIGHTS
-from hf_model.recording import Recording, as_recording
-from hf_model.rendering import PIANO_RATE
-from hf_model.stft import resampled_length
+from hf_model.music.arrangement import MIN_NOTE, Arranged, Arrangement, arrange
+from hf_model.notes.note import Note, to_keys
+from hf_model.notes.pitch import estimate_tuning
+from hf_model.piano.performance import SOUNDS, Performance, perform, play
+from hf_model.piano.rendering import PIANO_RATE, Renderer
+from hf_model.piano.sampled import SampledPiano
+from hf_model.weights import WEIGHTS
 
 if TYPE_CHECKING:
-    from hf_model.streaming import NoteStream
+    from hf_model.transcriber.note_stream import NoteStream
 
 AS_SUNG, DEFAULT = Arrangement(), Performance()
 
@@ -79,7 +79,7 @@ class Models:
             If the folder holds none.
         """
         if self._transcriber is None:
-            from hf_model.transcriber import Transcriber
+            from hf_model.transcriber.network import Transcriber
 
             alone = (self.folder / "config.json").is_file()
             self._transcriber = Transcriber.from_pretrained(self.folder if alone else self.folder / "transcriber")
@@ -96,10 +96,10 @@ class Models:
         if sound == "sampled":
             return SampledPiano.load()
         if sound == "reference":
-            from hf_model.reference_piano import ReferencePiano
+            from hf_model.piano.fluidsynth import ReferencePiano
 
             return ReferencePiano(self.sound_font)
-        from hf_model.synthesizer import Synthesizer
+        from hf_model.synthesizer.network import Synthesizer
 
         own = self.folder / "synthesizer"
         return Synthesizer.from_pretrained(own if own.is_dir() else WEIGHTS / "synthesizer")
@@ -134,7 +134,7 @@ class Melody:
 
 @dataclass(frozen=True)
 class Rendition(Arranged):
-    """An arrangement of what was heard, and its sound: see :class:`hf_model.arrangement.Arranged` for the rest.
+    """An arrangement of what was heard, and its sound: see :class:`hf_model.music.arrangement.Arranged` for the rest.
 
     Attributes
     ----------
@@ -251,7 +251,8 @@ def listen(sample_rate: int = 16000, *, chunk_seconds: float | None = None, mode
     sample_rate : int
         Hz, of the blocks.
     chunk_seconds : float, optional
-        0.5 to 60; less brings notes sooner and costs more time: see :class:`hf_model.streaming.NoteStream`.
+        0.5 to 60; less brings notes sooner and costs more time: see
+        :class:`hf_model.transcriber.note_stream.NoteStream`.
     models : Models, optional
         The ones that ship when not given.
 
@@ -262,7 +263,7 @@ def listen(sample_rate: int = 16000, *, chunk_seconds: float | None = None, mode
     TypeError
         For models that only hear whole recordings.
     """
-    from hf_model.transcriber import Transcriber
+    from hf_model.transcriber.network import Transcriber
 
     heard_by = (models or default_models()).transcriber
     if not isinstance(heard_by, Transcriber):
@@ -286,7 +287,7 @@ def hear(
     ConfigError
         For a setting outside its range.
     """
-    from hf_model.dynamics import velocities
+    from hf_model.notes.velocity import velocities
 
     check_range("min_note", min_note, 0.0, 10.0)
     check_range("min_confidence", min_confidence, 0.0, 1.0)

@@ -16,9 +16,6 @@ from hf_model.hub import model_folder, push_folder
 
 M = TypeVar("M", bound="Pretrained")
 
-WEIGHTS = Path(__file__).parent / "weights"
-"""The folder of the weights that ship."""
-
 
 class Pretrained(nn.Module):
     """A network whose constructor takes one settings dataclass, ``config``.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hf_model.align import AlignSettings, align
-from stages import _crew, _run
+from hf_model.alignment.align import AlignSettings, align
+from stages import _run
+from stages.cluster.workers import open_workers
 
 SHOWN = 5
 """Pairs left out that are printed; all are in the report."""
@@ -14,7 +15,7 @@ SHOWN = 5
 def main() -> None:
     """Run the stage."""
     settings = _run.settings("align", AlignSettings)
-    with _run.output("data/aligned") as folder, _crew.crew() as workers:
+    with _run.output("data/aligned") as folder, open_workers() as workers:
         report = align(Path("data/raw"), folder, settings, workers)
     for name, part in report.items():
         found = f"{part['kept']} of {part['pairs']} pairs kept"

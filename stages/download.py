@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hf_model.corpora import DownloadSettings, get
-from hf_model.fetch import download
+from hf_model.corpora.catalogue import DownloadSettings, get
+from hf_model.corpora.download import download
 from stages import _run
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hf_model.evaluation import EvaluateSettings, Measured, measure_all, summarize
-from hf_model.report import draw_pictures, write_page, write_recordings
-from hf_model.report_pictures import table_rows
-from hf_model.split_rendering import LABELLED, SOUNDS
-from stages import _run, _slurm, _tracking
+from hf_model.evaluation.evaluate import EvaluateSettings, Measured, measure_all, summarize
+from hf_model.evaluation.plots import table_rows
+from hf_model.evaluation.render_test_set import LABELLED, SOUNDS
+from hf_model.evaluation.report import draw_pictures, write_page, write_recordings
+from stages import _run
+from stages.cluster import jobs
+from stages.tracking import runs
 
 RENDERED, REPORTS = Path("data/rendered"), Path("reports")
 
 
 def main() -> None:
     """Run the stage."""
-    if _slurm.elsewhere("cpu", ["stages.evaluate"], REPORTS / "metrics.json"):
+    if jobs.elsewhere("cpu", ["stages.evaluate"], REPORTS / "metrics.json"):
         return
     settings = _run.settings("evaluate", EvaluateSettings)
     measured = measure_all(RENDERED, settings, _run.workers())
@@ -29,7 +31,7 @@ def main() -> None:
     _run.write_json(REPORTS / "metrics.json", report)
     for row in table_rows(report)[1]:
         print("  ".join(row))
-    _tracking.log_evaluation(report, REPORTS, _examples(measured))
+    runs.log_evaluation(report, REPORTS, _examples(measured))
 
 
 def _examples(measured: list[Measured]) -> list[tuple[str, Path]]:

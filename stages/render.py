@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hf_model.split_rendering import RenderSettings, render_split
-from stages import _run, _slurm
+from hf_model.evaluation.render_test_set import RenderSettings, render_split
+from stages import _run
+from stages.cluster import jobs
 
 
 def main() -> None:
     """Run the stage."""
-    if _slurm.elsewhere("cpu", ["stages.render"], Path("data/rendered")):
+    if jobs.elsewhere("cpu", ["stages.render"], Path("data/rendered")):
         return
     settings = _run.settings("render", RenderSettings)
     with _run.output("data/rendered") as folder:

@@ -9,10 +9,10 @@ same, after Ctrl-C.
 
 from __future__ import annotations
 
-from hf_model import interruption
+from hf_model.training import preemption
 
 if __name__ == "__main__":
-    interruption.listen()  # before the imports that take seconds, in which a signal would be the end
+    preemption.listen()  # before the imports that take seconds, in which a signal would be the end
 
 import hashlib
 import json
@@ -25,7 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from hf_model.config import check_choice, to_mapping
-from stages import _run, _slurm, _tracking
+from stages import _run
+from stages.cluster import jobs
+from stages.tracking import runs
 
 SHARDS, MODELS, SCRATCH = Path("data/stft"), Path("data/model"), Path("data/scratch/checkpoints")
 KINDS = ("transcriber", "synthesizer", "direct")
@@ -35,13 +37,13 @@ def main() -> None:
     """Run the stage."""
     kind = sys.argv[1] if len(sys.argv) > 1 else ""
     check_choice("the model to train", kind, KINDS)
-    if _slurm.elsewhere("train", ["stages.train", kind], MODELS / kind):
+    if jobs.elsewhere("train", ["stages.train", kind], MODELS / kind):
         return
 
     import torch
 
-    from hf_model.tasks import TASKS
-    from hf_model.training import train
+    from hf_model.training.tasks import TASKS
+    from hf_model.training.trainer import train
 
     settings_class, task_class = TASKS[kind]
     settings = _run.settings(f"train.{kind}", settings_class)
@@ -49,7 +51,7 @@ def main() -> None:
     checkpoints = SCRATCH / f"{kind}-{key}"
     resumed = checkpoints.is_dir()  # also one that was stopped before its first checkpoint: it has its run in MLflow
     checkpoints.mkdir(parents=True, exist_ok=True)
-    tracker = _tracking.begin(kind, key, to_mapping(settings), resumed=resumed)
+    tracker = runs.begin(kind, key, to_mapping(settings), resumed=resumed)
     workers = min(8, _run.workers() - 1) if torch.cuda.is_available() else 0
     try:
         with _run.output(MODELS / kind) if _run.is_first() else nullcontext(MODELS / kind) as folder:
@@ -63,7 +65,7 @@ def main() -> None:
                 progress=sys.stderr.isatty(),
                 **_told(),
             )
-    except interruption.Interrupted as stop:
+    except preemption.Interrupted as stop:
         tracker.finish("KILLED")
         if not _run.is_first():
             sys.exit(0)  # the first process speaks for all: srun and torchrun end the others when one reports a failure
@@ -74,7 +76,7 @@ def main() -> None:
         raise
     if not _run.is_first():
         return
-    _tracking.end(tracker, kind, MODELS / kind, figures)
+    runs.end(tracker, kind, MODELS / kind, figures)
     shutil.rmtree(checkpoints, ignore_errors=True)
     print(f"{kind}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
 
@@ -89,12 +91,12 @@ def _told() -> dict[str, Any]:
     return {name: _run.number(variable) for name, variable in names.items() if os.environ.get(variable)}
 
 
-def _leave(kind: str, stop: interruption.Interrupted) -> None:
+def _leave(kind: str, stop: preemption.Interrupted) -> None:
     """Put the job back into the queue, and say what happened; Ctrl-C means that nobody wants it back."""
     try:
-        job = "" if stop.signum == signal.SIGINT else interruption.requeue()
+        job = "" if stop.signum == signal.SIGINT else preemption.requeue()
         then = f"job {job} is in the queue again" if job else "the same command goes on from the checkpoint"
-    except interruption.RequeueError as error:
+    except preemption.RequeueError as error:
         then = f"not put back into the queue: {error}"
     print(f"{kind}: stopped by {stop.name}; {then}", flush=True)
 

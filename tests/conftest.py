@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from hf_model.crew import Crew
+    from hf_model.parallel.dask_cluster import Crew
     from tests.page_server import PageServer
 
 # Before anything imports torch or NumPy: two workers with two threads each are slower than two with one.
@@ -61,10 +61,10 @@ def tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder to track in, where a run of MLflow begins with nothing; its state is put back afterwards."""
     import mlflow
 
-    from stages import _mlflow
+    from stages.tracking import client
 
     monkeypatch.chdir(tmp_path)
-    for name, value in {**_mlflow.CALM, "MLFLOW_TRACKING_URI": ""}.items():
+    for name, value in {**client.CALM, "MLFLOW_TRACKING_URI": ""}.items():
         monkeypatch.setenv(name, value)  # MLflow itself changes the last of them
     yield tmp_path
     mlflow.set_tracking_uri(None)
@@ -73,7 +73,7 @@ def tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
     """Two workers of Dask on this machine."""
-    from hf_model.crew import Crew
+    from hf_model.parallel.dask_cluster import Crew
 
     with Crew(2, tmp_path_factory.mktemp("crew") / "scratch") as opened:
         yield opened

@@ -22,7 +22,7 @@ def record(event, arguments):
         place = arguments[1] if event != "socket.getaddrinfo" else arguments[0]
         log.write(f"{event} {place!r}\\n")
 sys.addaudithook(record)
-from hf_model.cli import main
+from hf_model.cli.main import main
 sys.exit(main())
 """
 

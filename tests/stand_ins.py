@@ -11,7 +11,7 @@ import pretty_midi
 from numpy.typing import NDArray
 
 from hf_model.inference import Models
-from hf_model.notes import Note
+from hf_model.notes.note import Note
 
 
 def press_pedal(path: Path, spans: Sequence[tuple[float, float]]) -> None:

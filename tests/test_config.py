@@ -11,16 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_model.config import (
-    PIANO_STFT,
-    VOICE_STFT,
-    ConfigError,
-    StftConfig,
-    check_choice,
-    check_range,
-    from_mapping,
-    to_mapping,
-)
+from hf_model.audio.grid import PIANO_STFT, VOICE_STFT, StftConfig
+from hf_model.config import ConfigError, check_choice, check_range, from_mapping, to_mapping
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hf_model.cli import build_parser
+from hf_model.cli.main import build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

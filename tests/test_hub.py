@@ -19,8 +19,8 @@ import torch
 
 from hf_model.hub import HubError, card, model_folder, push_folder
 from hf_model.inference import Models
-from hf_model.pretrained import WEIGHTS
-from hf_model.transcriber import Transcriber
+from hf_model.transcriber.network import Transcriber
+from hf_model.weights import WEIGHTS
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

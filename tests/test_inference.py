@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 import hf_model
-from hf_model.arrangement import Arrangement
-from hf_model.audio import AudioError
+from hf_model.audio.grid import resampled_length
+from hf_model.audio.reader import AudioError
+from hf_model.audio.recording import as_recording
 from hf_model.config import ConfigError
 from hf_model.inference import Models, convert, hear, render, transcribe
-from hf_model.notes import Note
-from hf_model.performance import Performance
-from hf_model.recording import as_recording
-from hf_model.stft import resampled_length
+from hf_model.music.arrangement import Arrangement
+from hf_model.notes.note import Note
+from hf_model.piano.performance import Performance
 from tests.stand_ins import ToneListener, tone_models, tones
 
 MELODY = [60, 62, 64, 65, 67]

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model import pairs
-from hf_model.audio import write_audio
-from hf_model.notes import Note
-from hf_model.pairs import Pair
-from hf_model.shard_writer import StftSettings, write_shards
+from hf_model.alignment import manifest
+from hf_model.alignment.manifest import Pair
+from hf_model.audio.io import write_audio
+from hf_model.notes.note import Note
+from hf_model.shards.writer import StftSettings, write_shards
 
 SINGERS = ("ada", "ben", "cleo", "kim")  # by the hashes of these names Kim is the one for validation
 NOTES = (Note(0.2, 0.7, 60.0), Note(0.7, 1.1, 62.0), Note(1.3, 1.9, 59.0), Note(2.0, 2.4, 59.0))
@@ -51,12 +51,12 @@ def write_tiny_shards(folder: Path) -> Path:
     for number, singer in enumerate(SINGERS):
         notes = tuple(Note(n.onset, n.offset, n.pitch + number, 80) for n in NOTES)
         pair = Pair(f"p{number}", "tiny", singer, "CC0-1.0", "train", 40000, 16000, notes=notes)
-        for path, rate in ((pairs.voice_path, 16000), (pairs.piano_path, 44100)):
+        for path, rate in ((manifest.voice_path, 16000), (manifest.piano_path, 44100)):
             target = path(aligned, "tiny", pair.pair_id)
             target.parent.mkdir(parents=True, exist_ok=True)
             write_audio(target, sing(notes, 2.5, rate), rate)
         made.append(pair)
-    pairs.write_manifest(aligned / "tiny" / "manifest.parquet", made)
+    manifest.write_manifest(aligned / "tiny" / "manifest.parquet", made)
     write_shards(aligned, shards, StftSettings(segment_frames=128, valid_fraction=0.25, test_fraction=0.0))
     return shards
 
@@ -64,7 +64,7 @@ def write_tiny_shards(folder: Path) -> Path:
 def tiny_task(kind: str, **fit: Any) -> Any:
     """The task of a tiny model."""
     from hf_model.config import from_mapping
-    from hf_model.tasks import TASKS
+    from hf_model.training.tasks import TASKS
 
     settings_class, task_class = TASKS[kind]
     settings: dict[str, Any] = {"model": TINY_MODELS[kind], "fit": {**TINY_FIT, **fit}}

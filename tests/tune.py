@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from hf_model.notes import Note
-from hf_model.pitch import pitch_to_hz
-from hf_model.pitch_track import SAMPLE_RATE, Track, track
+from hf_model.audio.pitch_tracking import SAMPLE_RATE, Track, track
+from hf_model.notes.note import Note
+from hf_model.notes.pitch import pitch_to_hz
 
 
 def tune() -> list[Note]:

@@ -1,0 +1,300 @@
+"""Everything that was downloaded to pairs of voice and piano on one clock, with a report of what was put right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_model.alignment import label_correction as labels
+from hf_model.alignment import manifest
+from hf_model.alignment.pairing import (
+    ALIGNED_BY_SCORE,
+    OWN,
+    Outcome,
+    RecordedJob,
+    SingJob,
+    VoiceJob,
+    measure_labels,
+    pair_recorded,
+    pair_voice,
+    sing_phrase,
+    uses_labels,
+)
+from hf_model.audio.reader import SUFFIXES
+from hf_model.config import check_range
+from hf_model.corpora.catalogue import get, read
+from hf_model.corpora.readers.scores import held_out_song
+from hf_model.corpora.records import ScoreRecord, VoiceRecord
+from hf_model.corpora.score_file import SCORE_FILE, read_scores
+from hf_model.parallel.workers import Workers, run_all
+
+MADE = "made"
+
+
+class AlignError(ValueError):
+    """The stage cannot go on; the message says why."""
+
+
+@dataclass(frozen=True)
+class AlignSettings:
+    """Settings of the align stage.
+
+    Attributes
+    ----------
+    made_phrases : int
+        Phrases to compose and sing, if the corpus "made" was asked for; each has a singer of its own.
+    score_phrases : int
+        Phrases to sing of each corpus of scores (pop909, ...).
+    made_seconds : float
+        Longest phrase, without the silence around it.
+    seed : int
+        Decides the phrases and who sings them.
+    min_quality : float
+        0-1; pairs that fit worse are left out.
+    render_piano : bool
+        Whether to write the piano; without it only a transcriber can be trained.
+    own_pairs : str
+        A folder of your own recordings: ``<name>_voice.*`` beside ``<name>_piano.*`` of the same song in the same key,
+        and perhaps ``<name>.mid``, what the piano plays. DVC does not watch it: after a change there run
+        ``dvc repro --force align``.
+    """
+
+    made_phrases: int = 300
+    score_phrases: int = 0
+    made_seconds: float = 8.0
+    seed: int = 0
+    min_quality: float = 0.3
+    render_piano: bool = True
+    own_pairs: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        check_range("made_phrases", self.made_phrases, 0, 10_000_000)
+        check_range("score_phrases", self.score_phrases, 0, 10_000_000)
+        check_range("made_seconds", self.made_seconds, 0.5, 600.0)
+        check_range("seed", self.seed, 0, 2**31)
+        check_range("min_quality", self.min_quality, 0.0, 1.0)
+
+
+def align(raw: Path, folder: Path, settings: AlignSettings, workers: Workers = 1) -> dict[str, Any]:
+    """Make pairs of everything in ``data/raw``.
+
+    Parameters
+    ----------
+    raw : Path
+        What the download stage brought, with its ``corpora.json``.
+    folder : Path
+        Where to write: ``<corpus>/{voice,piano}/<pair_id>.flac``, ``<corpus>/manifest.parquet``, ``report.json``.
+    settings : AlignSettings
+        See there.
+    workers : int or Crew
+        See :func:`hf_model.parallel.workers.run_all`; the result does not depend on it.
+
+    Returns
+    -------
+    dict
+        The content of report.json: for each corpus how many pairs, which were left out and why, and the distribution
+        of the corrections.
+
+    Raises
+    ------
+    AlignError
+        If there is nothing to align.
+    hf_model.audio.reader.AudioError, hf_model.corpora.records.CorpusError
+        For a recording or a label file that cannot be read, naming it.
+    """
+    report: dict[str, Any] = {}
+    seen: dict[Path, str] = {}
+    names = _corpora(raw) + ([OWN] if settings.own_pairs else [])
+    for name in names:
+        for kind in ("voice", "piano"):
+            (folder / name / kind).mkdir(parents=True, exist_ok=True)
+        outcomes = list(_outcomes(name, raw, folder, settings, workers, seen))
+        manifest.write_manifest(folder / name / "manifest.parquet", [outcome.pair for outcome in outcomes])
+        report[name] = summary(outcomes)
+    if not any(part["kept"] for part in report.values()):
+        msg = f"{raw}: no pair could be made of {', '.join(names) or 'nothing'}; see download.corpora and align"
+        raise AlignError(msg)
+    for left in folder.rglob(".*.part"):
+        left.unlink()  # of workers that died while they wrote
+    (folder / "report.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return report
+
+
+def _corpora(raw: Path) -> list[str]:
+    """List what was downloaded; corpora with labels of their own first, so that duplicates keep the better labels."""
+    listing = raw / "corpora.json"
+    if listing.is_file():
+        names = list(json.loads(listing.read_text(encoding="utf-8")))
+    else:
+        names = [path.name for path in raw.iterdir() if path.is_dir()] if raw.is_dir() else []
+    return sorted(names, key=lambda name: (name in ALIGNED_BY_SCORE, name))
+
+
+def _outcomes(
+    name: str, raw: Path, folder: Path, settings: AlignSettings, workers: Workers, seen: dict[Path, str]
+) -> Iterator[Outcome]:
+    """Make the pairs of one corpus."""
+    if name == MADE:
+        yield from run_all(sing_phrase, _made(folder, settings), workers=workers, title="singing made phrases")
+        return
+    if name == OWN:
+        yield from run_all(pair_recorded, _own(folder, settings), workers=workers, title="warping pianos")
+        return
+    packed = raw / name / SCORE_FILE
+    records = read_scores(packed, name) if packed.is_file() else list(read(name, raw))
+    scores = [item for item in records if isinstance(item, ScoreRecord) and not _held_out(item)]
+    voices = [record for record in records if isinstance(record, VoiceRecord)]
+    if scores and settings.score_phrases:
+        jobs = _songs(folder, settings, name, scores)
+        yield from run_all(sing_phrase, jobs, workers=workers, title=f"singing {name}")
+    if voices:
+        yield from _voices(name, folder, voices, settings, workers, seen)
+
+
+def _held_out(score: ScoreRecord) -> bool:
+    return score.corpus == "pop909" and held_out_song(score.pair_id)
+
+
+def _made(folder: Path, settings: AlignSettings) -> list[SingJob]:
+    return [
+        SingJob(
+            folder=folder,
+            corpus=MADE,
+            licence=get(MADE).licence,
+            pair_id=f"{number:06d}",
+            singer=f"{MADE}-{number:06d}",
+            seed=_seed(settings, number),
+            seconds=settings.made_seconds,
+            render_piano=settings.render_piano,
+        )
+        for number in range(settings.made_phrases)
+    ]
+
+
+def _songs(folder: Path, settings: AlignSettings, name: str, scores: Sequence[ScoreRecord]) -> list[SingJob]:
+    """Deal phrases to songs in turn; all phrases of a song count as one singer's, so that no split divides a song."""
+    order = np.random.default_rng([settings.seed, 0x5C0]).permutation(len(scores))
+    songs = [scores[int(order[number % len(scores)])] for number in range(settings.score_phrases)]
+    return [
+        SingJob(
+            folder=folder,
+            corpus=name,
+            licence=song.licence,
+            pair_id=f"{song.pair_id}-{number // len(scores):03d}",
+            singer=f"{name}-{song.pair_id}",
+            # not the seeds of made phrases: other melodies deserve other voices
+            seed=_seed(settings, number) + 500_000,
+            seconds=settings.made_seconds,
+            render_piano=settings.render_piano,
+            notes=tuple(song.notes),
+        )
+        for number, song in enumerate(songs)
+    ]
+
+
+def _seed(settings: AlignSettings, number: int) -> int:
+    return settings.seed * 1_000_003 + number
+
+
+def _own(folder: Path, settings: AlignSettings) -> list[RecordedJob]:
+    """List the user's own recordings.
+
+    Raises
+    ------
+    AlignError
+        If there are none, or a voice has no piano.
+    """
+    source = Path(settings.own_pairs)
+    voices = [path for path in sorted(source.glob("*_voice.*")) if path.suffix.lower() in SUFFIXES]
+    if not voices:
+        msg = f"align.own_pairs: no <name>_voice.* with <name>_piano.* beside it in {source}"
+        raise AlignError(msg)
+    jobs = []
+    for voice in voices:
+        name = voice.stem.removesuffix("_voice")
+        pianos = [path for path in sorted(source.glob(f"{name}_piano.*")) if path.suffix.lower() in SUFFIXES]
+        if not pianos:
+            msg = f"{voice}: no {name}_piano.* beside it"
+            raise AlignError(msg)
+        midi = source / f"{name}.mid"
+        found = midi if midi.is_file() else None
+        jobs.append(RecordedJob(folder, name, voice, pianos[0], found, settings.min_quality))
+    return jobs
+
+
+def _voices(
+    name: str,
+    folder: Path,
+    records: Sequence[VoiceRecord],
+    settings: AlignSettings,
+    workers: Workers,
+    seen: dict[Path, str],
+) -> Iterator[Outcome]:
+    """Pair recordings: first measure all labels, then correct each in the light of all."""
+    labelled = [record for record in records if uses_labels(record)]
+    title = f"measuring {name}" if labelled else ""
+    measured = list(run_all(measure_labels, labelled, workers=workers, title=title))
+    measurements = {record.pair_id: found for record, found in zip(labelled, measured, strict=True)}
+    prior = labels.corpus_prior(measured)
+    jobs = []
+    for record in records:
+        path = record.audio_path.resolve()
+        jobs.append(
+            VoiceJob(
+                folder=folder,
+                record=record,
+                min_quality=settings.min_quality,
+                render_piano=settings.render_piano,
+                measurement=measurements.get(record.pair_id),
+                prior=prior,
+                reason=f"the same recording as {seen[path]}" if path in seen else "",
+            )
+        )
+        seen.setdefault(path, f"{name}/{record.pair_id}")
+    yield from run_all(pair_voice, jobs, workers=workers, title=f"aligning {name}")
+
+
+def summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
+    """Sum up one corpus for the report."""
+    known = list(outcomes)
+    kept = [outcome.pair for outcome in known if outcome.pair.kept]
+    numbers: dict[str, list[float]] = {}
+    for outcome in known:
+        pair, correction = outcome.pair, outcome.pair.correction
+        values = {
+            "onset_lag": correction.onset_lag,
+            "offset_lag": correction.offset_lag,
+            "tuning": correction.tuning,
+            "octave": float(correction.octave),
+            "pitch_bias_hz": correction.pitch_bias_hz,
+            "residual": correction.residual,
+            "quality": pair.quality,
+            **outcome.extra,
+        }
+        for name, value in values.items():
+            if pair.notes and np.isfinite(value):
+                numbers.setdefault(name, []).append(value)
+    return {
+        "pairs": len(known),
+        "kept": len(kept),
+        "notes": sum(len(pair.notes) for pair in kept),
+        "seconds": round(sum(pair.duration for pair in kept), 3),
+        "left_out": [
+            {"pair_id": outcome.pair.pair_id, "reason": outcome.pair.reason}
+            for outcome in known
+            if not outcome.pair.kept
+        ],
+        "quantiles": {name: _quantiles(values) for name, values in numbers.items()},
+    }
+
+
+def _quantiles(values: Sequence[float]) -> dict[str, float]:
+    names = ("min", "p10", "median", "p90", "max")
+    found = np.quantile(values, [0.0, 0.1, 0.5, 0.9, 1.0])
+    return {name: round(float(value), 4) for name, value in zip(names, found, strict=True)}

@@ -1,0 +1,210 @@
+"""Pairs of voice and piano on one clock: what is known about each, and the manifest that keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hf_model.audio.grid import resampled_length
+from hf_model.notes.note import Note
+
+ROLES = ("train", "measure")
+"""A pair of role "measure" is never trained on."""
+
+PIANO_RATE = 44100
+"""Hz; every piano recording of a pair."""
+
+NOTES_TYPE = pa.list_(
+    pa.struct(
+        [
+            ("onset", pa.float64()),
+            ("offset", pa.float64()),
+            ("pitch", pa.float32()),
+            ("velocity", pa.int16()),
+            ("confidence", pa.float32()),
+        ]
+    )
+)
+"""Notes in parquet: seconds, MIDI number (float), 0-127, 0-1."""
+
+_CORRECTION_TYPE = pa.struct(
+    [
+        ("onset_lag", pa.float64()),
+        ("offset_lag", pa.float64()),
+        ("tuning", pa.float64()),
+        ("octave", pa.int16()),
+        ("pitch_bias_hz", pa.float64()),
+        ("residual", pa.float64()),
+    ]
+)
+
+SCHEMA = pa.schema(
+    [
+        ("pair_id", pa.string()),
+        ("corpus", pa.string()),
+        ("singer", pa.string()),
+        ("licence", pa.string()),
+        ("role", pa.string()),
+        ("duration", pa.float64()),
+        ("n_samples", pa.int64()),
+        ("voice_sample_rate", pa.int32()),
+        ("notes", NOTES_TYPE),
+        ("correction", _CORRECTION_TYPE),
+        ("quality", pa.float64()),
+        ("kept", pa.bool_()),
+        ("reason", pa.string()),
+    ]
+)
+"""The manifest: one row a pair."""
+
+
+class PairError(ValueError):
+    """A pair or a manifest that cannot be used; the message names the file."""
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What was wrong with the labels of one recording, and has been put right.
+
+    Attributes
+    ----------
+    onset_lag, offset_lag : float
+        Seconds by which the labelled onsets and offsets came too late; subtracted.
+    tuning : float
+        The singer's offset from 440 Hz tuning in semitones; the sung pitches keep it, the piano's keys do not.
+    octave : int
+        Octaves by which the labels were too high; subtracted.
+    pitch_bias_hz : float
+        Hz by which the labels were too high; subtracted.
+    residual : float
+        What is left: median distance between the corrected labels and the voice, in semitones.
+    """
+
+    onset_lag: float = 0.0
+    offset_lag: float = 0.0
+    tuning: float = 0.0
+    octave: int = 0
+    pitch_bias_hz: float = 0.0
+    residual: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One voice recording and its piano.
+
+    Attributes
+    ----------
+    pair_id, corpus, singer, licence : str
+        ``pair_id`` is unique within its corpus; ``singer`` is unique across corpora.
+    role : str
+        "train", or "measure" for what must never be trained on.
+    n_samples, voice_sample_rate : int
+        Length and rate (Hz) of the voice.
+    notes : tuple of Note
+        Corrected, pitches as sung.
+    quality : float
+        0-1: how well the notes fit the voice.
+    kept, reason
+        Whether the pair is used, and why not.
+    """
+
+    pair_id: str
+    corpus: str
+    singer: str
+    licence: str
+    role: str
+    n_samples: int
+    voice_sample_rate: int
+    notes: tuple[Note, ...] = ()
+    correction: Correction = field(default_factory=Correction)
+    quality: float = 1.0
+    kept: bool = True
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible pairs."""
+        if self.role not in ROLES:
+            msg = f"{self.corpus}/{self.pair_id}: role is {self.role!r}, allowed is one of {', '.join(ROLES)}"
+            raise PairError(msg)
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.n_samples / self.voice_sample_rate
+
+    @property
+    def piano_n_samples(self) -> int:
+        """Samples of the piano recording, at ``PIANO_RATE``."""
+        return resampled_length(self.n_samples, self.voice_sample_rate, PIANO_RATE)
+
+
+def voice_path(aligned: Path, corpus: str, pair_id: str) -> Path:
+    """Where a pair's voice lies below the folder of aligned data."""
+    return aligned / corpus / "voice" / f"{pair_id}.flac"
+
+
+def piano_path(aligned: Path, corpus: str, pair_id: str) -> Path:
+    """Where a pair's piano lies below the folder of aligned data."""
+    return aligned / corpus / "piano" / f"{pair_id}.flac"
+
+
+def notes_to_rows(notes: Iterable[Note]) -> list[dict[str, Any]]:
+    """Turn notes into rows of ``NOTES_TYPE``."""
+    return [asdict(note) for note in notes]
+
+
+def rows_to_notes(rows: Iterable[Mapping[str, Any]]) -> list[Note]:
+    """Turn rows of ``NOTES_TYPE`` into notes."""
+    return [Note(**row) for row in rows]
+
+
+def write_manifest(path: Path | str, pairs: Iterable[Pair]) -> None:
+    """Write one corpus' pairs as parquet, in the order of their ids."""
+    rows = []
+    for pair in sorted(pairs, key=lambda pair: pair.pair_id):
+        row = asdict(pair)
+        row["notes"] = list(row["notes"])
+        rows.append({**row, "duration": pair.duration})
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), str(path), compression="zstd")
+
+
+def read_manifest(path: Path | str) -> list[Pair]:
+    """Read what :func:`write_manifest` wrote.
+
+    Raises
+    ------
+    PairError
+        If the file is missing or damaged; the message names it and how to rebuild it.
+    """
+    try:
+        rows = pq.read_table(str(path), schema=SCHEMA).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        msg = f"{path}: cannot be read ({error}); rebuild it: dvc repro --force align"
+        raise PairError(msg) from error
+    pairs = []
+    for row in rows:
+        del row["duration"]
+        row["notes"] = tuple(rows_to_notes(row["notes"]))
+        row["correction"] = Correction(**row["correction"])
+        pairs.append(Pair(**row))
+    return pairs
+
+
+def read_manifests(aligned: Path | str) -> list[Pair]:
+    """Read the manifests of every corpus in a folder, in the order of their names.
+
+    Raises
+    ------
+    PairError
+        If there is none.
+    """
+    paths = sorted(Path(aligned).glob("*/manifest.parquet"))
+    if not paths:
+        msg = f"no manifest.parquet in the folders of {aligned}; build them: dvc repro align"
+        raise PairError(msg)
+    return [pair for path in paths for pair in read_manifest(path)]

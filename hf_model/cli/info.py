@@ -1,0 +1,82 @@
+"""What is installed: versions, and the weights that ship with their licences. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import hf_model
+from hf_model import __version__
+from hf_model.weights import WEIGHTS
+
+SHIPPED = WEIGHTS
+
+LIBRARIES = ("torch", "numpy", "soundfile", "av", "soxr", "pretty_midi")
+
+
+def installed() -> dict[str, Any]:
+    """Describe this installation in plain values.
+
+    Returns
+    -------
+    dict
+        ``version``, ``python``, ``libraries`` (name to version), ``folder`` and ``weights``: for each model its
+        ``name``, ``folder``, ``bytes``, ``licence`` and ``trained_on`` as its ``config.json`` tells them (empty when
+        it does not), and the path of its model ``card``.
+    """
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "folder": str(Path(hf_model.__file__).parent),
+        "weights": [_weights(folder) for folder in sorted(SHIPPED.glob("*")) if folder.is_dir()],
+    }
+
+
+def as_text(description: dict[str, Any]) -> str:
+    """Write what :func:`installed` gave for people."""
+    lines = [
+        f"HummingFace {description['version']} (MIT licence), Python {description['python']}",
+        f"in {description['folder']}",
+        "",
+        "Libraries: " + ", ".join(f"{name} {number}" for name, number in description["libraries"].items()),
+        "",
+        "Weights:" if description["weights"] else "Weights: none are installed",
+    ]
+    for item in description["weights"]:
+        lines.append(f"  {item['name']} ({item['bytes'] / 1e6:.1f} MB) in {item['folder']}")
+        lines += [f"    {word}: {item[word]}" for word in ("licence", "trained_on", "card") if item[word]]
+    return "\n".join(lines).replace("trained_on:", "trained on:")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _weights(folder: Path) -> dict[str, Any]:
+    config, card = folder / "config.json", folder / "README.md"
+    settings = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    return {
+        "name": folder.name,
+        "folder": str(folder),
+        "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        "licence": _find(settings, "licence"),
+        "trained_on": _find(settings, "trained_on"),
+        "card": str(card) if card.is_file() else "",
+    }
+
+
+def _find(settings: Any, key: str) -> str:
+    """Find a text in nested settings: some weights carry the description of what they were made of."""
+    if not isinstance(settings, dict):
+        return ""
+    own = settings.get(key, "")
+    if own:
+        return ", ".join(map(str, own)) if isinstance(own, list) else str(own)
+    return next(filter(None, (_find(item, key) for item in settings.values())), "")

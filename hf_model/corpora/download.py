@@ -1,0 +1,317 @@
+"""Bring corpora here, from their public addresses or from a mirror: verified, resumable, whole or not at all.
+
+Why pooch and not mirdata: mirdata knows few of the corpora here (vocadito, Groove, an older MAESTRO), its loaders ask
+for librosa and more, and its hashes are MD5. pooch is small and verifies; what it lacks is :class:`Resuming`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from hf_model.corpora.archives import ArchiveError, unpack
+from hf_model.corpora.catalogue import DownloadSettings, get
+from hf_model.corpora.corpus import Archive, Corpus
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+MIRROR_VARIABLE = "HUMMINGFACE_MIRROR"
+"""Environment: a folder or an http(s) address holding ``<corpus>/...``; it replaces every public address."""
+
+RETRIES = 4
+"""Tries after the first, when a connection fails."""
+
+BACKOFF = 1.0
+"""Seconds before the second try; doubles each time."""
+
+BLOCK = 1 << 16
+"""Bytes written at a time: a break loses less than this."""
+
+TIMEOUT = 60
+"""Seconds without an answer, or without a byte, before a try counts as failed."""
+
+RESERVE = 200 * 2**20
+"""Bytes of disk to leave free."""
+
+
+class FetchError(RuntimeError):
+    """A corpus that cannot be had; the message names it, and says what to do."""
+
+
+@dataclass
+class Fetched:
+    """What came of one corpus.
+
+    Attributes
+    ----------
+    files, bytes : int
+        What lies in its folder now.
+    unverified : int
+        Files that no known hash vouches for, neither their own nor their archive's.
+    left_out : list of str
+        Files whose licence is not accepted.
+    """
+
+    files: int = 0
+    bytes: int = 0
+    unverified: int = 0
+    left_out: list[str] = field(default_factory=list)
+
+
+def download(settings: DownloadSettings, folder: Path, cache: Path, mirror: str | None = None) -> dict[str, Fetched]:
+    """Bring every corpus of the settings to ``folder/<corpus>/``, in the layout of its publisher.
+
+    Parameters
+    ----------
+    settings : DownloadSettings
+        Which, and the licences accepted.
+    folder : Path
+        Filled; what a failure leaves in it is the caller's to remove.
+    cache : Path
+        Keeps what came over the network, whole or in part, for the next time.
+    mirror : str, optional
+        A folder or an address; by default the environment's ``HUMMINGFACE_MIRROR``.
+
+    Returns
+    -------
+    dict of str to Fetched
+        By corpus.
+
+    Raises
+    ------
+    FetchError
+        For a corpus that cannot be had.
+    """
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    mirror = os.environ.get(MIRROR_VARIABLE) if mirror is None else mirror
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns) as progress:
+        return {
+            name: Fetch(get(name), settings, folder / name, cache / name, mirror or "", progress).run()
+            for name in settings.corpora
+        }
+
+
+@dataclass
+class Fetch:
+    """One corpus on its way here."""
+
+    corpus: Corpus
+    settings: DownloadSettings
+    folder: Path
+    cache: Path
+    mirror: str
+    progress: Progress
+
+    def run(self) -> Fetched:
+        """Bring it, from the one place that applies."""
+        result = Fetched()
+        if not self.corpus.reader:
+            return result
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.mirror and urlsplit(self.mirror).scheme not in ("http", "https"):
+            self._from_folder(Path(self.mirror).expanduser() / self.corpus.name, result)
+        elif self.mirror:
+            self._from_address(f"{self.mirror.rstrip('/')}/{self.corpus.name}/", result)
+        else:
+            self._from_public(result)
+        self._check_complete(result)
+        return result
+
+    def _wanted(self, path: str, result: Fetched) -> bool:
+        if not self.corpus.needs(path):
+            return False
+        if self.corpus.listed and path not in self.corpus.hashes():
+            return False
+        if not self.settings.accepts(self.corpus.licence_of(path)):
+            result.left_out.append(path)
+            return False
+        return True
+
+    def _from_folder(self, source: Path, result: Fetched) -> None:
+        if not source.is_dir():
+            raise FetchError(f"{self.corpus.name}: {source} is no folder; {MIRROR_VARIABLE} must hold one a corpus")
+        archives = [archive for archive in self.corpus.archives if (source / archive.name).is_file()]
+        for archive in archives:
+            self._check_hash(source / archive.name, archive.hash)
+            self._unpack(source / archive.name, archive, result)
+        if archives:
+            return
+        paths = sorted(path for path in source.rglob("*") if path.is_file())
+        named = {path.relative_to(source).as_posix(): path for path in paths}
+        wanted = {name: path for name, path in named.items() if self._wanted(name, result)}
+        self._check_space(sum(path.stat().st_size for path in wanted.values()))
+        task = self.progress.add_task(self.corpus.name, total=sum(path.stat().st_size for path in wanted.values()))
+        for name, path in wanted.items():
+            self._copy(path, name)
+            result.unverified += name not in self.corpus.hashes()
+            self.progress.advance(task, path.stat().st_size)
+
+    def _from_address(self, base: str, result: Fetched) -> None:
+        if self.corpus.archives:
+            for archive in self.corpus.archives:
+                self._fetch_archive(base + quote(archive.name), archive, result)
+        else:
+            self._fetch_files(base, result)
+
+    def _from_public(self, result: Fetched) -> None:
+        if self.corpus.base_url:
+            self._fetch_files(self.corpus.base_url, result)
+            return
+        for archive in self.corpus.archives:
+            if not archive.url:
+                raise FetchError(
+                    f"{self.corpus.name}: {archive.name} has no public address that a program can use; get it by hand "
+                    f"({self.corpus.homepage}), put it into a folder {self.corpus.name}/ and name the folder above in "
+                    f"{MIRROR_VARIABLE}"
+                )
+            self._fetch_archive(archive.url, archive, result)
+
+    def _fetch_files(self, base: str, result: Fetched) -> None:
+        self._check_space(2 * self.corpus.size)
+        for name, digest in sorted(self.corpus.hashes().items()):
+            if self._wanted(name, result):
+                self._copy(self._retrieve(base + quote(name), name, f"sha256:{digest}"), name)
+
+    def _fetch_archive(self, url: str, archive: Archive, result: Fetched) -> None:
+        self._check_space(3 * (archive.size or self.corpus.size))
+        self._unpack(self._retrieve(url, archive.name, archive.hash), archive, result)
+
+    def _retrieve(self, url: str, name: str, known_hash: str | None) -> Path:
+        import pooch
+        import requests
+
+        pooch.get_logger().setLevel("ERROR")  # its progress notes tear the bar apart
+        fetcher = pooch.create(self.cache, base_url="", registry={name: known_hash}, urls={name: url})
+        fetcher.retry_if_failed = 1  # after a wrong hash, once; connections are Resuming's business
+        try:
+            return Path(fetcher.fetch(name, downloader=Resuming(self.progress)))
+        except ValueError as error:
+            raise FetchError(f"{self.corpus.name}: {url}: {' '.join(str(error).split())}") from error
+        except requests.exceptions.RequestException as error:
+            raise FetchError(
+                f"{self.corpus.name}: {url}: {_reason(error)}; what came so far is kept, run the stage again to go on"
+                f" (no internet here? name a folder or address with copies in {MIRROR_VARIABLE})"
+            ) from error
+
+    def _unpack(self, path: Path, archive: Archive, result: Fetched) -> None:
+        self.progress.console.print(f"{self.corpus.name}: unpacking {archive.name}")
+        try:
+            names = unpack(path, self.folder, strip=archive.strip, wanted=lambda name: self._wanted(name, result))
+        except ArchiveError as error:
+            raise FetchError(f"{self.corpus.name}: {error}") from error
+        hashes = self.corpus.hashes()
+        for name in names:
+            self._check_hash(self.folder / name, f"sha256:{hashes[name]}" if name in hashes else None)
+        if archive.hash is None:
+            result.unverified += sum(name not in hashes for name in names)
+
+    def _copy(self, source: Path, name: str) -> None:
+        target = self.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.part")
+        shutil.copyfile(source, partial)
+        digest = self.corpus.hashes().get(name)
+        self._check_hash(partial, f"sha256:{digest}" if digest else None, source)
+        partial.replace(target)
+
+    def _check_hash(self, path: Path, known_hash: str | None, source: Path | None = None) -> None:
+        if known_hash is None:
+            return
+        kind, expected = known_hash.split(":")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, kind).hexdigest()
+        if found != expected:
+            raise FetchError(
+                f"{self.corpus.name}: {source or path} has {kind} {found[:16]}..., expected {expected[:16]}...: "
+                f"broken, or another version; get it anew"
+            )
+
+    def _check_space(self, needed: int) -> None:
+        free = shutil.disk_usage(self.folder).free
+        if needed + RESERVE > free:
+            raise FetchError(
+                f"{self.corpus.name}: needs about {needed / 1e9:.1f} GB of disk with its archives, "
+                f"{free / 1e9:.1f} GB are free in {self.folder.absolute().parent}"
+            )
+
+    def _check_complete(self, result: Fetched) -> None:
+        found = {path.relative_to(self.folder).as_posix(): path for path in self.folder.rglob("*") if path.is_file()}
+        if self.corpus.listed:
+            expected = [name for name in self.corpus.hashes() if self._wanted(name, Fetched())]
+            missing = sorted(set(expected) - set(found))
+            if missing:
+                raise FetchError(f"{self.corpus.name}: {missing[0]} is missing (and {len(missing) - 1} more)")
+        if not found:
+            raise FetchError(f"{self.corpus.name}: nothing that its reader needs was found")
+        result.files = len(found)
+        result.bytes = sum(path.stat().st_size for path in found.values())
+        result.left_out.sort()
+
+
+class Resuming:
+    """A downloader for pooch that goes on where an earlier try, or an earlier run, stopped.
+
+    Bytes gather in ``.<hash of the address>.part`` beside the target; the file moves to its place when it has its full
+    length, and pooch then checks its hash, so a part that does not fit the rest cannot survive.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def __call__(self, url: str, output_file: str, fetcher: Any) -> None:  # noqa: ARG002
+        """Download ``url`` to ``output_file`` (the interface of pooch)."""
+        import requests
+
+        target = Path(output_file)
+        part = target.with_name(f".{hashlib.sha256(url.encode()).hexdigest()[:16]}.part")
+        for attempt in range(RETRIES + 1):
+            try:
+                self._fetch(url, part)
+                break
+            except requests.exceptions.RequestException as error:
+                refused = error.response is not None and error.response.status_code < 500  # asking again is no use
+                if refused or attempt == RETRIES:
+                    raise
+            time.sleep(BACKOFF * 2**attempt)
+        part.replace(target)
+
+    def _fetch(self, url: str, part: Path) -> None:
+        import requests
+
+        done = part.stat().st_size if part.exists() else 0
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            if response.status_code == requests.codes.requested_range_not_satisfiable:
+                part.unlink()  # longer than the file itself: start over
+                raise requests.exceptions.ConnectionError("the part kept does not belong to this file")
+            response.raise_for_status()
+            if response.status_code != requests.codes.partial_content:
+                done = 0  # the server sends all of it again
+            length = response.headers.get("Content-Length", "")
+            total = done + int(length) if length.isdigit() else None
+            task = self.progress.add_task(Path(urlsplit(url).path).name, total=total, completed=done)
+            try:
+                with part.open("ab" if done else "wb") as file:
+                    for block in response.iter_content(BLOCK):
+                        file.write(block)
+                        self.progress.advance(task, len(block))
+            finally:
+                self.progress.remove_task(task)
+        if total is not None and part.stat().st_size != total:
+            raise requests.exceptions.ConnectionError(f"{part.stat().st_size} of {total} bytes arrived")
+
+
+def _reason(error: Exception) -> str:
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"the server says {response.status_code} {response.reason}"
+    return f"the connection failed ({type(error).__name__})"

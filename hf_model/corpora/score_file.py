@@ -1,0 +1,69 @@
+"""Many melodies in one small file, for machines to which a corpus of scores cannot be brought.
+
+``python -m hf_model.corpora.score_file pop909 data/raw elsewhere/data/raw`` packs the scores of a downloaded corpus;
+where
+``data/raw/<corpus>/scores.json.gz`` lies, the align stage reads it instead of the corpus.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hf_model.corpora.records import CorpusError, Record, ScoreRecord
+from hf_model.notes.note import Note
+
+SCORE_FILE = "scores.json.gz"
+
+
+def write_scores(path: Path, records: Iterable[Record]) -> int:
+    """Write the melodies among the records, times to a millisecond; returns how many."""
+    songs = {
+        record.pair_id: {
+            "licence": record.licence,
+            "notes": [[round(note.onset, 3), round(note.offset, 3), note.pitch] for note in record.notes],
+        }
+        for record in records
+        if isinstance(record, ScoreRecord)
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # no time of writing in the file: the same scores give the same bytes
+    path.write_bytes(gzip.compress(json.dumps(songs, sort_keys=True).encode(), mtime=0))
+    return len(songs)
+
+
+def read_scores(path: Path, corpus: str) -> list[Record]:
+    """Read what :func:`write_scores` wrote.
+
+    Raises
+    ------
+    CorpusError
+        Naming a file that is damaged.
+    """
+    try:
+        songs: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+        return [
+            ScoreRecord(corpus, name, song["licence"], [Note(*note) for note in song["notes"]])
+            for name, song in songs.items()
+        ]
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        msg = f"{path}: not a readable file of scores ({error})"
+        raise CorpusError(msg) from error
+
+
+def main(arguments: list[str]) -> str:
+    """Pack the scores of a corpus: ``corpus from to``, two folders of corpora."""
+    from hf_model.corpora.catalogue import read
+
+    corpus, source, target = arguments
+    path = Path(target) / corpus / SCORE_FILE
+    n_songs = write_scores(path, read(corpus, source))
+    return f"{path}: {n_songs} melodies, {path.stat().st_size} bytes"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(main(sys.argv[1:]) + "\n")

@@ -1,0 +1,119 @@
+"""The report of the evaluation: pictures, a table of every recording, and one page that holds it all."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hf_model.audio.io import read_audio, to_mono
+from hf_model.audio.resampling import resample
+from hf_model.evaluation.evaluate import OURS, Measured
+from hf_model.evaluation.plots import (
+    VOICE_RATE,
+    save_error_histograms,
+    save_overlay,
+    save_table,
+    sound_rows,
+    table_rows,
+)
+from hf_model.evaluation.render_test_set import spread
+
+STYLE = (
+    "body{background:#0f111c;color:#c9cede;font:15px/1.5 system-ui,sans-serif}"
+    "body{max-width:1200px;margin:2em auto;padding:0 1em}"
+    "table{border-collapse:collapse;margin:1em 0}th,td{border:1px solid #3a3f55;padding:.25em .6em;text-align:right}"
+    "td:first-child,th:first-child{text-align:left}img{max-width:100%;display:block;margin:1em 0}"
+)
+
+
+def draw_pictures(
+    measured: Sequence[Measured], report: Mapping[str, Any], rendered: Path, folder: Path, most: int
+) -> None:
+    """Write all pictures.
+
+    Parameters
+    ----------
+    measured, report
+        As :mod:`hf_model.evaluation.evaluate` gives them.
+    rendered : Path
+        What the render stage wrote.
+    folder : Path
+        Gets ``table.png``, ``sounds.png``, ``errors.png`` and ``voice_and_piano_<corpus>_<pair_id>.png``.
+    most : int
+        Recordings of each corpus to draw.
+    """
+    save_table(folder / "table.png", *table_rows(report))
+    save_table(folder / "sounds.png", *sound_rows(report))
+    corpora = sorted({one.item.corpus for one in measured})
+    labelled = {
+        corpus: [one.errors for one in measured if one.item.corpus == corpus and one.scores] for corpus in corpora
+    }
+    save_error_histograms(folder / "errors.png", {corpus: parts for corpus, parts in labelled.items() if parts})
+    for corpus in corpora:
+        for one in spread([one for one in measured if one.item.corpus == corpus], most) if most else ():
+            piano = one.item.path(rendered, "_sampled.wav")
+            if piano.is_file():
+                scores = one.scores.get(OURS)
+                marks = "" if scores is None else f"   COnP {scores['conp']:.2f}   COnPOff {scores['conpoff']:.2f}"
+                name = f"voice_and_piano_{corpus}_{one.item.pair_id}"
+                save_overlay(
+                    folder / f"{name}.png",
+                    _at_voice_rate(one.item.voice),
+                    _at_voice_rate(piano),
+                    one.item.notes,
+                    one.notes,
+                    f"{corpus} {one.item.pair_id}{marks}",
+                )
+
+
+def _at_voice_rate(path: Path | str) -> Any:
+    audio, sample_rate = read_audio(path)
+    return resample(to_mono(audio), sample_rate, VOICE_RATE)
+
+
+def write_recordings(path: Path, measured: Sequence[Measured]) -> None:
+    """Write one line for each recording and system, as CSV; what has no answer is left empty."""
+    rows = [
+        {
+            "corpus": one.item.corpus,
+            "pair_id": one.item.pair_id,
+            "system": system,
+            **{k: f"{v:.4f}" for k, v in figures.items()},
+        }
+        for one in measured
+        for system, figures in one.scores.items()
+    ]
+    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["corpus", "pair_id", "system"]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: "" if value == "nan" else value for name, value in row.items()} for row in rows)
+
+
+def write_page(path: Path, report: Mapping[str, Any], pictures: Path) -> None:
+    """Write one HTML page with tables and pictures inside: it needs no other file and no network."""
+    parts = [f"<!doctype html><meta charset=utf-8><title>HummingFace: evaluation</title><style>{STYLE}</style>"]
+    parts.append("<h1>HummingFace: evaluation</h1><h2>Notes</h2>")
+    parts.append(
+        "<p>Mean over the recordings of the test split; 95 % intervals by bootstrap over recordings. Tolerances: "
+    )
+    parts.append("onset 50 ms, pitch 50 cents, offset the larger of 50 ms and 20 %.</p>")
+    parts.append(_html_table(*table_rows(report)))
+    parts.append("<h2>Sound</h2>")
+    parts.append(_html_table(*sound_rows(report)))
+    for picture in sorted(pictures.glob("*.png")):
+        if picture.stem not in ("table", "sounds"):
+            code = base64.b64encode(picture.read_bytes()).decode()
+            parts.append(f'<img alt="{html.escape(picture.stem)}" src="data:image/png;base64,{code}">')
+    path.write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def line(cells: Sequence[str], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    return "<table>" + line(header, "th") + "".join(line(row, "td") for row in rows) + "</table>"

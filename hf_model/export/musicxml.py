@@ -1,0 +1,161 @@
+"""Scores to read: MusicXML with bars, ties, triplets, key, chord symbols, for one hand or two."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_model.export.notation import Placed, cut, lay_bars, notate, with_rests
+from hf_model.music.arrangement import Arranged
+from hf_model.music.chords import Chord
+from hf_model.music.key import Key
+from hf_model.music.tempo import Tempo
+
+if TYPE_CHECKING:
+    from music21.stream import Score
+
+TREBLE_FROM = 57.0
+"""Median key from which a melody is written in the treble clef."""
+
+_LETTERS = "FCGDAEB"
+_NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class MusicXMLError(Exception):
+    """Why no score can be written."""
+
+
+def write_musicxml(path: Path | str, arranged: Arranged, title: str = "") -> None:
+    """Write a score.
+
+    What was performed is written as a person would note it: on sixteenths or triplets, whichever is nearer in each
+    beat, without the small silences between notes. The piano's recording and the MIDI file keep the performed times.
+
+    Parameters
+    ----------
+    path : path
+    arranged : Arranged
+        Melody, and the left hand and chords if there are some.
+    title : str
+        Any text; what XML cannot hold is left out.
+
+    Raises
+    ------
+    MusicXMLError
+        If music21 is not installed.
+    """
+    if find_spec("music21") is None:
+        raise MusicXMLError("MusicXML needs music21, which is not installed: pip install 'hummingface[score]'")
+    from music21.musicxml.m21ToXml import GeneralObjectExporter
+
+    text = GeneralObjectExporter(to_score(arranged, title)).parse()
+    Path(path).write_bytes(text)
+
+
+def to_score(arranged: Arranged, title: str = "") -> Score:
+    """Build the score that :func:`write_musicxml` writes."""
+    from music21 import layout, metadata, stream
+
+    right = notate(arranged.piano_notes, arranged.tempo)
+    left = notate(arranged.accompaniment, arranged.tempo)
+    bars = lay_bars([*right, *left], arranged.tempo.beats_per_bar)
+    score = stream.Score()
+    score.metadata = metadata.Metadata()
+    score.metadata.title = " ".join(_NOT_XML.sub("", title).split()) or "Melody"
+    score.metadata.add("arranger", "HummingFace")
+    hands = [_hand(right, bars, arranged, is_left=False)]
+    if left:
+        hands.append(_hand(left, bars, arranged, is_left=True))
+    for hand in hands:
+        score.insert(0, hand)
+    if left:
+        score.insert(0, layout.StaffGroup(hands, name="Piano", symbol="brace"))
+    return score
+
+
+def _hand(
+    placed: Sequence[Placed], bars: Sequence[tuple[Fraction, Fraction]], arranged: Arranged, is_left: bool
+) -> Any:
+    """Write one staff."""
+    from music21 import clef, instrument, key, meter, stream, tempo
+
+    found = arranged.tempo
+    beat = Fraction(3, 2) if found.is_compound else Fraction(1)
+    part = stream.PartStaff(id="left" if is_left else "right")
+    piano = instrument.Piano()
+    piano.partId, piano.instrumentId = "P1", "I1"
+    part.insert(0, piano)
+    pieces = [piece for start, end, keys in with_rests(placed, bars) for piece in cut(start, end, keys, bars, found)]
+    chords = [] if is_left else list(_chord_places(arranged.chords, found, bars))
+    for number, (start, end) in enumerate(bars, start=0 if bars[0][1] - bars[0][0] < found.beats_per_bar else 1):
+        bar = stream.Measure(number=number)
+        if start == bars[0][0]:
+            low = is_left or np.median([k for _, _, keys in placed for k in keys] or [60]) < TREBLE_FROM
+            bar.append(clef.BassClef() if low else clef.TrebleClef())
+            bar.append(key.Key(_spelt(arranged.key.tonic, arranged.key)[0], arranged.key.mode))
+            bar.append(meter.TimeSignature(found.meter_name))
+            if not is_left:
+                bar.insert(0, tempo.MetronomeMark(number=round(found.bpm), referent=float(beat)))
+            whole = Fraction(found.beats_per_bar)
+            if end - start < whole:
+                bar.paddingLeft = float((whole - (end - start)) * beat)
+                bar.showNumber = stream.enums.ShowNumber.NEVER
+        for place, chord in chords:
+            if start <= place < end:
+                bar.insert(float((place - start) * beat), _chord_symbol(chord, arranged.key))
+        for piece_start, length, keys, tie in pieces:
+            if start <= piece_start < end:
+                bar.insert((piece_start - start) * beat, _element(length * beat, keys, tie, arranged.key))
+        part.append(bar)
+    return part
+
+
+def _element(length: Fraction, keys: tuple[int, ...], tie: str | None, key: Key) -> Any:
+    """Make a note, a chord or a rest of so many quarters."""
+    from music21 import chord, note, pitch
+    from music21.tie import Tie
+
+    if not keys:
+        return note.Rest(quarterLength=length)
+    pitches = []
+    for number in keys:
+        name, alter = _spelt(number % 12, key)
+        octave = (number - alter - _NATURAL[name[0]]) // 12 - 1
+        pitches.append(pitch.Pitch(f"{name}{octave}"))
+    sign = note.Note(pitches[0], quarterLength=length) if len(keys) == 1 else chord.Chord(pitches, quarterLength=length)
+    if tie:
+        sign.tie = Tie(tie)
+    return sign
+
+
+def _spelt(pitch_class: int, key: Key) -> tuple[str, int]:
+    """Name a pitch class as the key does: a name for music21 ("B-", "F#"), and semitones above the natural.
+
+    The twelve names lie next to each other on the line of fifths: in major from the lowered sixth to the raised first,
+    in minor a fifth higher, with the leading note.
+    """
+    lowest = key.fifths - (4 if key.mode == "major" else 3)
+    place = lowest + (pitch_class * 7 - lowest) % 12
+    letter, alter = _LETTERS[(place + 1) % 7], (place + 1) // 7
+    return letter + ("#" * alter if alter > 0 else "-" * -alter), alter
+
+
+def _chord_places(
+    chords: Sequence[Chord], tempo: Tempo, bars: Sequence[tuple[Fraction, Fraction]]
+) -> list[tuple[Fraction, Chord]]:
+    """Give the beat on which each chord is written."""
+    places = [Fraction(round(float(tempo.to_beats(chord.onset)) - tempo.downbeat)) for chord in chords]
+    return [(max(place, bars[0][0]), chord) for place, chord in zip(places, chords, strict=True)]
+
+
+def _chord_symbol(chord: Chord, key: Key) -> Any:
+    from music21 import harmony
+
+    return harmony.ChordSymbol(root=_spelt(chord.root, key)[0], kind="minor" if chord.is_minor else "major")

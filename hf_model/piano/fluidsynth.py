@@ -1,0 +1,207 @@
+"""The reference piano: FluidSynth, a program of its own, with the sound font that the other pianos were made from."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import multiprocessing
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hf_model.audio.grid import PIANO_STFT, seconds_to_samples
+from hf_model.notes.midi import write_midi
+from hf_model.notes.note import Note
+from hf_model.piano.rendering import SAMPLE_RATE, damp_repeated, fade_end
+from hf_model.pretrained import read_config
+from hf_model.weights import WEIGHTS
+
+PROGRAM = "fluidsynth"
+
+FOLDERS = (
+    "/usr/share/sounds/sf3",
+    "/usr/share/sounds/sf2",
+    "/usr/share/soundfonts",
+    "/usr/local/share/soundfonts",
+    "/opt/homebrew/share/soundfonts",
+)
+"""Where systems keep sound fonts; ~/.local/share/sounds and sub-folders sf2 and sf3 are searched too."""
+
+BLOCK_SAMPLES = 1 << 20
+
+LOADING = {"synth.dynamic-sample-loading": 1, "synth.reverb.active": 0, "synth.chorus.active": 0}
+
+
+class ReferencePiano:
+    """FluidSynth without reverb and chorus, at the level of the sampled piano, stereo.
+
+    Parameters
+    ----------
+    sound_font : path, optional
+        The one that ``weights/piano/config.json`` names when not given.
+
+    Raises
+    ------
+    FileNotFoundError
+        If FluidSynth or the sound font is not installed; the message says what to do.
+    """
+
+    channels = 2
+
+    def __init__(self, sound_font: Path | str | None = None) -> None:
+        settings = read_config(WEIGHTS / "piano")
+        self._gain = float(settings["gain"])
+        self._program = shutil.which(PROGRAM)
+        if self._program is None:
+            msg = (
+                "--sound reference needs FluidSynth, which is not installed "
+                "(apt-get install fluidsynth, brew install fluid-synth); --sound sampled needs nothing"
+            )
+            raise FileNotFoundError(msg)
+        self.sound_font = find_sound_font(settings["sound_font"]) if sound_font is None else Path(sound_font)
+        if not self.sound_font.is_file():
+            msg = f"{self.sound_font}: no such sound font"
+            raise FileNotFoundError(msg)
+
+    def render(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
+        """Play notes as :meth:`hf_model.piano.sampled.SampledPiano.render` does; onsets are within 2 ms."""
+        audio = np.concatenate([np.zeros((2, 0), dtype=np.float32), *self.blocks(notes, n_samples)], axis=1)
+        fade_end(audio)
+        return audio
+
+    def blocks(self, notes: Sequence[Note], n_samples: int) -> Iterator[NDArray[np.float32]]:
+        """Play notes, the whole at once since loading the sound font takes seconds; give it block by block.
+
+        Raises
+        ------
+        OSError
+            If FluidSynth fails; with what it said.
+        """
+        import soundfile
+
+        with tempfile.TemporaryDirectory(prefix="hummingface-") as folder:
+            midi, wav = Path(folder) / "notes.mid", Path(folder) / "piano.wav"
+            write_midi(midi, damp_repeated(notes), end=n_samples / PIANO_STFT.sample_rate)
+            self._run(midi, wav)
+            missing = n_samples
+            with soundfile.SoundFile(wav) as file:
+                while missing:
+                    block = file.read(min(BLOCK_SAMPLES, missing), dtype="float32", always_2d=True).T
+                    if not block.shape[1]:
+                        block = np.zeros((2, min(BLOCK_SAMPLES, missing)), dtype=np.float32)
+                    missing -= block.shape[1]
+                    yield block
+
+    def _run(self, midi: Path, wav: Path) -> None:
+        options = ["-q", "-n", "-i", "-r", str(PIANO_STFT.sample_rate), "-g", str(self._gain), "-O", "float"]
+        for name, value in LOADING.items():
+            options += ["-o", f"{name}={value}"]
+        command = [str(self._program), *options, "-T", "wav", "-F", str(wav), str(self.sound_font.resolve()), str(midi)]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode or not wav.is_file():
+            said = " ".join(done.stderr.split())[-300:] or f"exit code {done.returncode}"
+            msg = f"FluidSynth could not play with {self.sound_font}: {said}"
+            raise OSError(msg)
+
+
+def find_sound_font(name: str) -> Path:
+    """Look a sound font up by file name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it lies in none of the usual folders.
+    """
+    own = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "sounds"
+    places = [own, own / "sf2", own / "sf3", *map(Path, FOLDERS)]
+    for folder in places:
+        if (folder / name).is_file():
+            return folder / name
+    msg = (
+        f"--sound reference needs the sound font {name}, which is in none of the usual folders "
+        "(apt-get install musescore-general-soundfont); name another with --sound-font"
+    )
+    raise FileNotFoundError(msg)
+
+
+SOUND_FONT = "/usr/share/sounds/sf3/MuseScore_General_Full.sf3"
+
+
+GAIN = 3.0
+"""FluidSynth's master gain: the loudest single note peaks near 0.75."""
+
+
+BLOCK = 64
+"""FluidSynth starts and releases notes at multiples of this many samples."""
+
+
+class FluidPiano:
+    """The reference instrument: FluidSynth, reverb and chorus off, absolute level, stereo."""
+
+    channels = 2
+
+    def __init__(self, sound_font: Path | str = SOUND_FONT) -> None:
+        self._library = ctypes.CDLL(ctypes.util.find_library("fluidsynth") or "libfluidsynth.so.3")
+        for name in ("new_fluid_settings", "new_fluid_synth"):
+            getattr(self._library, name).restype = ctypes.c_void_p
+        pointer = ctypes.c_void_p
+        settings = pointer(self._library.new_fluid_settings())
+        for key, number in (("gain", GAIN), ("sample-rate", SAMPLE_RATE)):
+            self._library.fluid_settings_setnum(settings, f"synth.{key}".encode(), ctypes.c_double(number))
+        for key, flag in (("reverb.active", 0), ("chorus.active", 0), ("dynamic-sample-loading", 1)):
+            self._library.fluid_settings_setint(settings, f"synth.{key}".encode(), flag)
+        self._synth = pointer(self._library.new_fluid_synth(settings))
+        font = self._library.fluid_synth_sfload(self._synth, str(sound_font).encode(), 1)
+        if font < 0:
+            msg = f"{sound_font}: not a sound font that FluidSynth can read"
+            raise OSError(msg)
+        self._library.fluid_synth_program_select(self._synth, 0, font, 0, 0)
+
+    def render(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
+        """Play notes as stereo (2, n_samples); onsets and offsets move to the nearest multiple of ``BLOCK`` samples.
+
+        A synth that has played gives other bits than a fresh one, so a fork of the loaded one plays.
+        """
+        context = multiprocessing.get_context("fork")
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=lambda: sender.send_bytes(self._play(notes, n_samples).tobytes()))
+        process.start()
+        sound = np.frombuffer(receiver.recv_bytes(), dtype=np.float32).reshape(2, n_samples).copy()
+        process.join()
+        return sound
+
+    def _play(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
+        events = []
+        for note in damp_repeated(notes):
+            for seconds, velocity in ((note.onset, max(1, note.velocity)), (note.offset, 0)):
+                events.append((to_block(seconds), velocity, int(note.pitch)))
+        audio, position = [np.zeros((2, 0), dtype=np.float32)], 0
+        for sample, velocity, key in sorted(events):
+            if sample > position:
+                audio.append(self._write(sample - position))
+                position = sample
+            if velocity:
+                self._library.fluid_synth_noteon(self._synth, 0, key, velocity)
+            else:
+                self._library.fluid_synth_noteoff(self._synth, 0, key)
+        audio.append(self._write(max(0, n_samples - position)))
+        rendered = np.concatenate(audio, axis=1)[:, :n_samples]
+        fade_end(rendered)
+        return rendered
+
+    def _write(self, n_samples: int) -> NDArray[np.float32]:
+        block = np.zeros((2, n_samples), dtype=np.float32)
+        left, right = (ctypes.c_void_p(channel.ctypes.data) for channel in block)
+        self._library.fluid_synth_write_float(self._synth, n_samples, left, 0, 1, right, 0, 1)
+        return block
+
+
+def to_block(seconds: float) -> int:
+    """Round a time to FluidSynth's grid, in samples."""
+    return BLOCK * round(seconds_to_samples(seconds, SAMPLE_RATE) / BLOCK)

@@ -1,0 +1,228 @@
+"""Many parameter sets, each a run of its own: ``python -m stages.cluster.sweep PLAN.yaml``, as a job array or in turn.
+
+Each set has a work tree of the commit that is checked out, ``data/scratch/sweeps/<plan>/<number>-<hash>``, with its own
+``params.yaml`` and ``mlflow.db``; DVC's cache is shared, so that what all sets have in common is made once. With
+``RUNNER=slurm`` the sets are one job array on ``HUMMINGFACE_SLURM_PROFILE``. The same command again goes on where sets
+were interrupted. ``python -m stages.tracking.merge data/scratch/sweeps/<plan>`` brings the runs home.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hf_model.config import ConfigError
+from stages import _run
+from stages.cluster import jobs
+from stages.cluster.site import LOGS, read_site
+
+SWEEPS = Path("data/scratch/sweeps")
+EXAMPLE = """\
+a plan:
+  targets: [train@transcriber]               # what `dvc repro` makes; this is the default
+  grid:                                      # every combination of these ...
+    train.transcriber.fit.learning_rate: [1.0e-3, 3.0e-3]
+    train.transcriber.fit.seed: [0, 1]
+  sets:                                      # ... with each of these
+    - {train.transcriber.fit.ema: 0.97}
+    - {train.transcriber.fit.ema: 0.99, train.transcriber.fit.steps: 500}
+"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run: DVC's targets, and settings by dotted name, one mapping a run."""
+
+    name: str
+    targets: tuple[str, ...]
+    sets: tuple[dict[str, Any], ...]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.cluster.sweep",
+        description="Run the pipeline for many parameter sets: here one by one, or as a job array with RUNNER=slurm.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("plan", type=Path, help="a YAML file")
+    parser.add_argument("--show", action="store_true", help="print the sets and the batch script, and do nothing")
+    parser.add_argument("--at-once", type=int, default=8, metavar="N", help="jobs that run at a time (%(default)s)")
+    parser.add_argument("--task", type=int, help=argparse.SUPPRESS)  # what a job of the array calls
+    options = parser.parse_args(arguments)
+    if options.task is not None:
+        _become(options.plan.stem, options.task)
+    plan, profile = read_plan(options.plan), jobs.profile()
+    for number, settings in enumerate(plan.sets):
+        print(f"{number}: {', '.join(f'{name}={value}' for name, value in settings.items()) or 'as in params.yaml'}")
+    # $SLURM_ARRAY_TASK_ID is for the shell on the node.
+    words = ["sh", "-c", f'exec python -m stages.cluster.sweep {plan.name}.yaml --task "$SLURM_ARRAY_TASK_ID"']
+    array = f"0-{len(plan.sets) - 1}%{options.at_once}"
+    script = read_site(profile).script(words, f"sweep-{plan.name}", Path.cwd(), array) if profile else ""
+    if options.show:
+        print(script, end="")
+        return
+    folders = prepare(plan)
+    if profile:
+        with jobs.submitted(script, wait=False) as (job, _):
+            print(
+                f"job array {job} on {profile}: {len(folders)} runs, {options.at_once} at once; they print into {LOGS}"
+            )
+    else:
+        _run_here(plan, folders)
+    print(f"bring the runs home: python -m stages.tracking.merge {SWEEPS / plan.name}")
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan.
+
+    Raises
+    ------
+    ConfigError
+        For what is no plan, naming the file.
+    """
+    content = _run.read_yaml(path)
+    content = {"sets": content} if isinstance(content, list) else content
+    known = {"targets", "grid", "sets"}
+    if not isinstance(content, Mapping) or not set(content) <= known:
+        raise ConfigError(f"{path} must hold a list of sets, or a mapping of {', '.join(sorted(known))}")
+    grid, sets = content.get("grid") or {}, content.get("sets") or [{}]
+    if not isinstance(grid, Mapping) or not all(isinstance(values, list) and values for values in grid.values()):
+        raise ConfigError(f"{path}: grid must hold a list of values for each setting")
+    if not isinstance(sets, list) or not all(isinstance(one, Mapping) for one in sets):
+        raise ConfigError(f"{path}: sets must hold a list of mappings")
+    if not re.fullmatch(r"[\w-]+", path.stem):
+        raise ConfigError(f"{path}: the name of a plan must be of letters, digits, _ and -")
+    combinations = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    made = [{**one, **combination} for one in sets for combination in combinations]
+    return Plan(path.stem, tuple(content.get("targets") or ["train@transcriber"]), tuple(made))
+
+
+def prepare(plan: Plan) -> list[Path]:
+    """Make a work tree for each set, or find it again.
+
+    Raises
+    ------
+    ConfigError
+        For a setting that does not exist or an impossible value, before any tree is made; for changes without a commit.
+    """
+    changed = _git("status", "--porcelain", "--untracked-files=no")
+    if changed:
+        raise ConfigError(f"{changed.split()[-1]} has changes: a sweep runs what is committed, so commit them first")
+    texts = [_params(settings) for settings in plan.sets]
+    cache = subprocess.run(
+        [sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    folders = []
+    for number, text in enumerate(texts):
+        key = hashlib.sha256(f"{_git('rev-parse', 'HEAD')} {text}".encode()).hexdigest()[:8]
+        folder = SWEEPS / plan.name / f"{number:03d}-{key}"
+        if not (folder / ".dvc" / "config.local").is_file():
+            _git("worktree", "prune")
+            _git("worktree", "add", "--detach", "--force", str(folder), "HEAD")
+            (folder / "params.yaml").write_text(text, encoding="utf-8")
+            local = f"[cache]\n    dir = {cache}\n"
+            (folder / ".dvc" / "config.local").write_text(local, encoding="utf-8")  # last: now the tree is whole
+        folders.append(folder)
+    _run.write_json(
+        SWEEPS / plan.name / "sets.json",
+        {"targets": list(plan.targets), "folders": [folder.name for folder in folders], "sets": list(plan.sets)},
+    )
+    return folders
+
+
+def _params(settings: Mapping[str, Any]) -> str:
+    """Write params.yaml with a set laid over its profile, and check every setting that it names."""
+    content = _run.read_yaml(_run.PARAMS)
+    top: dict[str, Any] = content.setdefault("profiles", {}).setdefault(content.get("profile", "default"), {})
+    for name, value in settings.items():
+        part, *inner, last = [top, *name.split(".")]
+        for key in inner:
+            if not isinstance(part.get(key), dict):
+                part[key] = {}
+            part = part[key]
+        part[last] = value
+    text = str(yaml.safe_dump(content, sort_keys=False))
+    path = SWEEPS / f".{os.getpid()}.params.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.write_text(text, encoding="utf-8")
+        for section in {_section(name) for name in settings}:
+            _run.settings(section, _settings_class(section), path)
+    finally:
+        path.unlink()
+    return text
+
+
+def _section(name: str) -> str:
+    first, *rest = name.split(".")
+    return f"train.{rest[0]}" if first == "train" and rest else first
+
+
+def _settings_class(section: str) -> type:
+    """Find the class that knows the settings of a section."""
+    from hf_model.alignment.align import AlignSettings
+    from hf_model.corpora.catalogue import DownloadSettings
+    from hf_model.evaluation.evaluate import EvaluateSettings
+    from hf_model.evaluation.render_test_set import RenderSettings
+    from hf_model.shards.plan import StftSettings
+    from hf_model.training.tasks import TASKS
+
+    classes: dict[str, type] = {"download": DownloadSettings, "align": AlignSettings, "stft": StftSettings}
+    classes |= {"render": RenderSettings, "evaluate": EvaluateSettings}
+    classes |= {f"train.{kind}": settings for kind, (settings, _) in TASKS.items()}
+    if section not in classes:
+        raise ConfigError(f"no section {section} in params.yaml; known: {', '.join(classes)}")
+    return classes[section]
+
+
+def _become(name: str, task: int) -> None:
+    """Turn this process into the run of one set: signals and exit code are DVC's then."""
+    known = json.loads((SWEEPS / name / "sets.json").read_text(encoding="utf-8"))
+    folder = SWEEPS / name / known["folders"][task]
+    print(f"{folder}: {known['sets'][task]}", flush=True)
+    os.chdir(folder)
+    os.execve(sys.executable, _command(known["targets"]), _environment(folder))
+
+
+def _command(targets: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "dvc", "repro", *targets]
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    sweep = f"{folder.parent.name}/{folder.name}"
+    return {**os.environ, "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db", "HUMMINGFACE_SWEEP": sweep}
+
+
+def _run_here(plan: Plan, folders: Sequence[Path]) -> None:
+    failed = []
+    for number, folder in enumerate(folders):
+        print(f"--- {number + 1} of {len(folders)}: {folder}", flush=True)
+        done = subprocess.run(_command(plan.targets), cwd=folder, env=_environment(folder), check=False)
+        failed += [str(number)] if done.returncode else []
+    if failed:
+        raise ConfigError(f"{len(failed)} of {len(folders)} sets failed: {', '.join(failed)}; the others are done")
+
+
+def _git(*words: str) -> str:
+    try:
+        return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
+    except subprocess.CalledProcessError as error:
+        raise ConfigError(f"git {words[0]}: {' '.join(error.stderr.split())}") from None
+
+
+if __name__ == "__main__":
+    _run.main(main)

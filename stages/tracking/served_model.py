@@ -1,0 +1,90 @@
+"""The model as MLflow serves it: the bytes of an audio file in, notes and the bytes of a wav file out.
+
+MLflow keeps this file with every model and runs it when the model is loaded (models from code).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydantic
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel
+
+PIANO_RATE = 44100
+"""Hz."""
+
+
+class Converted(pydantic.BaseModel):
+    """Notes as JSON, and a wav file."""
+
+    notes: str
+    audio: bytes
+
+
+class Served(PythonModel):
+    """HummingFace behind ``mlflow.pyfunc``."""
+
+    def load_context(self, context: Any) -> None:
+        """Load the models that were kept; what is missing comes with the package."""
+        from hf_model.inference import Models
+
+        self.direct: Any = None
+        if "direct" in context.artifacts:
+            from hf_model.direct.network import Direct
+
+            self.direct = Direct.from_pretrained(context.artifacts["direct"])
+        pianos: dict[str, Any] = {}
+        if "synthesizer" in context.artifacts:
+            from hf_model.synthesizer.network import Synthesizer
+
+            pianos["neural"] = Synthesizer.from_pretrained(context.artifacts["synthesizer"])
+        self.models = Models(context.artifacts.get("transcriber"), renderers=pianos)
+        self.sound = "neural" if "synthesizer" in context.artifacts else "sampled"
+
+    def predict(self, context: Any, model_input: list[bytes]) -> list[Converted]:  # type: ignore[override]  # noqa: ARG002
+        """Convert audio files, given as bytes.
+
+        Returns
+        -------
+        list of Converted
+            ``notes``: JSON, a list of onset and offset (seconds), pitch as sung (MIDI number), velocity, confidence;
+            ``audio``: the bytes of a 16-bit wav file at 44.1 kHz, exactly as long.
+        """
+        return [self._convert(content) for content in model_input]
+
+    def _convert(self, content: bytes) -> Converted:
+        import soundfile
+
+        from hf_model.audio.grid import resampled_length
+        from hf_model.audio.recording import read_recording
+        from hf_model.inference import hear, render
+        from hf_model.piano.performance import Performance
+        from hf_model.piano.rendering import gain_for
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "voice"
+            path.write_bytes(content)
+            recording = read_recording(path)
+        n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_RATE)
+        notes: list[Any] = []
+        if self.direct is not None:
+            audio = self.direct.render(recording.voice, n_samples)
+        else:
+            melody = hear(recording, models=self.models)
+            notes = melody.notes
+            performance = Performance(self.sound, normalize=False)
+            audio = render(melody.piano_notes, n_samples, performance, self.models)
+        audio = audio * np.float32(gain_for(float(np.abs(audio).max(initial=0.0))))
+        wav = io.BytesIO()
+        soundfile.write(wav, audio.T, PIANO_RATE, format="WAV", subtype="PCM_16")
+        return Converted(notes=json.dumps([asdict(note) for note in notes]), audio=wav.getvalue())
+
+
+set_model(Served())

@@ -1,0 +1,324 @@
+"""The page in a real Chromium: recordings dropped or sung, settings, edits, downloads, keyboard, phone, dark, light."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from urllib.parse import urlsplit
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import soundfile
+
+from hf_model.audio.grid import resampled_length
+from hf_model.audio.io import read_audio
+from hf_model.audio.resampling import resample
+from hf_model.notes.midi import read_midi
+from hf_model.notes.note_files import read_csv
+from tests.page_server import PageServer
+from tests.stand_ins import write_with_ffmpeg
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.xdist_group("page"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path, and CHROMIUM is not set"),
+]
+
+# Without these Chromium calls its maker by itself; as root it needs no-sandbox.
+QUIET = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+TWINKLE = [62, 62, 69, 69, 71, 71, 69, 67, 67, 66, 66, 64, 64, 62]
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def driver():
+    with playwright.sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def chromium(driver):
+    browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+    yield browser
+    browser.close()
+
+
+class Visit:
+    """A page, what it asked for, and what went wrong in it."""
+
+    def __init__(self, browser, server: PageServer, **options) -> None:
+        self.context = browser.new_context(viewport=DESKTOP, accept_downloads=True, **options)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(30000)
+        self.host = urlsplit(server.address).netloc
+        self.asked: list[str] = []
+        self.wrong: list[str] = []
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("console", lambda said: said.type == "error" and self.wrong.append(said.text))
+        self.page.goto(server.address)
+
+    def ready(self, version: int = 1) -> None:
+        self.page.wait_for_selector(f"body[data-state=ready][data-version='{version}']")
+
+    def download(self, which: str, folder: Path) -> Path:
+        with self.page.expect_download() as waiting:
+            self.page.click(f"#get-{which}")
+        path = folder / waiting.value.suggested_filename
+        waiting.value.save_as(path)
+        return path
+
+    def played(self, folder: Path) -> list[int]:
+        return [int(note.pitch) for note in read_midi(self.download("midi", folder))]
+
+    def version(self) -> int:
+        return int(self.page.get_attribute("body", "data-version"))
+
+    def listened(self) -> int:
+        """How often a recording was listened to."""
+        return sum("spectrum.png" in url for url in self.asked)
+
+    def close(self) -> None:
+        self.context.close()
+        assert {urlsplit(url).netloc for url in self.asked if not url.startswith(("blob:", "data:"))} == {self.host}
+        assert self.wrong == []
+
+
+@pytest.fixture
+def visit(chromium, page_server: PageServer) -> Iterator[Visit]:
+    made = Visit(chromium, page_server)
+    yield made
+    made.close()
+
+
+def test_the_example_is_played_shown_and_told(visit: Visit) -> None:
+    page = visit.page
+    assert page.is_hidden("#results")
+    page.click("#example")
+    visit.ready()
+    assert page.inner_text("#fact-notes").startswith("14")
+    assert "minute" in page.inner_text("#fact-tempo")
+    assert page.inner_text("#fact-key").split()[1] in {"major", "minor"}
+    assert "cents" in page.inner_text("#fact-tuning") or "in tune" in page.inner_text("#fact-tuning")
+    assert page.get_attribute("#roll", "aria-label").startswith("Piano roll of 14 notes in ")
+    page.click("#play")
+    page.wait_for_function("() => document.getElementById('seek').value > 0.3")
+    assert page.get_attribute("#play", "aria-label") == "Pause"
+    page.check("input[name=hear][value=both]", force=True)
+    page.fill("#balance", "0.2")
+    page.click("#play")
+    assert page.get_attribute("#play", "aria-label") == "Play"
+    page.click("#roll", position={"x": 400, "y": 100})
+    assert float(page.input_value("#seek")) > 2
+
+
+def test_a_recording_is_dropped_and_every_download_is_what_was_sung(visit: Visit, tmp_path: Path, root: Path) -> None:
+    voice, sample_rate = soundfile.read(root / "examples" / "twinkle.wav", dtype="float32")
+    write_with_ffmpeg(tmp_path / "my tune.m4a", resample(voice, sample_rate, 48000), 48000, "aac")
+    visit.page.set_input_files("#file", tmp_path / "my tune.m4a")
+    visit.ready()
+    wav = visit.download("wav", tmp_path)
+    assert wav.name == "my tune_piano.wav"
+    info = soundfile.info(wav)
+    n_samples = read_audio(tmp_path / "my tune.m4a")[0].shape[1]
+    assert (info.samplerate, info.frames) == (44100, resampled_length(n_samples, 48000, 44100))
+    assert np.abs(soundfile.read(wav)[0]).max() > 0.05
+    assert visit.played(tmp_path) == TWINKLE
+    notes, keys = read_csv(visit.download("csv", tmp_path))
+    assert [int(key.pitch) for key in keys] == TWINKLE
+    assert len(notes) == len(TWINKLE)
+    score = ElementTree.parse(visit.download("musicxml", tmp_path))
+    steps = [pitch.findtext("step") for pitch in score.iter("pitch")]
+    assert [step for step, _ in groupby(steps)] == list("DABAGFED")
+
+
+def test_settings_change_the_piano_without_listening_again(visit: Visit, tmp_path: Path) -> None:
+    page = visit.page
+    page.click("#example")
+    visit.ready()
+    page.focus("#transpose")
+    for _ in range(12):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.body.dataset.version > 1 && document.body.dataset.state == 'ready'")
+    assert "+12 semitones" in page.inner_text("label[for=transpose]")
+    assert visit.played(tmp_path) == [key + 12 for key in TWINKLE]
+    before = visit.version()
+    page.select_option("#quantize", "1/8")
+    visit.ready(before + 1)
+    page.click("#settings button[type=reset]")
+    visit.ready(before + 2)
+    assert visit.played(tmp_path) == TWINKLE
+    assert visit.listened() == 1
+
+
+def test_notes_are_edited_heard_again_and_put_back(visit: Visit, tmp_path: Path) -> None:
+    page = visit.page
+    page.click("#example")
+    visit.ready()
+    page.click("#notes-panel summary")
+    page.fill("[aria-label='Note 1, key']", "F#4")
+    page.keyboard.press("Tab")
+    visit.ready(2)
+    assert visit.played(tmp_path) == [66, *TWINKLE[1:]]
+    page.click("[aria-label^='Delete note 2,']")
+    visit.ready(3)
+    assert visit.played(tmp_path) == [66, *TWINKLE[2:]]
+    page.fill("[aria-label='Note 1, to']", "0.9")
+    page.keyboard.press("Tab")
+    visit.ready(4)
+    assert read_midi(visit.download("midi", tmp_path))[0].offset == pytest.approx(0.9, abs=0.002)
+    page.fill("[aria-label='Note 1, key']", "H9")
+    page.keyboard.press("Tab")
+    assert page.get_attribute("[aria-label='Note 1, key']", "aria-invalid") == "true"
+    page.click("#undo")
+    visit.ready(5)
+    page.click("#add-note")
+    visit.ready(6)
+    assert page.locator("#notes tbody tr").count() == 14
+    page.click("#as-heard")
+    visit.ready(7)
+    assert visit.played(tmp_path) == TWINKLE
+    assert visit.listened() == 1
+
+
+def test_the_microphone_hears_what_is_sung(driver, page_server: PageServer, tmp_path: Path, root: Path) -> None:
+    voice, sample_rate = soundfile.read(root / "examples" / "twinkle.wav", dtype="float32")
+    sung = voice[: round(4.6 * sample_rate)]
+    soundfile.write(tmp_path / "sung.wav", resample(sung, sample_rate, 48000), 48000, subtype="PCM_16")
+    device = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    device.append(f"--use-file-for-fake-audio-capture={tmp_path / 'sung.wav'}%noloop")
+    browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *device])
+    visit = Visit(browser, page_server, permissions=["microphone"])
+    page = visit.page
+    page.click("#record")
+    page.wait_for_selector("#source.recording")
+    page.wait_for_function("() => document.getElementById('clock').textContent.startsWith('0:05')")
+    assert page.inner_text("#record-label") == "Stop and play"
+    page.click("#record")
+    visit.ready()
+    assert [key for key, _ in groupby(visit.played(tmp_path))] == [62, 69, 71, 69]
+    visit.close()
+    browser.close()
+
+
+def test_without_a_microphone_a_sentence_tells_what_to_do(visit: Visit) -> None:
+    visit.page.click("#record")
+    visit.page.wait_for_selector("#problem:not([hidden])")
+    assert "microphone" in visit.page.inner_text("#problem")
+    assert "choose a recording" in visit.page.inner_text("#problem")
+
+
+def test_what_is_no_song_is_said_in_words_and_the_next_one_works(visit: Visit) -> None:
+    page = visit.page
+    silence = io.BytesIO()
+    soundfile.write(silence, np.zeros(16000), 16000, format="WAV")
+    for content, sentence in (
+        (b"la la la", "This file cannot be used: no audio can be read from it"),
+        (silence.getvalue(), "This recording is silent"),
+        (b"", "This file is empty"),
+    ):
+        page.set_input_files("#file", {"name": "song.wav", "mimeType": "audio/wav", "buffer": content})
+        page.wait_for_function(
+            "words => document.getElementById('problem').textContent.startsWith(words)", arg=sentence
+        )
+        page.wait_for_selector("body[data-state=problem]")
+    page.click("#example")
+    visit.ready()
+    assert page.is_hidden("#problem")
+    visit.wrong = [line for line in visit.wrong if "status of 400" not in line]  # Chromium tells of refused uploads
+
+
+def test_of_more_than_a_minute_a_part_is_chosen(visit: Visit, tmp_path: Path, root: Path) -> None:
+    voice, sample_rate = soundfile.read(root / "examples" / "twinkle.wav", dtype="float32")
+    soundfile.write(tmp_path / "long.flac", np.tile(voice, 8), sample_rate)
+    page = visit.page
+    page.set_input_files("#file", tmp_path / "long.flac")
+    visit.ready()
+    assert "longer than a minute: I took the first minute" in page.inner_text("#warnings")
+    assert soundfile.info(visit.download("wav", tmp_path)).frames == 60 * 44100
+    page.fill("#start", "5")
+    assert page.inner_text("label[for=start]") == "Start at 0:05"
+    page.click("#part button")
+    visit.ready(2)
+    assert "I took the chosen minute" in page.inner_text("#warnings")
+
+
+def test_it_works_by_keyboard(visit: Visit) -> None:
+    page = visit.page
+    reached = []
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
+    assert reached[:4] == ["skip", "record", "file", "example"]
+    page.focus("#example")
+    page.keyboard.press("Enter")
+    visit.ready()
+    page.focus("#play")
+    page.keyboard.press("Space")
+    page.wait_for_selector("#play[aria-label=Pause]")
+    page.keyboard.press("Space")
+    page.wait_for_selector("#play[aria-label=Play]")
+    page.focus("#seek")
+    page.keyboard.press("End")
+    assert float(page.input_value("#seek")) > 8
+
+
+NAMELESS = """() => [...document.querySelectorAll("input, select, button, a, canvas, summary")].filter((item) =>
+    !(item.labels?.length || item.ariaLabel || item.textContent.trim())).map((item) => item.outerHTML)"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_it_is_readable_on_every_screen(chromium, page_server: PageServer, screen: dict, scheme: str) -> None:
+    visit = Visit(chromium, page_server, color_scheme=scheme)
+    page = visit.page
+    page.set_viewport_size(screen)
+    page.click("#example")
+    visit.ready()
+    page.click("#notes-panel summary")
+    assert page.evaluate("document.documentElement.scrollWidth") <= screen["width"], "nothing to scroll sideways"
+    assert page.evaluate(NAMELESS) == []
+    picture = read_picture(page.screenshot())
+    assert (picture.mean() < 90) == (scheme == "dark")
+    roll = read_picture(page.locator("#roll").screenshot()).astype(int)
+    warm = (roll[..., 0] - roll[..., 2] > 60).mean()
+    assert 0.02 < warm < 0.4, "the bars of the notes"
+    for control in page.locator("button:visible, select:visible, .downloads a:visible").all():
+        if "link" not in (control.get_attribute("class") or ""):
+            assert control.bounding_box()["height"] >= 38, "large enough for a finger"
+    visit.close()
+
+
+def read_picture(png: bytes) -> np.ndarray:
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+def test_who_leaves_leaves_nothing(chromium, page_server: PageServer) -> None:
+    visit = Visit(chromium, page_server)
+    visit.page.click("#example")
+    visit.ready()
+    name = next(url for url in visit.asked if "/recordings/" in url).split("/recordings/")[1].split("/")[0]
+    assert any(name in file for file in page_server.files())
+    visit.page.goto("about:blank")
+    for _ in range(50):
+        if not any(name in file for file in page_server.files()):
+            break
+        visit.page.wait_for_timeout(100)
+    assert not any(name in file for file in page_server.files())
+    visit.context.close()
+
+
+def test_the_server_called_nobody_for_any_of_this(page_server: PageServer) -> None:
+    assert page_server.outside() == []

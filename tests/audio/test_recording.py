@@ -1,0 +1,82 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from hf_model.audio.reader import BLOCK_SAMPLES, AudioError
+from hf_model.audio.recording import as_recording, read_recording
+from tests.stand_ins import tones
+
+MELODY = tones([60, 64, 67], 44100)
+
+
+def test_a_file_and_the_same_array_are_the_same_recording(tmp_path: Path) -> None:
+    stereo = np.stack([MELODY, 0.5 * MELODY])
+    soundfile.write(tmp_path / "a.wav", stereo.T, 44100, subtype="FLOAT")
+    from_file, from_array = read_recording(tmp_path / "a.wav"), as_recording(stereo, 44100)
+    np.testing.assert_array_equal(from_file.voice, from_array.voice)
+    assert from_file.n_samples == from_array.n_samples == MELODY.shape[0]
+    assert from_file.sample_rate == 44100
+    assert from_file.duration == pytest.approx(1.3)
+    assert from_file.warnings == ()
+    assert from_file.voice.dtype == np.float32
+
+
+def test_the_voice_is_the_mean_of_eight_channels() -> None:
+    audio = np.zeros((8, 16000), dtype=np.float32)
+    audio[3] = 0.8
+    np.testing.assert_allclose(as_recording(audio, 16000).voice, 0.1, atol=1e-6)
+
+
+def test_float64_and_lists_are_taken() -> None:
+    assert as_recording([0.0] * 1600, 16000).voice.shape == (1600,)
+    assert as_recording(MELODY.astype(np.float64), 44100).voice.dtype == np.float32
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_the_place_of_a_value_that_is_no_number_is_told(bad: float) -> None:
+    audio = np.zeros((2, BLOCK_SAMPLES + 100), dtype=np.float32)
+    audio[1, BLOCK_SAMPLES + 7] = bad
+    with pytest.raises(AudioError, match=rf"sample {BLOCK_SAMPLES + 7} \(16.384 s\) is not a finite number"):
+        as_recording(audio, 16000)
+
+
+@pytest.mark.parametrize(
+    ("audio", "sentence"),
+    [
+        (np.zeros(100, dtype=np.int16), "divide 16-bit samples by 32768"),
+        (np.zeros((1000, 2)), r"pass audio\.T"),
+        (np.zeros((2, 2, 100)), r"got \(2, 2, 100\)"),
+        (np.zeros(0), "audio is empty"),
+        (np.zeros((2, 0)), r"pass audio\.T|audio is empty"),
+    ],
+)
+def test_wrong_arrays_are_refused_with_advice(audio: np.ndarray, sentence: str) -> None:
+    with pytest.raises(AudioError, match=sentence):
+        as_recording(audio, 44100)
+
+
+@pytest.mark.parametrize(
+    ("audio", "sentence"),
+    [
+        (np.zeros(16000), "the recording is silent"),
+        (MELODY[4410:5410], "0.06 s is too short for a note"),
+        (np.clip(20 * MELODY, -1, 1), r"clipped: \d+\.\d % of the samples"),
+        (np.stack([MELODY, -MELODY]), "the channels cancel each other"),
+    ],
+)
+def test_what_is_wrong_with_a_recording_is_told(audio: np.ndarray, sentence: str) -> None:
+    warnings = as_recording(audio, 16000).warnings
+    assert len(warnings) == 1
+    assert re.search(sentence, warnings[0])
+
+
+def test_a_loud_but_clean_recording_is_not_called_clipped() -> None:
+    assert as_recording(MELODY / np.abs(MELODY).max(), 44100).warnings == ()
+
+
+def test_a_handful_of_samples_is_a_recording_too() -> None:
+    recording = as_recording(np.ones(3), 192000)
+    assert (recording.voice.shape, recording.n_samples) == ((1600,), 3)

@@ -1,0 +1,184 @@
+"""Every bad input gets one clear line, exit code 1, no traceback and no partial output; the others are converted."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from hf_model.audio.grid import resampled_length
+from hf_model.cli.main import main
+from tests.stand_ins import tone_models, tones, write_with_ffmpeg
+
+MELODY = [60, 62, 64, 65, 67, 69]
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hf_model.inference.default_models", tone_models)
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    soundfile.write(tmp_path / "good.wav", tones(MELODY), 16000)
+    return tmp_path / "good.wav"
+
+
+def cut(path: Path, source: Path) -> None:
+    whole = source.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+def write_cut_flac(path: Path) -> None:
+    soundfile.write(path.with_name("whole.flac"), np.tile(tones(MELODY, 44100), 3), 44100)
+    cut(path, path.with_name("whole.flac"))
+
+
+def write_cut_mp3(path: Path) -> None:
+    soundfile.write(path.with_name("whole.mp3"), np.tile(tones(MELODY, 44100), 3), 44100)
+    cut(path, path.with_name("whole.mp3"))
+
+
+def write_cut_m4a(path: Path) -> None:
+    write_with_ffmpeg(path.with_name("whole.m4a"), tones(MELODY, 44100), 44100, "aac")
+    cut(path, path.with_name("whole.m4a"))
+
+
+def write_cut_webm(path: Path) -> None:
+    write_with_ffmpeg(path.with_name("whole.webm"), np.tile(tones(MELODY, 48000), 5), 48000, "libopus")
+    cut(path, path.with_name("whole.webm"))
+
+
+def write_damaged_flac(path: Path) -> None:
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 100000), 44100)
+    damaged = bytearray(path.read_bytes())
+    damaged[20000:90000] = bytes(70000)
+    path.write_bytes(damaged)
+
+
+def write_not_finite(value: float) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        audio = tones(MELODY)
+        audio[16000] = value
+        soundfile.write(path, audio, 16000, subtype="FLOAT")
+
+    return write
+
+
+REFUSED: dict[str, tuple[str, Callable[[Path], object], str]] = {
+    "missing": ("a.wav", Path, "no such file"),
+    "empty": ("a.wav", lambda path: path.touch(), "the file is empty"),
+    "text": ("a.wav", lambda path: path.write_text("la la la\n" * 50), "no audio can be read from it"),
+    "no samples": ("a.wav", lambda path: soundfile.write(path, np.zeros(0), 44100), "the file holds no samples"),
+    "cut flac": ("a.flac", write_cut_flac, "cut off"),
+    "cut mp3": ("a.mp3", write_cut_mp3, r"the file is cut off: \d\.\d\d s of 7\.\d\d s can be read"),
+    "cut m4a": ("a.m4a", write_cut_m4a, "cut off"),
+    "cut webm": ("a.webm", write_cut_webm, "the file is cut off"),
+    "damaged flac": ("a.flac", write_damaged_flac, "damaged"),
+    "not a number": ("a.wav", write_not_finite(np.nan), r"sample 16000 \(1.000 s\) is not a finite number"),
+    "infinite": ("a.wav", write_not_finite(np.inf), r"sample 16000 \(1.000 s\) is not a finite number"),
+    "folder": ("folder", lambda path: path.mkdir(), "no audio files in this folder"),
+    "pipe": ("a.wav", os.mkfifo, "this is a pipe or a device, not a file"),
+    "long name": ("a" * 300 + ".wav", Path, "File name too long"),
+    "long output name": ("a" * 250 + ".wav", lambda path: soundfile.write(path, tones([60]), 16000), "name too long"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_one_line_exit_one_no_output_and_the_others_converted(
+    name: str, tmp_path: Path, good: Path, capfd: Capture
+) -> None:
+    file_name, make, sentence = REFUSED[name]
+    bad = tmp_path / file_name
+    make(bad)
+    out = tmp_path / "out"
+    assert main(["convert", str(bad), str(good), "--out-dir", str(out), "--csv", "--plot"]) == 1
+    captured = capfd.readouterr()
+    [line] = captured.err.splitlines()
+    assert line.startswith(f"hummingface: error: {bad}: ")
+    assert re.search(sentence, line)
+    assert sorted(path.name for path in out.iterdir()) == [f"good_piano.{x}" for x in ("csv", "mid", "png", "wav")]
+    assert len(captured.out.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["text", "cut mp3", "not a number"])
+def test_a_file_alone_leaves_not_even_the_folder(name: str, tmp_path: Path) -> None:
+    file_name, make, _ = REFUSED[name]
+    make(tmp_path / file_name)
+    assert main(["convert", str(tmp_path / file_name), "--out-dir", str(tmp_path / "out")]) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def noise(n_samples: int) -> NDArray[np.float64]:
+    return 0.005 * np.random.default_rng(0).standard_normal(n_samples)
+
+
+ODD: dict[str, tuple[NDArray[np.floating], int, int, str]] = {
+    "silence": (np.zeros(40000), 16000, 0, "the recording is silent"),
+    "noise": (noise(40000), 16000, 0, "no singing was found: the piano is silent"),
+    "0.05 s": (tones(MELODY, 44100)[4410:6615], 44100, 0, "0.05 s is too short for a note"),
+    "one sample": (np.full(1, 0.1), 44100, 0, "0.00 s is too short for a note"),
+    "8 kHz": (tones(MELODY, 8000), 8000, 6, ""),
+    "192 kHz": (tones(MELODY, 192000), 192000, 6, ""),
+    "8 channels": (np.tile(tones(MELODY)[:, np.newaxis], 8), 16000, 6, ""),
+    "clipped": (np.clip(20 * tones(MELODY), -1, 1), 16000, 6, "clipped: "),
+    "beyond full scale": (20 * tones(MELODY), 16000, 6, ""),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_recordings_give_a_piano_of_exact_length_and_a_warning(name: str, tmp_path: Path, capfd: Capture) -> None:
+    audio, sample_rate, n_notes, warning = ODD[name]
+    path = tmp_path / "a.wav"
+    soundfile.write(path, audio, sample_rate, subtype="FLOAT")
+    assert main(["convert", str(path), "--min-note", "0.06"]) == 0
+    captured = capfd.readouterr()
+    if warning:
+        [line] = captured.err.splitlines()
+        assert line.startswith(f"hummingface: warning: {path}: {warning}")
+    else:
+        assert captured.err == ""
+    assert f"{n_notes} notes" in captured.out
+    piano, _ = soundfile.read(tmp_path / "a_piano.wav", always_2d=True)
+    assert piano.shape[0] == resampled_length(audio.shape[0], sample_rate, 44100)
+    assert piano.any() == (n_notes > 0)
+
+
+def test_a_folder_that_is_a_file(good: Path, tmp_path: Path, capfd: Capture) -> None:
+    (tmp_path / "out").write_text("in the way")
+    assert main(["convert", str(good), "--out-dir", str(tmp_path / "out")]) == 1
+    assert capfd.readouterr().err == f"hummingface: error: {good}: cannot write to {tmp_path / 'out'}: File exists\n"
+
+
+def test_a_folder_that_cannot_be_written(good: Path, tmp_path: Path, capfd: Capture) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    if os.access(locked, os.W_OK):  # root may write everywhere, but not into /proc
+        locked = Path("/proc/self/fd")
+    assert main(["convert", str(good), "--out-dir", str(locked)]) == 1
+    [line] = capfd.readouterr().err.splitlines()
+    assert line.startswith(f"hummingface: error: {good}: cannot write to {locked}: ")
+
+
+def test_a_file_that_cannot_be_read(good: Path, capfd: Capture) -> None:
+    good.chmod(0)
+    if os.access(good, os.R_OK):
+        pytest.skip("root reads everything")
+    assert main(["convert", str(good)]) == 1
+    assert capfd.readouterr().err == f"hummingface: error: {good}: Permission denied\n"
+
+
+def test_outputs_that_exist(good: Path, capfd: Capture) -> None:
+    assert main(["convert", str(good)]) == 0
+    before = (good.parent / "good_piano.wav").stat().st_mtime_ns
+    capfd.readouterr()
+    assert main(["convert", str(good)]) == 1
+    [line] = capfd.readouterr().err.splitlines()
+    assert "good_piano.wav exists; add --overwrite to replace it" in line
+    assert (good.parent / "good_piano.wav").stat().st_mtime_ns == before
+    assert main(["convert", str(good), "--overwrite"]) == 0

@@ -1,0 +1,66 @@
+"""Completion: the scripts are accepted by the shells, and TAB offers what the program takes."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from hf_model.cli.completion import SHELLS, script
+from hf_model.cli.main import build_parser, main
+
+
+def offered(words: list[str], folder) -> set[str]:
+    """What bash offers for the last of these words."""
+    path = folder / "completion.bash"
+    path.write_text(script(build_parser(), "bash"), encoding="utf-8")
+    (folder / "hum.wav").touch()
+    asked = " ".join(f"'{word}'" for word in words)
+    code = (
+        f"source {path}; COMP_WORDS=({asked}); COMP_CWORD={len(words) - 1}; "
+        "_shtab_hummingface; printf '%s\\n' \"${COMPREPLY[@]}\""
+    )
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, cwd=folder, timeout=20)
+    return {line.strip() for line in done.stdout.splitlines()}
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["hummingface", "con"], "convert"),
+        (["hummingface", "convert", "--transp"], "--transpose"),
+        (["hummingface", "convert", "--sound", "sam"], "sampled"),
+        (["hummingface", "convert", "hu"], "hum.wav"),
+    ],
+)
+def test_bash_offers(words, expected, tmp_path):
+    assert expected in offered(words, tmp_path)
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")
+def test_bash_offers_nothing_that_is_not_there(tmp_path):
+    assert "convert" not in offered(["hummingface", "inf"], tmp_path)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_every_command_and_option_is_in_the_script(shell, capsys):
+    assert main(["completion", shell]) == 0
+    text = capsys.readouterr().out
+    for word in ("convert", "info", "completion", "transpose", "overwrite"):
+        assert word in text
+
+
+def test_another_shell(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["completion", "elvish"])
+    assert stop.value.code == 2
+    assert "bash" in capsys.readouterr().err
+
+
+def test_the_parser_does_not_wait_for_shtab():
+    code = "import sys, hf_model.cli.main; hf_model.cli.main.build_parser(); print('shtab' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == "False\n"

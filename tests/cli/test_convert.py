@@ -1,0 +1,205 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from hf_model.cli.convert import Options, Report, convert_jobs, find_inputs, name_outputs, plan
+from hf_model.music.arrangement import Arrangement
+from hf_model.notes.midi import read_midi
+from hf_model.notes.note_files import read_csv
+from hf_model.piano.performance import Performance
+from tests.stand_ins import tone_models, tones
+
+MELODY = [60, 64, 67]
+
+
+def convert_all(inputs: list[Path], **options: object) -> list[Report]:
+    chosen = Options(**options)
+    return list(convert_jobs(plan(find_inputs(map(str, inputs)), chosen), chosen, tone_models()))
+
+
+@pytest.fixture
+def hum(tmp_path: Path) -> Path:
+    path = tmp_path / "takes" / "hum.wav"
+    path.parent.mkdir()
+    soundfile.write(path, tones(MELODY, 22050), 22050)
+    return path
+
+
+def test_wav_midi_table_and_picture_say_the_same(hum: Path, tmp_path: Path) -> None:
+    [report] = convert_all([hum], out_dir=tmp_path / "out", csv=True, plot=True)
+    assert report.error is None
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        f"hum_piano.{ending}" for ending in ("csv", "mid", "png", "wav")
+    ]
+    assert report.outputs["wav"] == str(tmp_path / "out" / "hum_piano.wav")
+    info = soundfile.info(report.outputs["wav"])
+    assert (info.samplerate, info.frames) == (44100, 2 * soundfile.info(hum).frames)
+    assert [note.pitch for note in read_midi(report.outputs["midi"])] == MELODY
+    sung, keys = read_csv(report.outputs["csv"])
+    assert [key.pitch for key in keys] == MELODY
+    np.testing.assert_allclose([note.pitch for note in sung], MELODY, atol=0.05)
+    assert (report.n_notes, report.duration) == (3, pytest.approx(1.3))
+
+
+def test_the_piano_is_written_in_blocks_as_it_would_be_whole(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.tile(tones([60, 62, 64, 65, 67]), 20), 16000)
+    [report] = convert_all([tmp_path / "a.wav"])
+    from hf_model.inference import convert
+
+    whole = convert(soundfile.read(tmp_path / "a.wav")[0], 16000, models=tone_models())
+    assert whole.audio.shape[1] == 42 * 44100
+    np.testing.assert_allclose(soundfile.read(report.outputs["wav"])[0], whole.audio[0], atol=1e-4)
+
+
+def test_a_piano_that_would_clip_is_turned_down_and_that_is_told(hum: Path) -> None:
+    options = Options(performance=Performance(normalize=False))
+    [report] = convert_jobs(plan(find_inputs([str(hum)]), options), options, tone_models(level=4.0))
+    assert report.gain is not None
+    assert report.gain < 1
+    assert "turned down to" in report.warnings[0]
+    assert np.abs(soundfile.read(report.outputs["wav"])[0]).max() == pytest.approx(0.999, abs=2e-3)
+
+
+def test_folders_are_searched_and_own_outputs_left_out(hum: Path) -> None:
+    deeper = hum.parent / "monday" / "b.FLAC"
+    deeper.parent.mkdir()
+    soundfile.write(deeper, tones([60]), 16000, format="FLAC")
+    for name in ("hum_piano.wav", ".hidden.wav", "notes.txt"):
+        shutil.copy(hum, hum.parent / name)
+    assert [job.source for job in find_inputs([str(hum.parent)])] == [hum, deeper]
+
+
+def test_globs_are_expanded_where_the_shell_did_not(hum: Path) -> None:
+    shutil.copy(hum, hum.parent / "hum [take 2].wav")
+    found = find_inputs([str(hum.parent / "*.wav"), str(hum.parent.parent / "**" / "hum.wav")])
+    assert [job.source.name for job in found] == ["hum [take 2].wav", "hum.wav"]
+    assert [job.source.name for job in find_inputs([str(hum.parent / "hum [take 2].wav")])] == ["hum [take 2].wav"]
+
+
+def test_nothing_found_is_a_problem_each(tmp_path: Path) -> None:
+    problems = [job.problem for job in find_inputs([str(tmp_path), str(tmp_path / "*.wav")])]
+    assert problems == [f"{tmp_path}: no audio files in this folder", f"{tmp_path}/*.wav: no file matches"]
+
+
+def test_the_same_input_twice_is_one(hum: Path) -> None:
+    assert len(find_inputs([str(hum), str(hum.parent), str(hum.parent / ".." / "takes" / "hum.wav")])) == 1
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_two_inputs_of_one_name_do_not_overwrite_each_other(hum: Path, tmp_path: Path, overwrite: bool) -> None:
+    other = tmp_path / "hum.flac"
+    soundfile.write(other, tones([72]), 16000)
+    reports = convert_all([hum, other], out_dir=tmp_path / "out", overwrite=overwrite)
+    assert reports[0].error is None
+    assert f"hum_piano.wav was just made of {hum}; rename one of the two" in str(reports[1].error)
+    assert len(read_midi(tmp_path / "out" / "hum_piano.mid")) == 3
+
+
+def test_an_input_that_failed_does_not_block_its_namesake(hum: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "hum.flac"
+    broken.write_text("no sound")
+    reports = convert_all([broken, hum], out_dir=tmp_path / "out")
+    assert [report.error is None for report in reports] == [False, True]
+
+
+def test_old_outputs_stay_unless_overwriting_is_asked_for(hum: Path) -> None:
+    old = hum.parent / "hum_piano.mid"
+    old.write_text("precious")
+    [report] = convert_all([hum])
+    assert f"{old} exists; add --overwrite" in str(report.error)
+    assert old.read_text() == "precious"
+    assert not (hum.parent / "hum_piano.wav").exists()
+    assert convert_all([hum], overwrite=True)[0].error is None
+    assert len(read_midi(old)) == 3
+
+
+def test_converting_everything_twice_leaves_the_first_pianos_out(hum: Path) -> None:
+    convert_all([hum])
+    reports = convert_all([hum, hum.parent / "hum_piano.wav"], overwrite=True)
+    assert [report.error for report in reports] == [None, None]
+    assert reports[1].warnings == ["left out: it is what this run makes of another input"]
+    assert not (hum.parent / "hum_piano_piano.wav").exists()
+
+
+def test_names_with_dots_and_without_suffix(tmp_path: Path) -> None:
+    assert name_outputs(Path("a/take.1.wav"), Options())["wav"] == Path("a/take.1_piano.wav")
+    assert name_outputs(Path("a/take"), Options(out_dir=tmp_path))["midi"] == tmp_path / "take_piano.mid"
+
+
+@pytest.mark.parametrize("fails_at", ["write_score", "write_wav_blocks", "hear_arranged"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_whatever_goes_wrong_nothing_half_written_is_left(
+    hum: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: str, error: BaseException
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(f"hf_model.cli.convert.{fails_at}", fail)
+    if isinstance(error, KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt):
+            convert_all([hum], out_dir=tmp_path / "out")
+    elif fails_at != "hear_arranged":
+        [report] = convert_all([hum], out_dir=tmp_path / "out")
+        assert report.error == f"{hum}: cannot write to {tmp_path / 'out'}: No space left on device"
+    assert not (tmp_path / "out").exists()
+    assert sorted(path.name for path in hum.parent.iterdir()) == ["hum.wav"]
+
+
+def test_a_rename_that_fails_takes_back_the_others(hum: Path) -> None:
+    (hum.parent / "hum_piano.mid").mkdir()
+    [report] = convert_all([hum], overwrite=True)
+    assert "cannot write to" in str(report.error)
+    assert sorted(path.name for path in hum.parent.iterdir()) == ["hum.wav", "hum_piano.mid"]
+
+
+def test_too_little_memory_is_told(hum: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("hf_model.cli.convert.hear_arranged", fail)
+    assert convert_all([hum])[0].error == f"{hum}: not enough memory"
+
+
+def test_the_report_says_what_is_played_and_what_was_found(hum: Path, tmp_path: Path) -> None:
+    [report] = convert_all(
+        [hum], out_dir=tmp_path / "out", csv=True, arrangement=Arrangement(quantize="1/8", tempo=120.0)
+    )
+    told = json.loads(json.dumps(report.as_mapping()))
+    assert [note["pitch"] for note in told["notes"]] == MELODY
+    assert told["tempo"]["bpm"] == 120.0
+    on_grid = np.interp(
+        [note["onset"] for note in told["notes"]], told["tempo"]["beats"], range(len(told["tempo"]["beats"]))
+    )
+    np.testing.assert_allclose(2 * on_grid, np.round(2 * on_grid), atol=0.02)
+    assert told["key"]["name"].split()[1] in {"major", "minor"}
+    rounding = 1.5e-3  # each of the three is told to a millisecond
+    assert told["timings"]["listen"] + told["timings"]["play"] <= told["seconds"] + rounding
+    assert told["remarks"]
+    _, keys = read_csv(report.outputs["csv"])
+    np.testing.assert_allclose([key.onset for key in keys], [note["onset"] for note in told["notes"]], atol=1e-3)
+    played = read_midi(report.outputs["midi"])
+    np.testing.assert_allclose([note.onset for note in played], [key.onset for key in keys], atol=1e-3)
+
+
+def test_a_score_to_read(hum: Path, tmp_path: Path) -> None:
+    asked = Arrangement(tempo=120.0)
+    [report] = convert_all([hum], out_dir=tmp_path, musicxml=True, structure=True, arrangement=asked)
+    assert report.error is None
+    assert Path(report.outputs["structure"]).name == "hum_piano.structure.png"
+    assert Path(report.outputs["structure"]).read_bytes().startswith(b"\x89PNG")
+    from music21 import converter
+
+    score = converter.parse(report.outputs["musicxml"])
+    assert [pitch.midi for pitch in score.stripTies().flatten().pitches] == MELODY
+
+
+def test_a_score_without_what_writes_it(hum: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hf_model.export.musicxml.find_spec", lambda _: None)
+    [report] = convert_all([hum], out_dir=tmp_path / "out", musicxml=True)
+    assert report.error is not None
+    assert report.error.endswith("pip install 'hummingface[score]'")
+    assert not (tmp_path / "out").exists()

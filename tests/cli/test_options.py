@@ -1,0 +1,105 @@
+"""The musical rules on the command line: what is given beats the preset, which beats the defaults."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+
+import pytest
+
+from hf_model.cli.options import PRESETS, add_arrangement_options, arrangement_from
+from hf_model.config import ConfigError
+from hf_model.music import arrangement as rules
+from hf_model.music import meter, quantization, tempo
+from hf_model.music.arrangement import Arrangement
+
+
+@pytest.fixture
+def parser():
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    add_arrangement_options(parser)
+    return parser
+
+
+def arrangement(parser: argparse.ArgumentParser, *words: str) -> Arrangement:
+    return arrangement_from(parser.parse_args(words))
+
+
+def test_nothing_given_is_the_default(parser):
+    assert arrangement(parser) == Arrangement()
+
+
+def test_every_field_has_its_option(parser):
+    options = {option for action in parser._actions for option in action.option_strings}
+    for field in fields(Arrangement):
+        assert f"--{field.name.replace('_', '-')}" in options
+
+
+def test_options_arrive(parser):
+    words = (
+        "--simplify 2 --quantize 1/8t --strength 0.5 --swing straighten --snap-key --tempo 90 --meter 3/4 "
+        "--transpose -12 --legato --min-note 0.1 --min-confidence 0.3 --agree-repeats --accompany"
+    )
+    chosen = arrangement(parser, *words.split(), "--key", "F# minor")
+    assert chosen == Arrangement(
+        simplify=2,
+        quantize="1/8t",
+        strength=0.5,
+        swing="straighten",
+        snap_key=True,
+        key="F# minor",
+        tempo=90.0,
+        meter="3/4",
+        transpose=-12,
+        legato=True,
+        min_note=0.1,
+        min_confidence=0.3,
+        agree_repeats=True,
+        accompany=True,
+    )
+
+
+def test_a_key_that_is_none(parser):
+    with pytest.raises(ConfigError, match="key is 'H moll', expected for instance 'A minor'"):
+        arrangement(parser, "--key", "H moll")
+
+
+def test_the_choices_are_those_of_the_rules():
+    from hf_model.cli import options as options
+
+    assert options.QUANTIZE == rules.QUANTIZE
+    assert options.SWINGS == quantization.SWINGS
+    assert tuple(meter.METERS) == options.METERS
+    assert (tempo.SLOWEST, tempo.FASTEST) == (options.SLOWEST, options.FASTEST)
+    assert Arrangement().min_note == options.MIN_NOTE
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_a_starting_point(parser, name):
+    chosen = arrangement(parser, "--preset", name)
+    for field in fields(Arrangement):
+        assert getattr(chosen, field.name) == PRESETS[name].get(field.name, getattr(Arrangement(), field.name))
+    assert arrangement(parser, "--preset", name, "--simplify", "0", "--quantize", "off").quantize == "off"
+
+
+def test_presets_differ():
+    assert len({tuple(sorted(values.items())) for values in PRESETS.values()}) == len(PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--simplify", "4"], "invalid choice: 4"),
+        (["--transpose", "49"], "'49' is not allowed, expected a whole number from -48 to 48"),
+        (["--tempo", "10"], "'10' is not allowed, expected a number from 30 to 300"),
+        (["--tempo", "nan"], "'nan' is not allowed"),
+        (["--strength", "2"], "'2' is not allowed, expected a number from 0 to 1"),
+        (["--meter", "5/4"], "invalid choice: '5/4'"),
+        (["--preset", "expert"], "invalid choice: 'expert'"),
+    ],
+)
+def test_what_cannot_be(parser, words, sentence, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parser.parse_args(words)
+    assert stop.value.code == 2
+    assert sentence in capsys.readouterr().err

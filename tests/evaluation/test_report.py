@@ -1,0 +1,93 @@
+"""Pictures, the table of recordings, and the page that needs nothing else."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from hf_model.evaluation.evaluate import OURS, EvaluateSettings, Measured, summarize
+from hf_model.evaluation.metrics import note_errors, note_scores
+from hf_model.evaluation.plots import save_error_histograms, sound_rows, table_rows
+from hf_model.evaluation.render_test_set import Item
+from hf_model.evaluation.report import draw_pictures, write_page, write_recordings
+from hf_model.notes.note import Note
+from tests.stand_ins import tones
+
+NOTES = [Note(0.1, 0.4, 60.0), Note(0.5, 0.8, 64.0)]
+
+
+@pytest.fixture
+def measured(tmp_path):
+    soundfile.write(tmp_path / "voice.wav", tones([60, 64]), 16000)
+    item = Item("made", "one", str(tmp_path / "voice.wav"), "", 40000, 0.0, tuple(NOTES))
+    item.path(tmp_path, "").parent.mkdir()
+    soundfile.write(item.path(tmp_path, "_sampled.wav"), tones([60, 64], 44100), 44100)
+    sharp = [replace(note, pitch=note.pitch + 0.2) for note in NOTES]
+    scores = {OURS: note_scores(NOTES, sharp), "pyin": note_scores(NOTES, [])}
+    sounds = {"sampled": {"same_length": 1.0, "log_mel_distance": 2.0}}
+    return [Measured(item, sharp, NOTES, scores, sounds, note_errors(NOTES, sharp))]
+
+
+def test_pictures_and_page(measured, tmp_path):
+    report = summarize(measured, EvaluateSettings(bootstrap=20))
+    folder = tmp_path / "plots"
+    folder.mkdir()
+    draw_pictures(measured, report, tmp_path, folder, 2)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["errors.png", "sounds.png", "table.png", "voice_and_piano_made_one.png"]
+    for path in folder.iterdir():
+        assert path.read_bytes().startswith(b"\x89PNG")
+    write_page(tmp_path / "index.html", report, folder)
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 2
+    assert "http" not in page
+    assert "made, hummingface" in page
+
+
+def test_the_picture_shows_voice_piano_and_notes(measured, tmp_path):
+    from matplotlib.image import imread
+
+    folder = tmp_path / "plots"
+    folder.mkdir()
+    draw_pictures(measured, {}, tmp_path, folder, 1)
+    image = imread(folder / "voice_and_piano_made_one.png")[..., :3]
+    both = (image[..., 2] > 0.7) & (image[..., 0] > 0.5)
+    green = np.abs(image - np.array([0x7D, 0xFF, 0x9A]) / 255).max(axis=-1) < 0.05
+    assert both.mean() > 0.002
+    assert green.mean() > 0.002
+
+
+def test_no_picture_of_recordings_when_none_is_wanted(measured, tmp_path):
+    folder = tmp_path / "plots"
+    folder.mkdir()
+    draw_pictures(measured, {}, tmp_path, folder, 0)
+    assert not list(folder.glob("voice_and_piano*"))
+
+
+def test_one_line_a_recording_and_system(measured, tmp_path):
+    write_recordings(tmp_path / "r.csv", measured)
+    rows = list(csv.DictReader((tmp_path / "r.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(row["pair_id"], row["system"], row["conp"]) for row in rows] == [
+        ("one", OURS, "1.0000"),
+        ("one", "pyin", "0.0000"),
+    ]
+    assert rows[1]["onset_bias"] == ""
+
+
+def test_tables_say_what_the_report_says(measured):
+    report = summarize(measured, EvaluateSettings(bootstrap=20))
+    header, rows = table_rows(report)
+    assert [row[0] for row in rows] == ["made, hummingface", "made, pyin"]
+    assert rows[0][header.index("COnP")] == "1.000"
+    assert rows[1][header.index("onset bias ms")] == "-"
+    header, rows = sound_rows(report)
+    assert rows == [["made, sampled", "2.000", "-", "-", "1.000"]]
+
+
+def test_histograms_without_any_match(tmp_path):
+    save_error_histograms(tmp_path / "e.png", {"made": [note_errors([], [])]})
+    assert (tmp_path / "e.png").stat().st_size > 1000

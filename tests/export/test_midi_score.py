@@ -1,0 +1,80 @@
+"""MIDI files with bars, read by other libraries."""
+
+from __future__ import annotations
+
+import mido
+import numpy as np
+import pretty_midi
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hf_model.export.midi_score import tempo_map, write_score
+from hf_model.music.arrangement import Arranged
+from hf_model.music.key import Key
+from hf_model.music.tempo import Tempo
+from hf_model.notes.note import Note
+
+A_MINOR = Key(9, "minor")
+
+
+def arranged(notes, tempo, key=A_MINOR, left=()):
+    return Arranged(list(notes), list(notes), list(left), tempo, key, 0.0)
+
+
+# A beat of 0.6 s, the first at 0.35 s; it is the pick-up to a bar of three.
+WALTZ = Tempo(100.0, 1.0, tuple(0.35 + 0.6 * k for k in range(9)), 1, (3, 4))
+
+
+def test_bars_fall_where_the_beats_are_and_seconds_stay(tmp_path):
+    notes = [Note(0.35, 0.9, 64, 70), Note(0.95, 1.5, 69, 80), Note(1.612, 3.1, 72, 90)]
+    write_score(tmp_path / "waltz.mid", arranged(notes, WALTZ), 5.0)
+    midi = pretty_midi.PrettyMIDI(str(tmp_path / "waltz.mid"))
+    read = [(note.start, note.end, note.pitch, note.velocity) for note in midi.instruments[0].notes]
+    np.testing.assert_allclose(read, [(n.onset, n.offset, n.pitch, n.velocity) for n in notes], atol=5e-4)
+    bars = midi.get_downbeats()
+    assert [round(float(bar), 2) for bar in bars[bars > 0.1]][:2] == [0.95, 2.75]
+    assert [(s.numerator, s.denominator) for s in midi.time_signature_changes] == [(7, 16), (3, 4)]
+    assert [pretty_midi.key_number_to_key_name(k.key_number) for k in midi.key_signature_changes] == ["A minor"]
+    assert mido.MidiFile(tmp_path / "waltz.mid").length == pytest.approx(5.0, abs=1e-3)
+
+
+def test_a_steady_tempo_is_named_once_after_the_lead():
+    steady = tempo_map(WALTZ)
+    assert [tempo for _, tempo in steady.tempi][1:] == [600_000]
+    assert steady.signatures == ((0, 7, 16), (7 * 480, 3, 4))
+
+
+def test_six_eight_counts_in_eighths():
+    jig = tempo_map(Tempo(100.0, 1.0, tuple(0.2 + 0.6 * k for k in range(6)), 0, (6, 8)))
+    assert jig.signatures == ((0, 1, 8), (960, 6, 8))
+    assert jig.tempi == ((0, 400_000),), "a dotted quarter of 0.6 s, and so is the lead's eighth"
+
+
+def test_both_hands_and_a_key_struck_again_at_once(tmp_path):
+    right = [Note(0.5, 1.0, 60), Note(1.0, 1.5, 60), Note(1.5, 2.0, 130 - 12)]
+    write_score(tmp_path / "two.mid", arranged(right, WALTZ, Key(6, "major"), [Note(0.5, 2.0, 40)]))
+    midi = pretty_midi.PrettyMIDI(str(tmp_path / "two.mid"))
+    assert [[note.pitch for note in hand.notes] for hand in midi.instruments] == [[60, 60, 106], [40]]
+    assert [hand.name for hand in midi.instruments] == ["HummingFace", "left hand"]
+
+
+def test_silence_makes_a_file_as_long_as_the_recording(tmp_path):
+    write_score(tmp_path / "silence.mid", arranged([], Tempo(120.0, 0.0, (0.0, 0.5))), 3.0)
+    assert mido.MidiFile(tmp_path / "silence.mid").length == pytest.approx(3.0, abs=1e-3)
+
+
+@given(
+    st.floats(-2.0, 5.0),
+    st.lists(st.floats(0.15, 2.0), min_size=1, max_size=80),
+    st.integers(0, 3),
+    st.sampled_from([(4, 4), (3, 4), (2, 4), (6, 8)]),
+)
+def test_any_beats_are_kept_to_a_tenth_of_a_millisecond(start, lengths, downbeat, meter):
+    beats = start + np.concatenate([[0.0], np.cumsum(lengths)])
+    where = tempo_map(Tempo(90.0, 1.0, tuple(beats.tolist()), downbeat, meter))
+    inside = beats[beats > 1e-4]
+    errors = [float(np.min(np.abs(where.seconds - beat))) for beat in inside]
+    assert max(errors, default=0.0) < 1e-4
+    assert np.all(np.diff(where.ticks) > 0)
+    assert all(0 < tempo < 2**24 for _, tempo in where.tempi)

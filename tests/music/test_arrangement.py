@@ -1,0 +1,152 @@
+"""From sung notes to piano notes."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hf_model.config import ConfigError
+from hf_model.export.midi_score import write_score
+from hf_model.music.arrangement import QUANTIZE, Arrangement, arrange
+from hf_model.music.meter import METERS
+from hf_model.music.quantization import SWINGS
+from hf_model.notes.midi import read_midi
+from hf_model.notes.note import Note, to_keys
+from hf_model.singer.composition import twinkle
+
+SUNG = [Note(0.5, 0.98, 60.2, 70), Note(1.0, 1.48, 62.3, 80), Note(1.5, 1.98, 64.1, 90, 0.4), Note(2.0, 2.03, 65.2, 60)]
+
+
+def test_by_default_the_performance_is_played_as_it_was():
+    arranged = arrange(SUNG, 3.0)
+    assert arranged.notes == SUNG[:3], "0.03 s is too short for a note"
+    assert arranged.piano_notes == to_keys(SUNG[:3], arranged.tuning)
+    assert arranged.accompaniment == []
+
+
+def test_notes_are_left_out_by_confidence_and_transposed():
+    arranged = arrange(SUNG, 3.0, Arrangement(min_confidence=0.5, transpose=-12), tuning=0.2)
+    assert [note.pitch for note in arranged.piano_notes] == [48, 50]
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"simplify": 4}, "simplify is 4, allowed is 0 to 3"),
+        ({"quantize": "1/7"}, "quantize is '1/7'"),
+        ({"strength": 1.5}, "strength is 1.5"),
+        ({"swing": "maybe"}, "swing is 'maybe'"),
+        ({"key": "H minor"}, "key is 'H minor'"),
+        ({"tempo": 5.0}, "tempo is 5.0, allowed is 30.0 to 300.0"),
+        ({"meter": "7/8"}, "meter is '7/8'"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_a_sentence(setting, words):
+    with pytest.raises(ConfigError, match=words):
+        Arrangement(**setting)
+
+
+def test_a_note_that_is_sung_on_beyond_the_recording_ends_with_it():
+    arranged = arrange([Note(0.5, 1.0, 60), Note(1.2, 9.0, 62), Note(5.0, 6.0, 64)], 2.0)
+    assert [(note.onset, note.offset) for note in arranged.piano_notes] == [(0.5, 1.0), (1.2, 2.0)]
+
+
+def test_legato_holds_over_short_gaps_only():
+    arranged = arrange([Note(0, 0.4, 60), Note(0.5, 0.9, 62), Note(2, 2.4, 64)], 3.0, Arrangement(legato=True))
+    assert [note.offset for note in arranged.piano_notes] == [0.5, 0.9, 2.4]
+
+
+def test_what_was_found_is_said():
+    remarks = " ".join(arrange(twinkle(), 9.0, Arrangement(key="D major", tempo=109.0)).remarks)
+    assert "given: 109 beats a minute, 4/4" in remarks
+    assert "given: D major, as sung" in remarks
+    assert arrange([], 1.0).remarks == ()
+
+
+def test_a_slow_tempo_that_was_found_is_told_as_twice_as_fast_too():
+    tune = [Note(1.2 * k, 1.2 * k + 1.0, 60 + k % 3) for k in range(12)]
+    found = arrange(tune, 15.0)
+    remark = found.remarks[0]
+    assert ("twice as fast" in remark) == (found.tempo.bpm < 70)
+    given = arrange(tune, 15.0, Arrangement(tempo=50.0))
+    assert "twice" not in given.remarks[0]
+
+
+def test_sung_and_played_stand_side_by_side_and_the_left_hand_in_its_place():
+    arranged = arrange(twinkle(), 9.0, Arrangement(accompany=True, tempo=109.0))
+    sung, played = arranged.side_by_side
+    assert sorted(played) == arranged.both_hands
+    assert [note.onset for note in played] == sorted(note.onset for note in played)
+    assert [note for note in sung if note in arranged.notes] == arranged.notes
+    assert arranged.accompaniment
+
+
+def test_the_key_moves_with_the_notes():
+    arranged = arrange(twinkle(), 9.0, Arrangement(transpose=3))
+    assert arranged.key.name == "F major"
+    assert "D major, as sung" in " ".join(arranged.remarks)
+
+
+def test_twinkle_on_the_beat():
+    arranged = arrange(twinkle(beat=0.6), 9.5, Arrangement(quantize="1/8"))
+    assert arranged.tempo.bpm == pytest.approx(100, rel=0.01)
+    beats = arranged.tempo.to_beats([note.onset for note in arranged.piano_notes])
+    np.testing.assert_allclose(beats - beats[0], [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14], atol=0.02)
+
+
+options = st.builds(
+    Arrangement,
+    simplify=st.integers(0, 3),
+    quantize=st.sampled_from(QUANTIZE),
+    strength=st.floats(0, 1),
+    swing=st.sampled_from(SWINGS),
+    snap_key=st.booleans(),
+    key=st.none() | st.sampled_from(["C", "F# minor", "Bb"]),
+    tempo=st.none() | st.floats(30, 300),
+    meter=st.none() | st.sampled_from(list(METERS)),
+    transpose=st.integers(-48, 48),
+    legato=st.booleans(),
+    min_note=st.floats(0, 0.3),
+    min_confidence=st.floats(0, 1),
+    agree_repeats=st.booleans(),
+    accompany=st.booleans(),
+)
+sung_notes = st.lists(st.tuples(st.floats(0, 1), st.floats(0.02, 1), st.floats(20, 110), st.floats(0, 1)), max_size=40)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sung_notes, options, st.floats(-0.5, 0.5))
+def test_any_options_on_any_notes_give_a_piece_within_the_recording(tmp_path, steps, arrangement, tuning):
+    now, notes = 0.0, []
+    for gap, length, pitch, confidence in steps:
+        notes.append(Note(now + gap, now + gap + length, pitch, 80, confidence))
+        now = notes[-1].offset
+    duration = max(0.8 * now, 0.1)
+    arranged = arrange(notes, duration, arrangement, tuning=tuning)
+    assert len(arranged.notes) == len(arranged.piano_notes)
+    for note in (*arranged.piano_notes, *arranged.accompaniment):
+        assert note.pitch == int(note.pitch)
+        assert 21 <= note.pitch <= 108
+        assert 0 <= note.onset < note.offset <= duration + 1e-9
+    for before, after in pairwise(arranged.piano_notes):
+        assert before.offset <= after.onset + 1e-6
+    assert arrange(notes, duration, arrangement, tuning=tuning) == arranged
+    write_score(tmp_path / "any.mid", arranged, duration)
+    again = sorted(read_midi(tmp_path / "any.mid"))
+    played = sorted((*arranged.piano_notes, *arranged.accompaniment))
+    assert len(again) == len(played)
+    for read, note in zip(again, played, strict=True):
+        assert abs(read.onset - note.onset) < 1e-3
+
+
+def test_half_a_minute_is_arranged_at_once():
+    notes = [Note(0.3 * k, 0.3 * k + 0.25, 60.0 + (7 * k) % 12) for k in range(200)]
+    arrange(notes, 60.0, Arrangement(quantize="1/16"))
+    start = time.process_time()
+    arrange(notes, 60.0, Arrangement(quantize="1/8", simplify=1, transpose=2))
+    assert time.process_time() - start < 0.2, "beats and repetitions are kept; five times what it takes"

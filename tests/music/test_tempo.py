@@ -1,0 +1,158 @@
+"""Tempo, beats and metre of tunes whose beats are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hf_model.config import ConfigError
+from hf_model.music.beat_tracking import clock, follow
+from hf_model.music.meter import METERS
+from hf_model.music.tempo import Tempo, estimate_tempo
+from hf_model.notes.note import Note
+
+# Places in quarters. A song in 4/4 with eighths, and its last two bars with syncopes; a waltz; a jig (in eighths).
+SONG = [
+    0,
+    1,
+    2,
+    3,
+    4,
+    4.5,
+    5,
+    6,
+    8,
+    8.5,
+    9,
+    9.5,
+    10,
+    11,
+    12,
+    14,
+    16,
+    17,
+    18,
+    19,
+    20,
+    20.5,
+    21,
+    22,
+    24,
+    25,
+    26,
+    26.5,
+    27,
+    28,
+]
+WALTZ = [bar * 3 + place for bar in range(10) for place in ([0, 1, 2], [0, 2], [0, 1, 1.5, 2], [0])[bar % 4]]
+
+
+def tune(places, bpm, start=0.5, jitter=0.0, seed=0):
+    """Sing notes at places in quarters."""
+    rng = np.random.default_rng(seed)
+    onsets = start + 60.0 / bpm * np.array(places, dtype=float) + jitter * rng.standard_normal(len(places))
+    ends = [*onsets[1:], *(onsets[-1:] + 0.5)]
+    return [
+        Note(float(a), float(a + 0.9 * (b - a)), 60.0 + k % 5)
+        for k, (a, b) in enumerate(zip(onsets, ends, strict=True))
+    ]
+
+
+@pytest.mark.parametrize("bpm", [62, 74, 88, 96, 102])
+@pytest.mark.parametrize("jitter", [0.0, 0.02])
+def test_a_known_tempo_is_found_from_jittered_notes(bpm, jitter):
+    found = estimate_tempo(tune(SONG, bpm, jitter=jitter), 30.0)
+    assert found.bpm == pytest.approx(bpm, rel=0.02)
+    assert found.confidence > 0.6
+    on_beats = np.array([note.onset for note, place in zip(tune(SONG, bpm), SONG, strict=True) if place % 1 == 0])
+    errors = [np.min(np.abs(np.array(found.beats) - onset)) for onset in on_beats]
+    assert max(errors) < 0.04
+
+
+def test_beats_reach_from_the_first_onset_to_the_end():
+    found = estimate_tempo(tune(SONG, 90), 40.0)
+    assert found.beats[0] <= 0.5 + 0.05
+    assert found.beats[-1] >= 40.0
+    assert np.all(np.diff(found.beats) > 0.5)
+
+
+def test_a_tempo_that_drifts_is_followed():
+    places = np.arange(48) / 1.0
+    seconds = 0.3 + np.cumsum(60.0 / np.linspace(80, 92, 48))
+    notes = [Note(float(s), float(s) + 0.3, 60.0) for s in seconds]
+    beats = estimate_tempo(notes).to_beats(seconds)
+    np.testing.assert_allclose(beats - beats[0], places, atol=0.15)
+
+
+def test_a_given_tempo_is_kept_exactly_and_only_its_phase_is_sought():
+    found = estimate_tempo(tune(SONG, 91, jitter=0.01), 25.0, bpm=91.0)
+    assert (found.bpm, found.confidence) == (91.0, 1.0)
+    np.testing.assert_allclose(np.diff(found.beats), 60 / 91)
+    assert min(abs(beat - 0.5) for beat in found.beats) < 0.03
+
+
+def test_a_pick_up_comes_before_the_first_whole_bar():
+    # One quarter before the bar, then long first and third quarters: the bar line is where the long notes are.
+    places = [-1] + [4 * bar + place for bar in range(8) for place in ([0, 2], [0, 1, 2, 3], [0, 1.5, 2], [0])[bar % 4]]
+    found = estimate_tempo(tune(places, 84, start=1.5), 30.0, bpm=84.0, meter="4/4")
+    assert found.downbeat == 1
+    assert found.beats[found.downbeat] == pytest.approx(1.5, abs=0.02)
+
+
+def test_a_waltz_and_a_jig_by_name():
+    waltz = estimate_tempo(tune(WALTZ, 100), meter="3/4")
+    assert (waltz.meter, waltz.beats_per_bar, waltz.meter_confidence) == ((3, 4), 3, 1.0)
+    jig = [k * 3 + place for k in range(16) for place in ([0, 2], [0, 1, 2])[k % 2]]
+    found = estimate_tempo(tune([place / 3 for place in jig], 100), meter="6/8")  # 100 dotted quarters
+    assert found.is_compound
+    assert found.beats_per_bar == 2
+    assert found.bpm == pytest.approx(100, rel=0.02)
+
+
+def test_onsets_without_a_beat_give_little_confidence():
+    rng = np.random.default_rng(5)
+    confidences = []
+    for _ in range(8):
+        onsets = np.cumsum(np.exp(rng.normal(np.log(0.4), 0.5, 50)))
+        confidences.append(estimate_tempo([Note(float(t), float(t) + 0.1, 60.0) for t in onsets]).confidence)
+    assert np.median(confidences) < 0.4
+
+
+@pytest.mark.parametrize("n_notes", [0, 1, 4])
+def test_too_few_notes_give_a_guess(n_notes):
+    found = estimate_tempo(tune(SONG[:n_notes], 90), 3.0)
+    assert (found.bpm, found.confidence) == (120.0, 0.0)
+    assert found.beats[-1] >= 3.0
+
+
+@pytest.mark.parametrize(("setting", "words"), [({"bpm": 5.0}, "tempo is 5.0"), ({"meter": "7/8"}, "meter is '7/8'")])
+def test_impossible_settings_are_refused(setting, words):
+    with pytest.raises(ConfigError, match=words):
+        estimate_tempo([], 1.0, **setting)
+
+
+@given(st.lists(st.floats(0.2, 2.0), min_size=2, max_size=20), st.lists(st.floats(-5.0, 60.0), min_size=1, max_size=9))
+def test_seconds_and_beats_are_each_others_inverse(lengths, seconds):
+    tempo = Tempo(60.0, 1.0, tuple(np.cumsum(lengths).tolist()))
+    np.testing.assert_allclose(tempo.to_seconds(tempo.to_beats(seconds)), seconds, atol=1e-9)
+
+
+def test_more_common_rhythms_are_more_likely():
+    four = METERS["4/4"]
+    plain, odd = np.array([[0], [4], [8], [12], [16]]), np.array([[1], [4], [9], [15], [18]])
+    assert four.of_transitions(plain)[0, 0] > four.of_transitions(odd)[0, 0]
+    shifts = four.of_counts(np.concatenate([plain, odd], axis=1))
+    assert shifts.shape == (16, 2)
+    assert shifts[0, 0] > shifts[1, 0], "quarters lie on quarters"
+
+
+def test_a_grid_follows_and_the_clock_is_drawn_through_it():
+    onsets = 0.2 + 0.15 * np.array([0, 4, 8, 10, 12, 16, 20, 24.0])
+    grids = follow(onsets, np.array([0.15]), 4)
+    best = int(np.argmax(grids.fit))
+    assert (grids.steps[:, best] - grids.steps[0, best]).tolist() == [0, 4, 8, 10, 12, 16, 20, 24]
+    beats, first = clock(onsets, grids.steps[:, best] - grids.steps[0, best], 4)
+    assert first == 0
+    np.testing.assert_allclose(beats[:7], 0.2 + 0.6 * np.arange(7), atol=1e-3)

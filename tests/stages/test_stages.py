@@ -1,0 +1,210 @@
+"""Stages as programs: one line for a mistake, and what they pass on."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from stages import _run, evaluate, train
+from stages.tracking import runs
+from tests.stand_ins import tones
+
+NAMES = ("download", "align", "stft", "train", "render", "evaluate")
+
+
+@pytest.fixture
+def workplace(tmp_path, root, monkeypatch):
+    """An empty repository with the real parameters."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text((root / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    return tmp_path
+
+
+def change(workplace, section, **values):
+    content = yaml.safe_load((workplace / "params.yaml").read_text(encoding="utf-8"))
+    part = content
+    for key in section.split("."):
+        part = part[key]
+    part.update(values)
+    (workplace / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def run(name, monkeypatch, capsys, *arguments):
+    """Run a stage as ``python -m`` would; returns its exit code and what it wrote to stderr."""
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    monkeypatch.setattr(_run.signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module(f"stages.{name}", run_name="__main__")
+    return stop.value.code, capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+@pytest.mark.parametrize("name", NAMES)
+def test_an_unknown_setting_is_one_line(name, workplace, monkeypatch, capsys):
+    section = "train.transcriber" if name == "train" else name
+    change(workplace, section, surprise=1)
+    code, text = run(name, monkeypatch, capsys, *(["transcriber"] if name == "train" else []))
+    assert code == 1
+    assert text.startswith(f"error: unknown setting {section}.surprise; known: ")
+    assert text.count("\n") == 1
+    assert not (workplace / "data").exists()
+
+
+@pytest.mark.usefixtures("workplace")
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+@pytest.mark.parametrize(
+    ("name", "missing"), [("align", "data/raw"), ("stft", "data/aligned"), ("evaluate", "recordings.json")]
+)
+def test_a_missing_input_is_one_line(name, missing, monkeypatch, capsys):
+    code, text = run(name, monkeypatch, capsys)
+    assert code == 1
+    assert missing in text
+    assert text.count("\n") == 1
+
+
+@pytest.mark.usefixtures("workplace")
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+def test_the_model_to_train_must_be_known(monkeypatch, capsys):
+    code, text = run("train", monkeypatch, capsys, "orchestra")
+    assert (code, text.count("\n")) == (1, 1)
+    assert "'orchestra', allowed is one of transcriber, synthesizer, direct" in text
+
+
+@pytest.mark.parametrize("profile", ["default", "full"])
+def test_every_profile_suits_every_stage(profile, root, tmp_path):
+    from hf_model.alignment.align import AlignSettings
+    from hf_model.corpora.catalogue import DownloadSettings
+    from hf_model.evaluation.evaluate import EvaluateSettings
+    from hf_model.evaluation.render_test_set import RenderSettings
+    from hf_model.shards.writer import StftSettings
+    from hf_model.training.tasks import TASKS
+
+    content = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    content["profile"] = profile
+    params = tmp_path / "params.yaml"
+    params.write_text(yaml.safe_dump(content), encoding="utf-8")
+    classes = {"download": DownloadSettings, "align": AlignSettings, "stft": StftSettings}
+    classes |= {"render": RenderSettings, "evaluate": EvaluateSettings}
+    classes |= {f"train.{kind}": settings for kind, (settings, _) in TASKS.items()}
+    for section, settings in classes.items():
+        assert isinstance(_run.settings(section, settings, params), settings)
+    assert set(_run.everything(params)) == set(_run.SECTIONS)
+
+
+@pytest.fixture
+def tracked(monkeypatch):
+    """A stand-in for MLflow: what would have been told."""
+    told = SimpleNamespace(begun=[], ended=[], finished=[], run_id="r", log_metrics=None)
+    told.finish = lambda status="FINISHED": told.finished.append(status)
+    monkeypatch.setattr(runs, "begin", lambda *args, **kwargs: told.begun.append((args, kwargs)) or told)
+    monkeypatch.setattr(runs, "end", lambda *args: told.ended.append(args[1:]))
+    monkeypatch.setattr(sys, "argv", ["train", "direct"])
+    return told
+
+
+def train_with(monkeypatch, function):
+    monkeypatch.setattr("hf_model.training.trainer.train", function)
+    train.main()
+
+
+def test_training_writes_a_model_and_clears_its_checkpoints(workplace, monkeypatch, tracked, capsys):
+    def fake(task, shards, folder, checkpoints, **options):
+        assert list(checkpoints.iterdir()) == []
+        (checkpoints / "last.ckpt").touch()
+        (folder / "config.json").touch()
+        assert (shards.as_posix(), options["loggers"]) == ("data/stft", [tracked])
+        assert task.fit.steps > 0
+        return {"loss": 0.25}
+
+    train_with(monkeypatch, fake)
+    assert [path.name for path in (workplace / "data" / "model" / "direct").iterdir()] == ["config.json"]
+    assert list((workplace / "data" / "scratch" / "checkpoints").iterdir()) == []
+    assert tracked.begun[0][1] == {"resumed": False}
+    assert tracked.ended[0][0] == "direct"
+    assert capsys.readouterr().out == "direct: loss 0.25\n"
+
+
+def test_an_interrupted_training_keeps_its_checkpoint_and_its_run(workplace, monkeypatch, tracked):
+    def stop(task, shards, folder, checkpoints, **options):  # noqa: ARG001
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        (checkpoints / "last.ckpt").touch()
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            train_with(monkeypatch, stop)
+    assert [kwargs["resumed"] for _, kwargs in tracked.begun] == [False, True]
+    assert tracked.begun[0][0] == tracked.begun[1][0]
+    assert tracked.finished == ["KILLED", "KILLED"]
+    assert list((workplace / "data" / "model").iterdir()) == []
+
+
+def test_other_settings_or_data_do_not_take_up_a_checkpoint(workplace):
+    from hf_model.training.tasks import TASKS
+
+    settings = TASKS["direct"][0]()
+    first = train.training_key(settings)
+    assert train.training_key(settings) == first
+    (workplace / "data" / "stft").mkdir(parents=True)
+    (workplace / "data" / "stft" / "manifest.json").write_text("{}", encoding="utf-8")
+    assert train.training_key(settings) != first
+
+
+def test_other_processes_train_but_write_nothing(workplace, monkeypatch, tracked):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    train_with(monkeypatch, lambda *_, **__: {"loss": 1.0})
+    assert tracked.ended == []
+    assert not (workplace / "data" / "model").exists()
+
+
+def test_evaluate_writes_its_reports(workplace, monkeypatch):
+    import numpy as np
+    import soundfile
+
+    from hf_model.evaluation.evaluate import Measured
+    from hf_model.evaluation.metrics import note_errors, note_scores
+    from hf_model.evaluation.render_test_set import Item
+    from hf_model.notes.note import Note
+
+    notes = [Note(0.1, 0.4, 60.0)]
+    item = Item("made", "one", "voice.wav", "voice.wav", 22050, 0.0, tuple(notes))
+    soundfile.write("voice.wav", tones([60]), 16000)
+    item.path(evaluate.RENDERED, "").parent.mkdir(parents=True)
+    soundfile.write(item.path(evaluate.RENDERED, "_sampled.wav"), np.zeros(22050), 44100)
+    one = Measured(item, notes, notes, {"hummingface": note_scores(notes, notes)}, {}, note_errors(notes, notes))
+    told = []
+    monkeypatch.setattr(evaluate, "measure_all", lambda *_: [one])
+    monkeypatch.setattr(runs, "log_evaluation", lambda *args: told.append(args))
+    evaluate.main()
+    metrics = json.loads((workplace / "reports" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["notes"]["made"]["hummingface"]["conpoff"] == 1.0
+    assert {path.name for path in (workplace / "reports").iterdir()} == {
+        "index.html",
+        "metrics.json",
+        "plots",
+        "recordings.csv",
+    }
+    folders = [folder for folder, _ in told[0][2]]
+    assert folders == [f"examples/made_one/{what}" for what in ("voice", "reference", "rendition")]
+
+
+@pytest.mark.slow
+def test_stages_run_where_only_yaml_is_installed(workplace, root):
+    """Refuse DVC, MLflow and pandas: settings are still read, errors still one line."""
+    change(workplace, "train.direct", surprise=1)
+    code = (
+        "import sys, runpy\n"
+        "for name in ('dvc', 'mlflow', 'pandas', 'mir_eval'):\n    sys.modules[name] = None\n"
+        "sys.argv = ['train', 'direct']\nrunpy.run_module('stages.train', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": str(root)}, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: unknown setting train.direct.surprise")

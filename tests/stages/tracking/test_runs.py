@@ -1,0 +1,218 @@
+"""One run a training, its evaluation in the same run, a model that serves, and no MLflow that stops anything."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from hf_model.transcriber.network import Transcriber, TranscriberConfig
+from stages.tracking import runs
+from stages.tracking.client import Tracker, absolute
+from tests.stand_ins import tones
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
+
+
+@pytest.fixture
+def place(tracked, root, empty_database):
+    """A folder to track in, with a tiny model."""
+    (tracked / "mlflow.db").write_bytes(empty_database)
+    content = {"profiles": {"default": {}}, "stft": {"segment_frames": 512}, "train": {}, "evaluate": {}}
+    (tracked / "params.yaml").write_text(json.dumps(content), encoding="utf-8")
+    (tracked / "dvc.lock").write_text("locked", encoding="utf-8")
+    (tracked / "hf_model").symlink_to(root / "hf_model")
+    model = Transcriber(TranscriberConfig(channels=8))
+    model.save_pretrained(tracked / "data" / "model" / "transcriber")
+    return tracked
+
+
+def client():
+    import mlflow
+
+    return mlflow.MlflowClient(absolute("sqlite:///mlflow.db"))
+
+
+def train(place, key="k", resumed=False):
+    tracker = runs.begin("transcriber", key, {"fit": {"steps": 3, "seed": 0}}, resumed=resumed)
+    for step in (10, 20):
+        tracker.log_metrics({"train/loss": 1 / step, "epoch": 0.0}, step)
+    runs.end(tracker, "transcriber", place / "data" / "model" / "transcriber", {"conpoff": 0.7})
+    return tracker.run_id
+
+
+def test_a_training_is_one_run_with_everything(place):
+    run_id = train(place)
+    run = client().get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["train/fit/steps"] == "3"
+    assert run.data.params["train/fit/seed"] == "0"
+    assert run.data.params["stft/segment_frames"] == "512"
+    assert run.data.metrics == {"train/loss": 1 / 20, "best/conpoff": 0.7}
+    assert [point.step for point in client().get_metric_history(run_id, "train/loss")] == [10, 20]
+    assert run.data.tags["model"] == "transcriber"
+    assert len(run.data.tags["dvc.lock"]) == 64
+    names = {artifact.path for artifact in client().list_artifacts(run_id, "model_folder")}
+    assert names == {"model_folder/config.json", "model_folder/model.safetensors"}
+    assert (place / "mlartifacts").is_dir()
+    assert not (place / "mlruns").exists()
+
+
+def test_the_model_is_served(place):
+    import mlflow
+
+    run = client().get_run(train(place))
+    model = mlflow.pyfunc.load_model(f"models:/{run.outputs.model_outputs[0].model_id}")
+    voice = io.BytesIO()
+    soundfile.write(voice, tones([60, 64], 22050)[:15_001], 22050, format="WAV")
+    (answer,) = model.predict([voice.getvalue()])
+    piano, sample_rate = soundfile.read(io.BytesIO(answer.audio))
+    assert (len(piano), sample_rate) == (30_002, 44100)
+    assert isinstance(json.loads(answer.notes), list)
+
+
+def test_a_resumed_training_stays_in_its_run(place):
+    first = runs.begin("transcriber", "same", {}, resumed=False)
+    first.finish("KILLED")
+    assert train(place, "same", resumed=True) == first.run_id
+    assert train(place, "other", resumed=True) != first.run_id
+    assert train(place, "same", resumed=False) != first.run_id
+
+
+@pytest.mark.usefixtures("place")
+def test_steps_that_are_done_again_are_no_second_points():
+    first = runs.begin("transcriber", "k", {}, resumed=False)
+    for step in (10, 20, 30):
+        first.log_metrics({"train/loss": 1 / step}, step)
+    first.flush()  # and killed, without a word, after a checkpoint at step 10
+    again = runs.begin("transcriber", "k", {}, resumed=True)
+    for step in (20, 30, 40):
+        again.log_metrics({"train/loss": 1 / step, "valid/f1": step}, step)
+    again.finish()
+    assert again.run_id == first.run_id
+    points = client().get_metric_history(first.run_id, "train/loss")
+    assert [(point.step, point.value) for point in points] == [(step, 1 / step) for step in (10, 20, 30, 40)]
+    assert [point.step for point in client().get_metric_history(first.run_id, "valid/f1")] == [20, 30, 40]
+
+
+def test_a_training_that_was_killed_before_its_first_checkpoint_stays_in_its_run(place):
+    first = runs.begin("transcriber", "k", {}, resumed=False)
+    assert train(place, "k", resumed=False) == first.run_id
+
+
+@pytest.mark.usefixtures("place")
+def test_a_run_that_another_database_has_is_not_continued(monkeypatch):
+    first = runs.begin("transcriber", "k", {}, resumed=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
+    assert runs.begin("transcriber", "k", {}, resumed=True).run_id not in ("", first.run_id)
+
+
+def test_an_evaluation_joins_the_run_of_its_model(place):
+    run_id = train(place)
+    reports = place / "reports"
+    (reports / "plots").mkdir(parents=True)
+    (reports / "plots" / "table.png").write_bytes(b"picture")
+    soundfile.write(place / "voice.wav", np.zeros(100), 16000)
+    report = {"notes": {"made": {"hummingface": {"conpoff": 0.8}}}, "sound": {"made": {"neural": {"same_length": 1.0}}}}
+    runs.log_evaluation(report, reports, [("examples/voice", place / "voice.wav")])
+    run = client().get_run(run_id)
+    assert run.data.metrics["notes/made/hummingface/conpoff"] == 0.8
+    assert "sound/made/neural/same_length" not in run.data.metrics
+    kept = [
+        artifact.path
+        for folder in ("reports/plots", "examples/voice")
+        for artifact in client().list_artifacts(run_id, folder)
+    ]
+    assert kept == ["reports/plots/table.png", "examples/voice/voice.wav"]
+    assert run.info.status == "FINISHED"
+
+
+def test_weights_from_elsewhere_get_a_run_of_their_own(place):
+    tracker = runs.of_weights("transcriber", place / "data" / "model" / "transcriber")
+    assert client().get_run(tracker.run_id).data.tags["trained"] == "elsewhere"
+    assert client().get_run(tracker.run_id).data.params["train/model/channels"] == "8"
+    again = runs.of_weights("transcriber", place / "data" / "model" / "transcriber")
+    assert again.run_id == tracker.run_id
+
+
+def test_without_mlflow_everything_goes_on(place, monkeypatch, capsys):
+    (place / "mlflow.db").unlink()
+    true_import = builtins.__import__
+
+    def refuse(name, *args, **kwargs):
+        if name == "mlflow":
+            raise ImportError(name)
+        return true_import(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    train(place)
+    runs.log_evaluation({}, place, [])
+    assert "MLflow is not installed" in capsys.readouterr().out
+    assert not (place / "mlflow.db").exists()
+
+
+def test_a_tracker_that_breaks_is_told_once(place, capsys):
+    tracker = runs.begin("transcriber", "k", {}, resumed=False)
+
+    class Broken:
+        def __getattr__(self, name):
+            raise ConnectionError("the server\nis gone")
+
+    tracker.client = Broken()
+    for step in range(100):
+        tracker.log_metrics({"loss": 1.0}, step)
+    tracker.log_artifact(place / "params.yaml")
+    tracker.tag({"a": "b"})
+    tracker.finish()
+    assert capsys.readouterr().out == "MLflow: sending metrics failed (the server is gone); going on without it\n"
+
+
+def test_the_file_store_is_refused(place, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", str(place / "mlruns"))
+    assert runs.begin("transcriber", "k", {}, resumed=False).client is None
+    assert "use sqlite" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("place")
+def test_a_lost_server_stops_nothing(monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    assert runs.begin("transcriber", "k", {}, resumed=False).client is None
+    assert "going on without it" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("place")
+def test_only_one_of_many_processes_tracks(monkeypatch):
+    monkeypatch.setenv("SLURM_PROCID", "3")
+    assert runs.begin("transcriber", "k", {}, resumed=False).client is None
+
+
+def test_lightning_takes_it_for_a_logger():
+    from pytorch_lightning.loggers import Logger
+
+    tracker = Tracker()
+    for name in (
+        "log_hyperparams",
+        "log_graph",
+        "after_save_checkpoint",
+        "save",
+        "finalize",
+        "log_metrics",
+        "name",
+        "version",
+    ):
+        assert hasattr(Logger, name)
+        assert hasattr(tracker, name)
+    tracker.log_hyperparams({})
+    tracker.log_graph(None)
+    tracker.after_save_checkpoint(None)
+    tracker.save()
+    tracker.finalize("success")
+
+
+def test_nested_figures_become_flat():
+    assert runs.flat({"a": {"b": 1, "c": {"d": 2}}, "e": 3}) == {"a/b": 1, "a/c/d": 2, "e": 3}

@@ -1,0 +1,172 @@
+"""Singing heard while it arrives: however it is cut into blocks, the notes are those of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+import hf_model
+from hf_model.audio.reader import AudioError
+from hf_model.config import ConfigError
+from hf_model.inference import Models, default_models
+from hf_model.notes.note import Note
+from hf_model.singer.composition import compose
+from hf_model.singer.synthesis import sing
+from hf_model.transcriber.network import Transcriber
+from hf_model.transcriber.posteriors import PosteriorStream
+from tests.stand_ins import ToneListener
+
+RATE = 16000
+
+
+@cache
+def song() -> np.ndarray:
+    """Sing for 47 s, then softly; (sample,) at 16 kHz, and no whole number of frames."""
+    parts = [sing(compose(seed, 12.0), seed).audio for seed in (3, 4, 5, 6, 7)]
+    audio = np.concatenate([*parts[:-1], 0.02 * parts[-1]])
+    assert audio.size > 47 * RATE
+    return audio[: 47 * RATE + 77]
+
+
+@cache
+def heard_whole() -> list[Note]:
+    notes = default_models().transcriber.transcribe(song())
+    assert len(notes) > 30
+    return notes
+
+
+def hear_in(sizes: Iterator[int], audio: np.ndarray, **options: float) -> list[Note]:
+    stream, notes, at = hf_model.listen(RATE, **options), [], 0
+    while at < audio.size:
+        size = next(sizes)
+        notes += stream.push(audio[at : at + size])
+        at += size
+    return notes + stream.finish()
+
+
+def random_sizes(seed: int, longest: int) -> Iterator[int]:
+    rng = np.random.default_rng(seed)
+    while True:
+        yield int(rng.integers(0, 1 + rng.integers(1, longest)))
+
+
+@pytest.mark.parametrize(("seed", "longest"), [(0, 4000), (1, 100_000), (2, 700_000)])
+def test_blocks_of_any_size_give_the_notes_of_the_whole(seed, longest):
+    assert hear_in(random_sizes(seed, longest), song()) == heard_whole()
+
+
+def test_single_samples_give_the_notes_of_the_whole():
+    audio = song()[: 12 * RATE]
+    assert hear_in(iter(lambda: 1, 0), audio) == default_models().transcriber.transcribe(audio)
+
+
+def test_notes_come_in_time_and_never_change():
+    stream = hf_model.listen(RATE)
+    assert 20 < stream.latency < 25
+    notes: list[Note] = []
+    for at in range(0, song().size, RATE // 2):
+        notes += stream.push(song()[at : at + RATE // 2])
+        now = min(at + RATE // 2, song().size) / RATE
+        due = [note for note in heard_whole() if note.offset < now - stream.latency]
+        assert notes[: len(due)] == due
+    assert len(notes) < len(heard_whole()), "the last ones wait for the end"
+    assert notes + stream.finish() == heard_whole()
+
+
+@pytest.fixture
+def in_full_precision(monkeypatch):
+    """Round to the 24th bit, also where the processor is faster with 8."""
+    monkeypatch.setattr("hf_model.transcriber.network.fast_dtype", lambda: torch.float32)
+
+
+@pytest.mark.usefixtures("in_full_precision")
+@pytest.mark.parametrize("chunk_seconds", [1.0, 17.0])
+def test_other_chunks_give_the_same_notes_but_for_rounding(chunk_seconds):
+    found = hear_in(iter(lambda: 8000, 0), song(), chunk_seconds=chunk_seconds)
+    assert_same(found, default_models().transcriber.transcribe(song()))
+
+
+def assert_same(found: list[Note], expected: list[Note]) -> None:
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one.onset == pytest.approx(other.onset, abs=1e-4)
+        assert one.offset == pytest.approx(other.offset, abs=1e-4)
+        assert one.pitch == pytest.approx(other.pitch, abs=1e-3)
+        assert one.confidence == pytest.approx(other.confidence, abs=1e-3)
+
+
+@pytest.mark.usefixtures("in_full_precision")
+def test_parts_heard_apart_give_the_notes_of_the_whole_beyond_their_overlap():
+    """Without any stream: parts of 25 s that begin on the level's grid of 50 ms, 8 s of them thrown away at borders."""
+    parts: list[Note] = []
+    edges = [0, 9, 18, 27, 36, 60]
+    for start, stop in pairwise(edges):
+        first = max(0, start - 8)
+        notes = default_models().transcriber.transcribe(song()[first * RATE : (stop + 8) * RATE])
+        parts += [
+            Note(note.onset + first, note.offset + first, note.pitch, confidence=note.confidence)
+            for note in notes
+            if start <= note.onset + first < stop
+        ]
+    assert_same(parts, default_models().transcriber.transcribe(song()))
+
+
+def test_a_rate_of_its_own_is_no_trouble():
+    audio = np.repeat(song()[: 13 * RATE], 3).astype(np.float64)
+    results = []
+    for size in (777, 48000, audio.size):
+        stream, notes = hf_model.listen(48000), []
+        for at in range(0, audio.size, size):
+            notes += stream.push(audio[at : at + size])
+        results.append(notes + stream.finish())
+    assert len(results[0]) > 5
+    assert results[0] == results[1] == results[2]
+
+
+def test_posteriors_do_not_depend_on_blocks():
+    model = default_models().transcriber
+    assert isinstance(model, Transcriber)
+    audio = song()[: 20 * RATE]
+    stream = PosteriorStream(model.folded(), 300)
+    chunks = [chunk for at in range(0, audio.size, 7001) for chunk in stream.push(audio[at : at + 7001])]
+    chunks += stream.finish()
+    assert [len(chunk[0]) for chunk in chunks] == [300] * 6 + [201]
+    for ours, whole in zip(zip(*chunks, strict=True), model.posteriors(audio, 300), strict=True):
+        assert np.array_equal(np.concatenate(ours), whole)
+    with torch.inference_mode():
+        assert not any(True for _ in PosteriorStream(model.folded()).finish()), "nothing came"
+
+
+def test_memory_does_not_grow():
+    model = default_models().transcriber
+    assert isinstance(model, Transcriber)
+    stream = PosteriorStream(model.folded(), 1000)
+    samples = stream._near._kept.nbytes
+    for _ in range(3):
+        assert all(len(chunk[0]) == 1000 for chunk in stream.push(song()))
+        assert len(stream._far._kept) == 1
+    assert stream._near._kept.nbytes == samples < 2e6
+
+
+@pytest.mark.parametrize("block", [np.zeros((2, 100)), np.zeros(100, dtype=np.int16), np.array([0.0, np.nan])])
+def test_what_is_no_audio_is_refused(block):
+    with pytest.raises(ValueError, match=r"audio must be|sample 1 "):
+        hf_model.listen(RATE).push(block)
+
+
+def test_settings_and_order_are_checked():
+    stream = hf_model.listen(RATE)
+    assert stream.finish() == stream.finish() == []
+    with pytest.raises(ValueError, match="finished"):
+        stream.push(np.zeros(10))
+    with pytest.raises(ConfigError, match="chunk_seconds"):
+        hf_model.listen(RATE, chunk_seconds=0.0)
+    with pytest.raises(AudioError, match="rate"):
+        hf_model.listen(10)
+    with pytest.raises(TypeError, match="ToneListener hears whole recordings only"):
+        hf_model.listen(models=Models(transcriber=ToneListener()))

@@ -1,0 +1,103 @@
+"""Chunks of both steps: with a network of sums, whose every frame shows whether it saw all that it should."""
+
+from __future__ import annotations
+
+import threading
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from hf_model.audio.grid import VOICE_STFT, StftConfig
+from hf_model.transcriber.fused import Near
+from hf_model.transcriber.posteriors import PosteriorStream
+
+HOP = VOICE_STFT.hop_length
+
+
+class Sums:
+    """A first step that adds up the last samples before 7 frames, and a second one that adds up 19 of those sums."""
+
+    stft_config: StftConfig = VOICE_STFT
+    near_reach = 3 + 1
+    far_reach = 9
+
+    def __init__(self) -> None:
+        self.frames = {"near": 0, "far": 0}
+        self.threads: set[int] = set()
+
+    def near(self, waveform: torch.Tensor) -> Near:
+        last = torch.cat([torch.zeros(1), waveform[0, HOP - 1 :: HOP]])
+        self._count("near", last)
+        return Near(around(last, 3)[:, None], last[:, None])
+
+    def far(self, lines: torch.Tensor) -> torch.Tensor:
+        self._count("far", lines)
+        return around(lines[:, 0], self.far_reach).expand(3, -1)
+
+    def _count(self, step: str, frames: torch.Tensor) -> None:
+        self.threads.add(threading.get_ident())
+        self.frames[step] += len(frames)
+
+
+def around(values: torch.Tensor, reach: int) -> torch.Tensor:
+    return torch.nn.functional.pad(values, (reach, reach)).unfold(0, 2 * reach + 1, 1).sum(1)
+
+
+@pytest.fixture
+def network(monkeypatch) -> Sums:
+    monkeypatch.setattr(
+        "hf_model.transcriber.posteriors.set_level", lambda waveform, start, stop: waveform[:, start:stop]
+    )
+    return Sums()
+
+
+def voice(n_samples: int) -> np.ndarray:
+    """Whole numbers, whose sums are exact."""
+    return np.random.default_rng(0).integers(-9, 10, n_samples).astype(np.float32)
+
+
+@pytest.mark.parametrize("chunk_frames", [1, 5, 18, 50])
+@pytest.mark.parametrize("n_samples", [1, 159, 160, 8 * HOP, 50 * HOP - 1, 59 * HOP, 60 * HOP, 3000 * HOP + 7])
+def test_every_frame_sees_what_it_should(network, chunk_frames, n_samples):
+    audio = voice(n_samples)
+    stream = PosteriorStream(network, chunk_frames)
+    edges = np.r_[0, np.sort(np.random.default_rng(1).integers(0, n_samples + 1, 7)), n_samples]
+    chunks = [chunk for a, b in pairwise(edges) for chunk in stream.push(audio[a:b])]
+    chunks += stream.finish()
+    n_frames = 1 + n_samples // HOP
+    assert [len(chunk[0]) for chunk in chunks[:-1]] == [chunk_frames] * (len(chunks) - 1)
+    onset, offset, voicing, pitch = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
+    whole = network.near(torch.from_numpy(audio)[None])
+    assert np.array_equal(onset, network.far(whole.lines)[0].numpy())
+    assert np.array_equal(onset, offset)
+    assert np.array_equal(onset, voicing)
+    assert np.array_equal(pitch, whole.pitch.numpy())
+    assert len(onset) == n_frames
+
+
+def test_little_is_computed_twice(network):
+    stream = PosteriorStream(network, 100)
+    n_chunks = sum(1 for _ in stream.push(voice(3000 * HOP)))
+    assert n_chunks == 23, "7 s are waited for: the level's reach"
+    assert network.frames["near"] == pytest.approx(n_chunks * (100 + 2 * network.near_reach), abs=20)
+    assert network.frames["far"] == pytest.approx(n_chunks * (100 + 2 * network.far_reach), abs=20)
+
+
+def test_both_steps_are_taken_beside_the_caller(network):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert sum(1 for _ in PosteriorStream(network, 100).push(voice(3000 * HOP))) == 23
+    finally:
+        torch.set_num_threads(before)
+    assert network.threads
+    assert threading.get_ident() not in network.threads
+
+
+def test_it_says_how_long_it_waits(network):
+    stream, seconds = PosteriorStream(network, 100), 0.0
+    while not list(stream.push(voice(HOP))):
+        seconds += HOP / VOICE_STFT.sample_rate
+    assert stream.latency - 0.06 < seconds <= stream.latency
