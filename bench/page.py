@@ -1,8 +1,6 @@
-"""The page on this machine: start of the server, and from pressing the example to a piano that can be played.
+"""Measure the page on this machine: start of the server, and the time from the example to a playable piano.
 
-    python bench/page.py [--times 5]
-
-Wall-clock seconds, and the server's CPU seconds until it answers, which a busy machine changes little.
+Wall-clock seconds, and the CPU seconds of the server until it answers, which depend less on the load.
 """
 
 from __future__ import annotations
@@ -17,49 +15,55 @@ import time
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from playwright.sync_api import sync_playwright
 
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+BROWSER_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
-def main() -> None:
-    """Start a server, press the example, and print how long it takes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--times", type=int, default=5, help="how often the example is pressed (%(default)s)")
-    times = parser.parse_args().times
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("--times", type=int, default=5, help="how often the example is converted (%(default)s)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Start a server, convert the example, and print how long it takes."""
     began = time.monotonic()
     command = [sys.executable, "-m", "hf_model.cli.main", "app", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        address = server.stdout.readline().split()[3]
-        while True:
-            with suppress(OSError), urllib.request.urlopen(f"{address}/health", timeout=60):
-                break
-            time.sleep(0.02)
-        ticks = Path(f"/proc/{server.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
-        cpu = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
-        print(f"start of the server: {time.monotonic() - began:.1f} s (CPU {cpu:.1f} s)")
         try:
-            waits = [press(address) for _ in range(times + 1)]
+            url = wait_for(server.stdout)
+            ticks = Path(f"/proc/{server.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+            cpu = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+            print(f"start of the server: {time.monotonic() - began:.1f} s (CPU {cpu:.1f} s)")
+            waits = [convert_example(url) for _ in range(options.times + 1)]
         finally:
             server.terminate()
     print(f"example to playable piano, first: {waits[0]:.2f} s")
     print(f"example to playable piano, warm: {statistics.median(waits[1:]):.2f} s, slowest {max(waits[1:]):.2f} s")
 
 
-def press(address: str) -> float:
-    """Seconds from pressing the example to a piano that can be played."""
+def wait_for(output: IO[str] | None) -> str:
+    """Read the URL that the server prints, and wait until it answers."""
+    words = (output.readline() if output else "").split()
+    if len(words) < 4:
+        raise SystemExit(f"the server printed {' '.join(words)!r}, no URL")
+    while True:
+        with suppress(OSError), urllib.request.urlopen(f"{words[3]}/health", timeout=60):
+            return words[3]
+        time.sleep(0.02)
+
+
+def convert_example(url: str) -> float:
+    """Seconds from a click on the example to an enabled play button."""
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=BROWSER_OPTIONS)
         page = browser.new_page()
-        page.goto(address)
+        page.goto(url)
         began = time.monotonic()
         page.click("#example")
         page.wait_for_selector("#play:enabled")
         seconds = time.monotonic() - began
         browser.close()
     return seconds
-
-
-if __name__ == "__main__":
-    main()

@@ -1,89 +1,182 @@
-"""How near the pianos come to the reference, and what they cost: ``python bench/piano.py --scores FOLDER``.
+"""Measure the distance of the pianos from the reference, and what they cost.
 
-The reference is FluidSynth with the sound font that ``hf_model/weights/piano/config.json`` names, a fresh synth for
-every file, reverb and chorus off (``apt-get install fluidsynth musescore-general-soundfont``). FOLDER holds POP909;
-played are the first 20 s of the 20 songs that training never meets
-(``hf_model.corpora.readers.scores.held_out_song``). The
-tables are printed and, with --out, kept with pictures; --track keeps figures and sounds in MLflow.
+The reference is FluidSynth with the sound font named in hf_model/weights/piano/config.json, a fresh synth for every
+file, reverb and chorus off (apt-get install fluidsynth musescore-general-soundfont). --scores is a folder of POP909;
+played are the first 20 s of songs that no training uses. Tables are printed, and with --out kept. Rows and
+parts that are not measured stay as they are.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
-import tempfile
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from piano_cost import measure_cost, print_memory
-from piano_melodies import compare_melodies, read_scores
-from piano_notes import compare_keyboard, compare_notes
-from piano_pianos import load_pianos, load_reference
-from piano_report import markdown, save_pictures, track
+import numpy as np
+import torch
+from rich.progress import track
 
+from bench.piano_notes import Audio, compare_keyboard, compare_notes
+from bench.piano_report import SECONDS, markdown
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, PIANO_STFT
+from hf_model.audio.griffin_lim import griffin_lim
+from hf_model.audio.stft import stft
+from hf_model.corpora.readers.scores import held_out_song
+from hf_model.evaluation.audio_metrics import complex_convergence, log_mel_distance, si_sdr, spectral_convergence
+from hf_model.evaluation.baselines import BASELINES, installed
+from hf_model.evaluation.metrics import bootstrap_mean, note_scores
+from hf_model.notes.midi import read_midi_tracks
+from hf_model.notes.note import Note
+from hf_model.piano.fluidsynth import FluidSynthLibrary, to_tick
+from hf_model.piano.rendering import Renderer
+from hf_model.piano.sampled import SampledPiano
+from hf_model.piano.transcription import piano_to_notes
+from hf_model.synthesizer.network import Synthesizer, SynthesizerConfig
 from hf_model.weights import WEIGHTS
 
 PARTS = ("melodies", "notes", "keyboard", "cost")
+DISTANCES: dict[str, Callable[[Audio, Audio], float]] = {
+    "log_mel": log_mel_distance,
+    "convergence": spectral_convergence,
+    "complex": complex_convergence,
+    "si_sdr": si_sdr,
+}
+NEURAL, UNTRAINED, REFERENCE = "neural", "table alone", "reference"
+LOUDER, GRIFFIN_LIM = "10 velocity steps louder", "Griffin-Lim, true magnitude"
+RETRANSCRIBED = ("sampled", NEURAL)
+N_RESAMPLES = 2000
+TEN_MINUTES = 600
+FOLDERS = {"sampled": ("piano",), NEURAL: ("synthesizer", "partials")}
 
 
-def main() -> None:
-    """Measure what was asked for and print one table a part."""
-    options = parse_options()
-    if options.memory:
-        print_memory(options.memory, options.model)
-        return
-    reference, reference_name = load_reference()
-    pianos = load_pianos(options.model)
-    print(f"reference: {reference_name}", file=sys.stderr)
-    scores = read_scores(options.scores, options.melodies)
-    report: dict[str, Any] = {"reference": reference_name, "songs": list(scores)}
-    kept = options.out / "figures.json" if options.out else Path()
-    report = measured_before(kept, report)
-    with tempfile.TemporaryDirectory() as folder:
-        sounds = options.sounds or Path(folder)
-        sounds.mkdir(parents=True, exist_ok=True)
-        if "melodies" in options.parts:
-            report["melodies"] = compare_melodies(reference, pianos, scores, options.direct, sounds)
-        if "notes" in options.parts:
-            report["notes"] = compare_notes(reference, pianos)
-        if "keyboard" in options.parts:
-            report["keyboard"] = compare_keyboard(reference, pianos)
-        if "cost" in options.parts:
-            report["cost"] = measure_cost(reference, pianos, next(iter(scores.values())), options.model)
-        text = markdown(report)
-        print(text)
-        if options.out:
-            options.out.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-            (options.out / "table.md").write_text(text, encoding="utf-8")
-            save_pictures(options.out, reference, pianos, sounds)
-        if options.track:
-            track(report, sounds, options.out)
-
-
-def measured_before(path: Path, report: dict[str, Any]) -> dict[str, Any]:
-    """Take over what is kept of the same songs and reference: parts that are not measured now stay as they were."""
-    if not path.is_file():
-        return report
-    before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return before if all(before.get(name) == value for name, value in report.items()) else report
-
-
-def parse_options() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scores", type=Path, help="POP909, or a folder above it; made melodies without")
-    parser.add_argument("--melodies", type=int, default=20, help="so many of the held-out songs")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("--scores", type=Path, required=True, help="POP909, or a folder above it")
+    parser.add_argument("--melodies", type=int, default=20, help="of the held-out songs")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--model", type=Path, default=WEIGHTS / "synthesizer", help="folder of the neural piano")
-    parser.add_argument("--direct", type=Path, default=Path("data/model/direct"), help="folder of the direct baseline")
-    parser.add_argument("--out", type=Path, help="keep figures and pictures here (reports/piano)")
-    parser.add_argument("--sounds", type=Path, help="keep the first melody of every piano here, as flac")
-    parser.add_argument("--track", action="store_true", help="keep figures and sounds in MLflow, a run a piano")
-    parser.add_argument("--memory", metavar="PIANO", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    parser.add_argument("--out", type=Path, help="folder of figures.json and table.md (reports/piano)")
 
 
-if __name__ == "__main__":
-    main()
+def run(options: argparse.Namespace) -> None:
+    """Measure the chosen parts, and print one table for each."""
+    scores = read_scores(options.scores, options.melodies)
+    reference, pianos = FluidSynthLibrary(), load_pianos(options.model)
+    report: dict[str, Any] = {"reference": "FluidSynth", "songs": list(scores)}
+    path = options.out / "figures.json" if options.out else Path()
+    if path.is_file():
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        report = earlier if earlier.get("songs") == report["songs"] else report
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "melodies": lambda: compare_melodies(reference, pianos, scores),
+        "notes": lambda: compare_notes(reference, pianos),
+        "keyboard": lambda: compare_keyboard(reference, pianos),
+        "cost": lambda: measure_cost({REFERENCE: reference, **pianos}, next(iter(scores.values()))),
+    }
+    for part in options.parts:
+        report[part] = {**report.get(part, {}), **parts[part]()}
+    text = markdown(report)
+    print(text)
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        (options.out / "table.md").write_text(text, encoding="utf-8")
+
+
+def load_pianos(model: Path) -> dict[str, Renderer]:
+    """Load the pianos; the untrained network plays the table of partials as it was fitted."""
+    untrained = Synthesizer(SynthesizerConfig()).eval()
+    return {"sampled": SampledPiano.load(), NEURAL: Synthesizer.from_pretrained(model), UNTRAINED: untrained}
+
+
+def read_scores(folder: Path, n_scores: int) -> dict[str, list[Note]]:
+    """Read the first 20 s of the held-out songs of POP909, on FluidSynth's grid: all pianos play in time."""
+    paths = sorted(path for path in folder.rglob("*.mid") if held_out_song(path.stem) and path.stem == path.parent.name)
+    scores = {}
+    for path in paths[:n_scores]:
+        notes = [note for one in read_midi_tracks(path).tracks if one.name == "MELODY" for note in one.notes]
+        start = min(note.onset for note in notes) - 0.3
+        moved = [Note(n.onset - start, n.offset - start, n.pitch, n.velocity) for n in notes]
+        played = [on_ticks(note) for note in moved if note.onset < SECONDS]
+        # Some songs hold a note twice; a key of FluidSynth struck twice at once is released with the first of the two.
+        scores[path.stem] = list({(note.onset, note.pitch): note for note in played}.values())
+    if not scores:
+        raise SystemExit(f"{folder} holds no held-out song of POP909 (POP909/045/045.mid, POP909/090/090.mid, ...)")
+    return scores
+
+
+def on_ticks(note: Note) -> Note:
+    """Move a note to FluidSynth's grid."""
+    onset = to_tick(note.onset) / PIANO_SAMPLE_RATE
+    return Note(onset, max(onset + 0.02, to_tick(note.offset) / PIANO_SAMPLE_RATE), note.pitch, note.velocity)
+
+
+def compare_melodies(
+    reference: Renderer, pianos: Mapping[str, Renderer], scores: Mapping[str, list[Note]]
+) -> dict[str, Any]:
+    """Measure every piano, and two yardsticks, on every melody: for each a mean, a 95 % interval and the extremes."""
+    n_samples = SECONDS * PIANO_SAMPLE_RATE
+    rows: dict[str, list[dict[str, float]]] = {}
+    for notes in track(scores.values(), "melodies"):
+        wanted = reference.render(notes, n_samples)
+        louder = [Note(n.onset, n.offset, n.pitch, min(127, n.velocity + 10)) for n in notes]
+        played = {name: piano.render(notes, n_samples) for name, piano in pianos.items()}
+        played[LOUDER] = reference.render(louder, n_samples)
+        played[GRIFFIN_LIM] = through_griffin_lim(wanted.mean(axis=0))[None]
+        for name, sound in played.items():
+            row = {key: measure(wanted.mean(axis=0), sound.mean(axis=0)) for key, measure in DISTANCES.items()}
+            for key in ("log_mel", "convergence"):
+                sides = zip(wanted, np.broadcast_to(sound, wanted.shape), strict=True)
+                row[f"{key}_channels"] = float(np.mean([DISTANCES[key](*side) for side in sides]))
+            if name in RETRANSCRIBED:
+                row |= retranscribe(wanted, sound, notes)
+            row["channels"] = len(sound)
+            rows.setdefault(name, []).append(row)
+    return {name: {key: _summary([one[key] for one in found]) for key in found[0]} for name, found in rows.items()}
+
+
+def retranscribe(wanted: Audio, sound: Audio, notes: Sequence[Note]) -> dict[str, float]:
+    """Transcribe a rendering and the reference's: COnP of the first, and minus COnP of the second."""
+    transcribers: dict[str, Callable[[Audio, int], list[Note]]] = {"own": piano_to_notes}
+    if installed(["basic_pitch"]):
+        transcribers["basic_pitch"] = BASELINES["basic_pitch"][1]
+    meant = [note for note in notes if note.onset < SECONDS - 0.1]
+    row: dict[str, float] = {}
+    for name, transcribe in transcribers.items():
+        here, there = (note_scores(meant, transcribe(audio, PIANO_SAMPLE_RATE))["conp"] for audio in (sound, wanted))
+        row |= {f"conp_{name}": here, f"conp_{name}_difference": here - there}
+    return row
+
+
+def _summary(values: list[float]) -> dict[str, float]:
+    mean, low, high = bootstrap_mean(values, N_RESAMPLES)
+    figures = {"mean": mean, "low": low, "high": high, "least": min(values), "most": max(values)}
+    return {key: round(value, 4) for key, value in figures.items()}
+
+
+def through_griffin_lim(audio: Audio, iterations: int = 32) -> Audio:
+    """Estimate the phase from the magnitude."""
+    rebuilt = griffin_lim(stft(torch.from_numpy(audio), PIANO_STFT).abs(), iterations).numpy()
+    return np.pad(rebuilt, (0, len(audio) - len(rebuilt)))
+
+
+def measure_cost(pianos: Mapping[str, Renderer], notes: Sequence[Note]) -> dict[str, dict[str, float]]:
+    """Time ten minutes of a melody, and add up the weights."""
+    times = np.arange(TEN_MINUTES // SECONDS) * float(SECONDS)
+    many = [Note(n.onset + start, n.offset + start, n.pitch, n.velocity) for start in times.tolist() for n in notes]
+    figures: dict[str, dict[str, float]] = {}
+    for name, piano in pianos.items():
+        start, spent = time.perf_counter(), sum(os.times()[:4])
+        piano.render(many, TEN_MINUTES * PIANO_SAMPLE_RATE)
+        figures[name] = {
+            "times_real_time": round(TEN_MINUTES / (time.perf_counter() - start), 1),
+            "seconds_per_cpu_second": round(TEN_MINUTES / (sum(os.times()[:4]) - spent), 1),
+        }
+    for name, folders in FOLDERS.items():
+        size = sum(path.stat().st_size for folder in folders for path in (WEIGHTS / folder).rglob("*.safetensors"))
+        figures[name]["weights_mb"] = round(size / 1e6, 2)
+    return figures

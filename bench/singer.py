@@ -1,29 +1,26 @@
-"""Print how many seconds of singing one core makes in a second: ``python bench/singer.py [n_songs]``.
-
-Processor time of all threads is counted.
-"""
+"""Measure how many seconds of singing are synthesized per second of CPU, all threads counted."""
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 
 from hf_model.singer.composition import compose
 from hf_model.singer.synthesis import SingerConfig, sing
 
 
-def main() -> None:
-    """Sing and count."""
-    n_songs = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("--songs", type=int, default=20)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Synthesize songs at two sample rates and print the speed."""
     for sample_rate in (16000, 44100):
-        sung, n_notes, started = 0.0, 0, time.process_time()
-        for seed in range(n_songs):
+        total, n_notes, started = 0.0, 0, time.process_time()
+        for seed in range(options.songs):
             song = sing(compose(seed, 30.0), seed, SingerConfig(sample_rate))
-            sung += len(song.audio) / sample_rate
+            total += len(song.audio) / sample_rate
             n_notes += len(song.notes)
-        spent = time.process_time() - started
-        print(f"{sample_rate} Hz: {sung:.0f} s of singing, {n_notes} notes, {sung / spent:.0f} x real time on one core")
-
-
-if __name__ == "__main__":
-    main()
+        speed = total / (time.process_time() - started)
+        print(f"{sample_rate} Hz: {total:.0f} s of singing, {n_notes} notes, {speed:.0f} x real time on one core")

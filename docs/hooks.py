@@ -1,4 +1,4 @@
-"""What the documentation takes from the code and from the folders beside it, when it is built."""
+"""Pages and pictures that the documentation takes from the code and from the reports when it is built."""
 
 from __future__ import annotations
 
@@ -11,39 +11,37 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-PICTURES = ("examples/twinkle_piano.png", "reports/mlflow.png")
-"""Shown on the pages under these names."""
-
-REPORTS = ("data_stages", "music", "throughput")
-"""Reports that become pages."""
+PICTURES = ("examples/twinkle_piano.png", "examples/page_desktop.png", "examples/page_phone.png", "reports/mlflow.png")
+"""Shown on the pages as pictures/NAME."""
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the reference of the command line, and pictures that live elsewhere."""
+    """Add the reference of the command line, pictures, and the reports with their pictures."""
     from mkdocs.structure.files import File
 
     files.append(File.generated(config, "reference/cli.md", content=command_line()))
     for name in PICTURES:
         files.append(File.generated(config, f"pictures/{Path(name).name}", abs_src_path=str(ROOT / name)))
-    for name in REPORTS:
-        if (ROOT / "reports" / f"{name}.md").is_file():
-            files.append(File.generated(config, f"reports/{name}.md", abs_src_path=str(ROOT / f"reports/{name}.md")))
+    for path in sorted((ROOT / "reports").rglob("*")):
+        if path.suffix in {".md", ".png"}:
+            name = path.relative_to(ROOT).as_posix()
+            files.append(File.generated(config, name, abs_src_path=str(path)))
     return files
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Let links that work in the repository work on the pages."""
+    """Make links to the reports, which work in the repository, work on the pages."""
     return markdown.replace("](../reports/", "](reports/")
 
 
 def command_line() -> str:
-    """Write every command's help, as a terminal of 100 columns shows it."""
+    """Write the help of every command, at 100 columns."""
     os.environ["COLUMNS"] = "100"
     os.environ["NO_COLOR"] = "1"
     from hf_model.cli.main import build_parser
 
     parser = build_parser()
-    pages = ["# Command line\n", "Generated from the program: what `--help` prints.\n"]
+    pages = ["# Command line\n", "The output of `--help`, generated from the program.\n"]
     pages.append(f"```text\n{parser.format_help()}```\n")
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

@@ -37,7 +37,7 @@ __all__ = [
     "transcribe",
 ]
 
-_HOMES = {
+_MODULES = {
     "Arranged": "hf_model.music.arrangement",
     "Arrangement": "hf_model.music.arrangement",
     "Key": "hf_model.music.key",
@@ -58,8 +58,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public names when they are asked for: `hummingface --help` must not wait for torch."""
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    """Import the public names on first use, so that `hummingface --help` does not wait for torch."""
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     msg = f"module 'hf_model' has no attribute {name!r}"
     raise AttributeError(msg)

@@ -1,4 +1,4 @@
-"""Settings as frozen dataclasses that refuse unknown keys, wrong types and impossible values."""
+"""Settings: frozen dataclasses from plain mappings, with checks of keys, types and ranges."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class ConfigError(ValueError):
-    """A setting is unknown, has the wrong type or an impossible value."""
+    """A setting is unknown, missing, of the wrong type or out of range."""
 
 
 def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T:
@@ -21,16 +21,16 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T
     Parameters
     ----------
     cls : dataclass type
-        The settings class; nested dataclasses, tuples, dicts and optional fields are understood.
+        Settings class; fields may be scalars, optional, tuples, lists, dicts and nested dataclasses.
     mapping : Mapping
         Field names to plain values.
     where : str
-        Where the mapping came from, for error messages ("train.transcriber").
+        Location of the mapping, for error messages ("train.transcriber").
 
     Raises
     ------
     ConfigError
-        For an unknown or missing key, a wrong type, or a value that the class itself refuses.
+        For an unknown or missing key, a wrong type, or a value that the class refuses.
     """
     prefix = f"{where}." if where else ""
     if not isinstance(mapping, Mapping):
@@ -56,7 +56,7 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T
 
 
 def to_mapping(settings: Any) -> dict[str, Any]:
-    """Turn a settings dataclass into plain values that YAML and JSON can hold (tuples become lists)."""
+    """Convert a settings dataclass to plain values for YAML and JSON (tuples become lists)."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -69,24 +69,24 @@ def to_mapping(settings: Any) -> dict[str, Any]:
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:
-    """Refuse a value outside the closed range [low, high].
+    """Check that a value lies in the closed range [low, high].
 
     Raises
     ------
     ConfigError
-        Naming the setting, its value and the allowed range.
+        With the setting, its value and the allowed range.
     """
     if not low <= value <= high:
         raise ConfigError(f"{name} is {value}, allowed is {low} to {high}")
 
 
 def check_choice(name: str, value: str, choices: typing.Iterable[str]) -> None:
-    """Refuse a value that is not one of the choices.
+    """Check that a value is one of the choices.
 
     Raises
     ------
     ConfigError
-        Naming the setting, its value and the choices.
+        With the setting, its value and the choices.
     """
     allowed = list(choices)
     if value not in allowed:

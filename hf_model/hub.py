@@ -1,4 +1,4 @@
-"""The Hugging Face Hub: models brought from there and taken there; it is asked only when a name of it is given."""
+"""The Hugging Face Hub: download and upload of models, only for names of the form ``owner/name``."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from pathlib import Path
 from typing import Any
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-"""``owner/name``, as the Hub writes it."""
+"""``owner/name``."""
 
 FILES = ("config.json", "model.safetensors", "README.md")
-"""What a model consists of; nothing else is brought or taken, and nothing of it is a pickle."""
+"""Files of a model; no others are downloaded or uploaded, and none is a pickle."""
 
 INSTALL = "pip install 'hummingface[hub]'"
 
 
 class HubError(OSError):
-    """Why a model cannot be brought from the Hub or taken there, in one line."""
+    """Why a model cannot be downloaded or uploaded, in one line."""
 
 
 def model_folder(source: Path | str, revision: str | None = None) -> Path:
-    """Find the folder of a model, bringing it from the Hub if need be.
+    """Find the folder of a model, after downloading it from the Hub if necessary.
 
     Parameters
     ----------
     source : path or str
-        A folder, or ``owner/name`` on the Hub. A folder that exists is taken first.
+        A folder, or ``owner/name`` on the Hub; an existing folder takes precedence.
     revision : str, optional
-        Branch, tag or commit on the Hub; the main branch when not given.
+        Branch, tag or commit on the Hub; the main branch by default.
 
     Returns
     -------
     Path
-        The folder given, or the Hub's own cache (``HF_HOME``), where a second call finds it without a network.
+        The given folder, or one in the cache of the Hub (``HF_HOME``), which later calls use without a network.
 
     Raises
     ------
     FileNotFoundError
-        If it is neither a folder nor a name of the Hub.
+        If it is neither a folder nor of the form ``owner/name``.
     HubError
-        If the Hub has no such model, cannot be reached, or ``huggingface_hub`` is not installed.
+        If the Hub has no such model or cannot be reached, or ``huggingface_hub`` is not installed.
     """
     folder = Path(source)
     if folder.is_dir():
@@ -52,74 +52,76 @@ def model_folder(source: Path | str, revision: str | None = None) -> Path:
     if isinstance(source, Path) or not HUB_NAME.fullmatch(name):
         msg = f"no model in {folder}: there is no such folder"
         raise FileNotFoundError(msg)
-    hub = _library(f"no folder {name}, and for a model of that name on the Hugging Face Hub")
+    hub = _import_library(f"no folder {name}; to download it from the Hugging Face Hub,")
     try:
         return Path(hub.snapshot_download(name, revision=revision, allow_patterns=_patterns()))
     except (OSError, ValueError) as error:
         at = f" at revision {revision}" if revision else ""
-        msg = f"no folder {name}, and no model of that name{at} on the Hugging Face Hub: {_first_line(error)}"
+        msg = f"no folder {name}, and no such model{at} on the Hugging Face Hub: {_first_line(error)}"
         raise HubError(msg) from error
 
 
 def push_folder(
     folder: Path | str, name: str, *, private: bool = False, token: str | None = None, message: str | None = None
 ) -> str:
-    """Take a model to the Hub: its settings, weights and card.
+    """Upload a model to the Hub: its settings, weights and model card.
 
-    A folder whose ``README.md`` lacks the Hub's metadata gets a card with the figures of its ``config.json``; the
-    folder itself is not changed.
+    Without a ``README.md`` with metadata, a card with the metrics of ``config.json`` is uploaded; the folder is not
+    changed.
 
     Parameters
     ----------
     folder : path
-        What ``save_pretrained`` wrote.
+        Written by ``save_pretrained``.
     name : str
-        ``owner/name``; made if missing.
+        ``owner/name``; created if missing.
     private : bool
-        For one that is made.
+        Visibility of a new repository.
     token : str, optional
-        What ``hf auth login`` keeps when not given.
+        By default that of ``hf auth login``.
     message : str, optional
-        Of the commit.
+        Commit message.
 
     Returns
     -------
     str
-        The address of the commit.
+        URL of the commit.
 
     Raises
     ------
-    FileNotFoundError, HubError
-        If there is no model in the folder, the name is none, or the Hub refuses.
+    FileNotFoundError
+        If the folder has no model.
+    HubError
+        If the name is invalid, or the upload fails.
     """
     source = Path(folder) / "config.json"
     if not source.is_file():
         msg = f"no model in {folder}: config.json is missing"
         raise FileNotFoundError(msg)
     if not HUB_NAME.fullmatch(name):
-        msg = f"{name!r} is no name on the Hugging Face Hub, expected owner/name"
+        msg = f"{name!r} is not a name on the Hugging Face Hub, expected owner/name"
         raise HubError(msg)
-    hub = _library("to take a model to the Hugging Face Hub,")
+    hub = _import_library("to upload a model to the Hugging Face Hub,")
     settings = json.loads(source.read_text(encoding="utf-8"))
-    with tempfile.TemporaryDirectory(prefix="hummingface-") as staged:
+    with tempfile.TemporaryDirectory(prefix="hummingface-") as staging:
         for item in FILES:
             if (source.parent / item).is_file():
-                shutil.copy(source.parent / item, staged)
-        readme = Path(staged) / "README.md"
+                shutil.copy(source.parent / item, staging)
+        readme = Path(staging) / "README.md"
         if not (readme.is_file() and readme.read_text(encoding="utf-8").startswith("---\n")):
-            readme.write_text(card(settings, name), encoding="utf-8")
+            readme.write_text(write_card(settings, name), encoding="utf-8")
         message = message or f"HummingFace {settings.get('kind', 'model')}"
         try:
             api = hub.HfApi(token=token)
             api.create_repo(name, private=private, exist_ok=True)
-            return str(api.upload_folder(repo_id=name, folder_path=staged, commit_message=message).commit_url)
+            return str(api.upload_folder(repo_id=name, folder_path=staging, commit_message=message).commit_url)
         except (OSError, ValueError) as error:
-            msg = f"{name} cannot be written on the Hugging Face Hub: {_first_line(error)}"
+            msg = f"{name} cannot be uploaded to the Hugging Face Hub: {_first_line(error)}"
             raise HubError(msg) from error
 
 
-def card(settings: Mapping[str, Any], name: str) -> str:
-    """Write a model card from a ``config.json``: the Hub's metadata with the validation figures, and how to use it.
+def write_card(settings: Mapping[str, Any], name: str) -> str:
+    """Write a model card from a ``config.json``: metadata with validation metrics, and how to use the model.
 
     Parameters
     ----------
@@ -128,9 +130,9 @@ def card(settings: Mapping[str, Any], name: str) -> str:
     name : str
         ``owner/name``.
     """
-    hub = _library("to write a model card,")
+    hub = _import_library("to write a model card,")
     kind = str(settings.get("kind", "model"))
-    figures = {key: value for key, value in settings.get("valid", {}).items() if isinstance(value, int | float)}
+    metrics = {key: value for key, value in settings.get("valid", {}).items() if isinstance(value, int | float)}
     results = [
         hub.EvalResult(
             task_type="audio-to-audio",
@@ -139,7 +141,7 @@ def card(settings: Mapping[str, Any], name: str) -> str:
             metric_type=key,
             metric_value=value,
         )
-        for key, value in sorted(figures.items())
+        for key, value in sorted(metrics.items())
         if key not in ("step", "seconds")
     ]
     data = hub.ModelCardData(
@@ -149,7 +151,7 @@ def card(settings: Mapping[str, Any], name: str) -> str:
         model_name=name.split("/")[1] if results else None,
         eval_results=results or None,
     )
-    trained_on = settings.get("trained_on", "not said")
+    trained_on = settings.get("trained_on", "unknown")
     return (
         f"---\n{data.to_yaml()}\n---\n\n# {name}\n\nA {kind} of HummingFace: singing in, the same melody on a piano "
         f"out. Trained on: {trained_on}.\n\n```bash\npip install 'hummingface[hub]'\n"
@@ -157,17 +159,17 @@ def card(settings: Mapping[str, Any], name: str) -> str:
     )
 
 
-def _library(why: str) -> Any:
+def _import_library(purpose: str) -> Any:
     try:
         import huggingface_hub
     except ImportError:
-        msg = f"{why} huggingface_hub must be installed: {INSTALL}"
+        msg = f"{purpose} huggingface_hub must be installed: {INSTALL}"
         raise HubError(msg) from None
     return huggingface_hub
 
 
 def _patterns() -> list[str]:
-    """Give the files of a model alone in a repository, or of several in folders of it."""
+    """Patterns of the files of a model in the root of a repository, or of several in its folders."""
     return [*FILES, *(f"*/{name}" for name in FILES)]
 
 

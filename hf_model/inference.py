@@ -1,4 +1,4 @@
-"""The Python interface: singing in, notes and a piano of the same length out."""
+"""The Python interface: a recording of singing to notes, and to a piano recording of the same length."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hf_model.audio.grid import VOICE_STFT, resampled_length
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, VOICE_STFT, resampled_length
 from hf_model.audio.recording import Recording, as_recording
 from hf_model.config import check_choice, check_range
 from hf_model.hub import model_folder
-from hf_model.music.arrangement import MIN_NOTE, Arranged, Arrangement, arrange
+from hf_model.music.arrangement import MIN_NOTE, Arranged, Arrangement, arrange, filter_notes
 from hf_model.notes.note import Note, to_keys
 from hf_model.notes.pitch import estimate_tuning
 from hf_model.piano.performance import SOUNDS, Performance, perform, play
-from hf_model.piano.rendering import PIANO_RATE, Renderer
+from hf_model.piano.rendering import Renderer
 from hf_model.piano.sampled import SampledPiano
 from hf_model.weights import WEIGHTS
 
 if TYPE_CHECKING:
     from hf_model.transcriber.note_stream import NoteStream
 
-AS_SUNG, DEFAULT = Arrangement(), Performance()
+DEFAULT_ARRANGEMENT, DEFAULT = Arrangement(), Performance()
 
 
-class Listener(Protocol):
-    """What hears notes: the transcriber, or a stand-in."""
+class TranscriberLike(Protocol):
+    """The part of a transcriber's interface that is used here."""
 
     def transcribe(self, audio: NDArray[np.float32], /) -> list[Note]:
-        """Hear the notes of audio (sample,) at 16 kHz."""
+        """Transcribe audio (sample,) at 16 kHz into sorted notes."""
         ...
 
 
 class Models:
-    """The transcriber and the pianos, each loaded when it is first needed and then kept.
+    """The transcriber and the piano renderers, loaded on first use and cached.
 
     Parameters
     ----------
     folder : path or str, optional
-        A transcriber's folder, or one that holds ``transcriber`` and perhaps ``synthesizer``; what it lacks comes
-        from the weights that ship. Or ``owner/name`` on the Hugging Face Hub, brought when it is first needed.
+        A transcriber's folder, or one with the subfolder ``transcriber`` and optionally ``synthesizer``; otherwise
+        the synthesizer that ships is used. Or ``owner/name`` on the Hugging Face Hub, downloaded on first use.
     sound_font : path, optional
-        For the sound "reference", instead of the one that the weights were made from.
+        For the sound "reference"; by default the one that the piano samples were made from.
     transcriber, renderers : optional
         Used instead of loading.
     """
@@ -56,7 +56,7 @@ class Models:
         folder: Path | str | None = None,
         *,
         sound_font: Path | str | None = None,
-        transcriber: Listener | None = None,
+        transcriber: TranscriberLike | None = None,
         renderers: Mapping[str, Renderer] | None = None,
     ) -> None:
         self._source = folder
@@ -66,27 +66,28 @@ class Models:
 
     @functools.cached_property
     def folder(self) -> Path:
-        """Where the models are."""
+        """The folder of the models, downloaded if necessary."""
         return WEIGHTS if self._source is None else model_folder(self._source)
 
     @property
-    def transcriber(self) -> Listener:
+    def transcriber(self) -> TranscriberLike:
         """The transcriber.
 
         Raises
         ------
         FileNotFoundError
-            If the folder holds none.
+            If the folder has none.
         """
         if self._transcriber is None:
             from hf_model.transcriber.network import Transcriber
 
-            alone = (self.folder / "config.json").is_file()
-            self._transcriber = Transcriber.from_pretrained(self.folder if alone else self.folder / "transcriber")
+            is_transcriber = (self.folder / "config.json").is_file()
+            folder = self.folder if is_transcriber else self.folder / "transcriber"
+            self._transcriber = Transcriber.from_pretrained(folder)
         return self._transcriber
 
     def renderer(self, sound: str) -> Renderer:
-        """Give the piano of that name (one of ``SOUNDS``)."""
+        """Return the piano renderer of that name (one of ``SOUNDS``)."""
         check_choice("sound", sound, SOUNDS)
         if sound not in self._renderers:
             self._renderers[sound] = self._load_renderer(sound)
@@ -107,20 +108,20 @@ class Models:
 
 @functools.cache
 def default_models() -> Models:
-    """Give the models that ship, loaded once in a process."""
+    """Return the models that ship, loaded once per process."""
     return Models()
 
 
 @dataclass(frozen=True)
 class Melody:
-    """What was heard.
+    """The transcription of a recording.
 
     Attributes
     ----------
     notes : list of Note
-        As sung: float pitch, untouched by tuning or rounding.
+        Float pitch, not corrected by the tuning, with velocities.
     piano_notes : list of Note
-        The keys that the piano plays, one for each note.
+        The piano key of each note: integer pitch.
     tuning : float
         The singer's offset from 440 Hz in semitones.
     warnings : tuple of str
@@ -134,23 +135,23 @@ class Melody:
 
 @dataclass(frozen=True)
 class Rendition(Arranged):
-    """An arrangement of what was heard, and its sound: see :class:`hf_model.music.arrangement.Arranged` for the rest.
+    """An arrangement and its audio; for the other attributes see :class:`hf_model.music.arrangement.Arranged`.
 
     Attributes
     ----------
     warnings : tuple of str
-        What was wrong with the recording.
+        Problems of the recording.
     audio : ndarray, shape (channel, sample)
         float32 in [-1, 1], exactly as long as the recording.
     sample_rate : int
         44100 Hz.
     gain : float
-        What brought the piano to its level.
+        Factor that was applied to the piano.
     """
 
     warnings: tuple[str, ...] = ()
     audio: NDArray[np.float32] = field(default_factory=lambda: np.zeros((1, 0), dtype=np.float32))
-    sample_rate: int = PIANO_RATE
+    sample_rate: int = PIANO_SAMPLE_RATE
     gain: float = 1.0
 
 
@@ -158,12 +159,12 @@ def convert(
     audio: ArrayLike,
     sample_rate: int,
     *,
-    arrangement: Arrangement = AS_SUNG,
+    arrangement: Arrangement = DEFAULT_ARRANGEMENT,
     performance: Performance = DEFAULT,
     tuning: float | None = None,
     models: Models | None = None,
 ) -> Rendition:
-    """Play singing on a piano.
+    """Convert a recording of singing into a piano recording.
 
     Parameters
     ----------
@@ -172,13 +173,13 @@ def convert(
     sample_rate : int
         Hz.
     arrangement : Arrangement
-        Which notes are played, and when; as they were sung when not given.
+        Which notes are played, and when; by default all, as they were sung.
     performance : Performance
-        Which piano, and how it is played.
+        The piano's sound and playing.
     tuning : float, optional
-        The singer's offset from 440 Hz in semitones; estimated when not given.
+        The singer's offset from 440 Hz in semitones, -1 to 1; estimated by default.
     models : Models, optional
-        The ones that ship when not given.
+        By default the ones that ship.
 
     Returns
     -------
@@ -188,33 +189,35 @@ def convert(
     Raises
     ------
     AudioError, ConfigError
-        For audio or a setting that cannot be used.
+        For unusable audio or a setting outside its range.
     """
     chosen = models or default_models()
     recording = as_recording(audio, sample_rate)
-    arranged, warnings = hear_arranged(recording, arrangement, tuning=tuning, models=chosen)
-    n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_RATE)
+    arranged, warnings = arrange_recording(recording, arrangement, tuning=tuning, models=chosen)
+    n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_SAMPLE_RATE)
     with perform(arranged.both_hands, n_samples, performance, chosen) as take:
         sound = np.concatenate(list(take.blocks()), axis=1)
     return Rendition(**vars(arranged), warnings=warnings, audio=sound, gain=take.gain)
 
 
-def hear_arranged(
+def arrange_recording(
     recording: Recording,
-    arrangement: Arrangement = AS_SUNG,
+    arrangement: Arrangement = DEFAULT_ARRANGEMENT,
     *,
     tuning: float | None = None,
     models: Models | None = None,
 ) -> tuple[Arranged, tuple[str, ...]]:
-    """Turn a recording into what the piano plays, and say what was wrong with it: parameters as for :func:`convert`."""
-    melody = hear(
-        recording,
-        min_note=arrangement.min_note,
-        min_confidence=arrangement.min_confidence,
-        tuning=tuning,
-        models=models,
-    )
-    return arrange(melody.notes, recording.duration, arrangement, tuning=melody.tuning), melody.warnings
+    """Transcribe and arrange a recording; parameters as for :func:`convert`.
+
+    Returns
+    -------
+    arranged : Arranged
+    warnings : tuple of str
+        Problems of the recording.
+    """
+    notes = _detect_notes(recording, tuning, models)
+    arranged = arrange(notes, recording.duration, arrangement, tuning=tuning, voice=recording.voice)
+    return arranged, _warnings(recording, len(notes), len(arranged.notes))
 
 
 def transcribe(
@@ -225,88 +228,103 @@ def transcribe(
     min_confidence: float = 0.0,
     models: Models | None = None,
 ) -> list[Note]:
-    """Hear the notes of singing, as sung.
+    """Transcribe singing into notes with float pitch.
 
     Parameters
     ----------
     audio, sample_rate, models
         As for :func:`convert`.
     min_note : float
-        Seconds; shorter notes are left out.
+        Seconds, 0 to 10; shorter notes are left out.
     min_confidence : float
-        0-1; less certain notes are left out.
+        0-1; notes with less confidence are left out.
+
+    Raises
+    ------
+    AudioError, ConfigError
+        For unusable audio or a setting outside its range.
     """
     recording = as_recording(audio, sample_rate)
-    return hear(recording, min_note=min_note, min_confidence=min_confidence, models=models).notes
+    return transcribe_recording(recording, min_note=min_note, min_confidence=min_confidence, models=models).notes
 
 
 def listen(sample_rate: int = 16000, *, chunk_seconds: float | None = None, models: Models | None = None) -> NoteStream:
-    """Hear the notes of singing while it arrives, block by block.
+    """Transcribe singing block by block, as it is recorded.
 
-    They are those of the whole recording as the transcriber hears it: no note is left out for being short or doubtful,
-    and all have one velocity.
+    The notes are those of a transcription of the whole recording. Short and uncertain notes are included, and all
+    notes have the same velocity.
 
     Parameters
     ----------
     sample_rate : int
         Hz, of the blocks.
     chunk_seconds : float, optional
-        0.5 to 60; less brings notes sooner and costs more time: see
+        0.5 to 60; a smaller value lowers the latency and takes more computing time: see
         :class:`hf_model.transcriber.note_stream.NoteStream`.
     models : Models, optional
-        The ones that ship when not given.
+        By default the ones that ship.
 
     Raises
     ------
     AudioError, ConfigError
-        For a rate or a setting that cannot be used.
+        For an unusable sample rate or a setting outside its range.
     TypeError
-        For models that only hear whole recordings.
+        For a transcriber that only takes whole recordings.
     """
     from hf_model.transcriber.network import Transcriber
 
-    heard_by = (models or default_models()).transcriber
-    if not isinstance(heard_by, Transcriber):
-        msg = f"a {type(heard_by).__name__} hears whole recordings only; listen needs a Transcriber"
+    transcriber = (models or default_models()).transcriber
+    if not isinstance(transcriber, Transcriber):
+        msg = f"listen needs a Transcriber; a {type(transcriber).__name__} only takes whole recordings"
         raise TypeError(msg)
-    return heard_by.stream(sample_rate=sample_rate, chunk_seconds=chunk_seconds)
+    return transcriber.stream(sample_rate=sample_rate, chunk_seconds=chunk_seconds)
 
 
-def hear(
+def transcribe_recording(
     recording: Recording,
     *,
-    min_note: float = MIN_NOTE,
+    min_note: float = 0.0,
     min_confidence: float = 0.0,
     tuning: float | None = None,
     models: Models | None = None,
 ) -> Melody:
-    """Turn a recording into notes and piano keys: parameters as for :func:`convert` and :func:`transcribe`.
+    """Transcribe a recording into notes and piano keys: all that are detected, unless limits are given.
+
+    Parameters are as for :func:`convert` and :func:`transcribe`. Velocities and tuning are those of the notes returned.
 
     Raises
     ------
     ConfigError
         For a setting outside its range.
     """
-    from hf_model.notes.velocity import velocities
+    from hf_model.notes.velocity import estimate_velocities
 
     check_range("min_note", min_note, 0.0, 10.0)
     check_range("min_confidence", min_confidence, 0.0, 1.0)
-    check_range("tuning", tuning or 0.0, -1.0, 1.0)
-    found = (models or default_models()).transcriber.transcribe(recording.voice)
-    kept = [note for note in found if note.duration >= min_note and note.confidence >= min_confidence]
-    notes = velocities(recording.voice, VOICE_STFT.sample_rate, kept)
+    detected = _detect_notes(recording, tuning, models)
+    kept = filter_notes(detected, min_note, min_confidence)
+    notes = estimate_velocities(recording.voice, VOICE_STFT.sample_rate, kept)
     if tuning is None:
         tuning = estimate_tuning([note.pitch for note in notes], [note.duration for note in notes])
-    warnings = recording.warnings
-    if not notes and not warnings:
-        warnings = ("no singing was found: the piano is silent",)
-    return Melody(notes, to_keys(notes, tuning), tuning, warnings)
+    return Melody(notes, to_keys(notes, tuning), tuning, _warnings(recording, len(detected), len(notes)))
+
+
+def _detect_notes(recording: Recording, tuning: float | None, models: Models | None) -> list[Note]:
+    check_range("tuning", tuning or 0.0, -1.0, 1.0)
+    return (models or default_models()).transcriber.transcribe(recording.voice)
+
+
+def _warnings(recording: Recording, n_detected: int, n_kept: int) -> tuple[str, ...]:
+    if n_kept or recording.warnings:
+        return recording.warnings
+    cause = "all notes were left out" if n_detected else "no singing was found"
+    return (f"{cause}: the piano is silent",)
 
 
 def render(
     notes: Sequence[Note], n_samples: int, performance: Performance = DEFAULT, models: Models | None = None
 ) -> NDArray[np.float32]:
-    """Play notes with integer pitch on a piano.
+    """Render notes with integer pitch as piano audio.
 
     Returns
     -------

@@ -1,37 +1,42 @@
-"""What the pictures share: the palette, the style of axes, the spectrogram over pitch."""
+"""What all pictures share: the palette, the style of axes, and the spectrogram over pitch."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.audio.grid import StftConfig, frame_count
-from hf_model.audio.stft import stft
+from hf_model.audio.grid import VOICE_STFT, frame_count
 from hf_model.notes.pitch import pitch_to_hz
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+BACKGROUND, FRAME, TEXT, ACCENT = "#0f111c", "#3a3f55", "#c9cede", "#ffb84d"
+TABLE_HEADER = "#1b2036"
+SPECTROGRAM_COLOURS = (BACKGROUND, "#18204a", "#2d4a9a", "#4fa3c7", "#dff5ee")
+DIM_SPECTROGRAM_COLOURS = (BACKGROUND, "#151c40", "#233a7a", "#3b78a5", "#9fd0d8")
+"""From quiet to loud."""
+VOICE_COLOUR, PIANO_COLOUR = (0.25, 0.65, 1.0), (1.0, 0.55, 0.15)
+"""RGB, of spectrograms that are added to each other."""
+ERROR_COLOUR = "#ff5cc8"
+REFERENCE_COLOUR, ESTIMATE_COLOUR, SUNG_COLOUR = "#ffffff", "#7dff9a", "#ffffff"
+BLACK_KEY, WHITE_KEY, KEY_EDGE = "#1b1e2b", "#e8e6df", "#5b5f70"
+PHRASE_COLOURS = (ACCENT, "#6fd3ff", "#ff7aa8", "#9be36b", "#c9a0ff", "#ffe66d", "#ff9466", "#7af0d0")
 
-FINE = StftConfig(sample_rate=16000, n_fft=4096, win_length=2560, hop_length=160)
-"""A longer window than the transcriber's: low voices need it to show as lines."""
-
+FINE_STFT = replace(VOICE_STFT, n_fft=4096, win_length=2560)
+"""A longer window than the transcriber's, to resolve the partials of low voices."""
 
 STEPS_PER_SEMITONE = 5
-"""Rows of the spectrogram to a semitone."""
+"""Rows of the spectrogram per semitone."""
 
-
-MOST_COLUMNS = 3000
-"""Columns of the spectrogram; longer recordings are summarised."""
-
+MAX_COLUMNS = 3000
+"""Columns of the spectrogram; of longer recordings each column is the maximum of several frames."""
 
 RANGE_DB = 50.0
-"""Levels from the loudest down to this many dB under it are drawn."""
-
-
-NIGHT, FRAME, INK, GLOW, SUNG = "#0f111c", "#3a3f55", "#c9cede", "#ffb84d", "#ffffff"
+"""Range of levels drawn, down from the loudest."""
 
 
 def pitch_spectrogram(voice: NDArray[np.float32], lowest: float, highest: float) -> NDArray[np.float32]:
@@ -40,37 +45,41 @@ def pitch_spectrogram(voice: NDArray[np.float32], lowest: float, highest: float)
     Returns
     -------
     ndarray, shape (step, column)
-        dB under the loudest, from ``lowest`` to ``highest`` (MIDI numbers) in steps of a fifth of a semitone; every
-        column is the loudest of the frames that it stands for.
+        dB relative to the maximum, from ``lowest`` to ``highest`` (MIDI numbers) in steps of a fifth of a semitone;
+        a column is the maximum of its frames.
     """
     import torch
 
+    from hf_model.audio.stft import stft
+
     steps = np.arange(round((highest - lowest) * STEPS_PER_SEMITONE)) + 0.5
-    position = pitch_to_hz(lowest + steps / STEPS_PER_SEMITONE) * FINE.n_fft / FINE.sample_rate
-    position = np.clip(position, 0.0, FINE.n_bins - 1.001)
+    position = pitch_to_hz(lowest + steps / STEPS_PER_SEMITONE) * FINE_STFT.n_fft / FINE_STFT.sample_rate
+    position = np.clip(position, 0.0, FINE_STFT.n_bins - 1.001)
     below = position.astype(np.int64)
     share = (position - below).astype(np.float32)
     n_bins = int(below[-1]) + 2
-    n_frames = frame_count(voice.shape[0], FINE)
-    frames_per_column = -(-n_frames // MOST_COLUMNS)
+    n_frames = frame_count(voice.shape[0], FINE_STFT)
+    frames_per_column = -(-n_frames // MAX_COLUMNS)
     block = max(1, 500 // frames_per_column) * frames_per_column
-    margin = FINE.win_length // FINE.hop_length + 1  # frames on either side, so that the blocks' borders do not show
+    # Frames on either side of a block, so that its boundaries do not show.
+    margin = FINE_STFT.win_length // FINE_STFT.hop_length + 1
     columns = []
     for start in range(0, n_frames, block):
         first = max(0, start - margin)
-        piece = voice[first * FINE.hop_length : (start + block + margin) * FINE.hop_length]
-        power = stft(torch.from_numpy(np.ascontiguousarray(piece)), FINE)[:, :n_bins].abs().square().numpy()
-        mine = power[start - first :][: min(block, n_frames - start)]
-        rows = mine[:, below] * (1 - share) + mine[:, below + 1] * share
-        whole = np.pad(rows, ((0, -rows.shape[0] % frames_per_column), (0, 0)))
-        columns.append(whole.reshape(-1, frames_per_column, rows.shape[1]).max(axis=1))
+        segment = voice[first * FINE_STFT.hop_length : (start + block + margin) * FINE_STFT.hop_length]
+        power = stft(torch.from_numpy(np.ascontiguousarray(segment)), FINE_STFT)[:, :n_bins].abs().square().numpy()
+        own = power[start - first :][: min(block, n_frames - start)]
+        rows = own[:, below] * (1 - share) + own[:, below + 1] * share
+        padded = np.pad(rows, ((0, -rows.shape[0] % frames_per_column), (0, 0)))
+        columns.append(padded.reshape(-1, frames_per_column, rows.shape[1]).max(axis=1))
     picture = np.concatenate(columns)
     level = 10 * np.log10(np.maximum(picture / max(float(picture.max()), 1e-6), 1e-12))
     return np.asarray(level.T, dtype=np.float32)
 
 
-def _style(axes: Axes) -> None:
-    axes.set_facecolor(NIGHT)
-    axes.tick_params(colors=INK, labelsize=9, left=False)
+def style_axes(axes: Axes) -> None:
+    """Give axes the colours of all pictures."""
+    axes.set_facecolor(BACKGROUND)
+    axes.tick_params(colors=TEXT, labelsize=9)
     for side in axes.spines.values():
         side.set_color(FRAME)

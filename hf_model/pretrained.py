@@ -1,4 +1,4 @@
-"""Models in folders: ``config.json`` beside ``model.safetensors``."""
+"""Model folders: saving and loading ``config.json`` and ``model.safetensors``."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ M = TypeVar("M", bound="Pretrained")
 
 
 class Pretrained(nn.Module):
-    """A network whose constructor takes one settings dataclass, ``config``.
+    """Base class of networks whose constructor takes one settings dataclass, ``config``.
 
     Attributes
     ----------
     facts : dict
-        What ``config.json`` says beside the settings: training data, decoder settings, sound font, figures.
+        Further content of ``config.json``: training data, decoder settings, validation metrics.
     """
 
     config_class: ClassVar[type[Any]]
@@ -40,9 +40,9 @@ class Pretrained(nn.Module):
         Parameters
         ----------
         folder : path
-            Made if missing.
+            Created if missing.
         **extra
-            Plain values kept in ``config.json`` beside the settings and ``facts``, in place of facts of that name.
+            Plain values for ``config.json``, which replace those of the same name in ``facts``.
         """
         from safetensors.torch import save_file
 
@@ -55,7 +55,7 @@ class Pretrained(nn.Module):
 
     @classmethod
     def from_pretrained(cls: type[M], folder: Path | str, *, revision: str | None = None) -> M:
-        """Read a model that :meth:`save_pretrained` wrote, in evaluation mode, on the CPU.
+        """Load a model of :meth:`save_pretrained`, in evaluation mode, on the CPU.
 
         Parameters
         ----------
@@ -67,11 +67,11 @@ class Pretrained(nn.Module):
         Raises
         ------
         FileNotFoundError
-            If the folder holds no model.
+            If the folder has no model.
         HubError
-            If the Hub has none of that name, or cannot be reached.
+            If the Hub has no model of that name, or cannot be reached.
         ConfigError
-            If it holds another kind of model, or settings that this version does not know.
+            If it is another kind of model, or has settings unknown to this version.
         """
         from safetensors.torch import load_file
 
@@ -88,7 +88,7 @@ class Pretrained(nn.Module):
     def push_to_hub(
         self, name: str, *, private: bool = False, token: str | None = None, message: str | None = None, **extra: Any
     ) -> str:
-        """Save to ``owner/name`` on the Hugging Face Hub, and return the address of the commit.
+        """Save to ``owner/name`` on the Hugging Face Hub, and return the URL of the commit.
 
         Parameters as for :func:`hf_model.hub.push_folder` and :meth:`save_pretrained`.
         """
@@ -103,7 +103,7 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     Raises
     ------
     FileNotFoundError
-        If the folder holds no model.
+        If the folder has no model.
     """
     path = Path(folder) / "config.json"
     if not path.is_file():
@@ -113,35 +113,35 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     return settings
 
 
-def ship(source: Path | str, target: Path | str, **facts: Any) -> None:
-    """Copy a trained model with its weights in half the bytes (float16), as it is published.
+def publish(source: Path | str, target: Path | str, **facts: Any) -> None:
+    """Copy a trained model for publication, with float16 weights.
 
     Parameters
     ----------
     source, target : path
-        Model folders; the target keeps what else it holds, its card for one.
+        Model folders; other files of the target, such as its model card, are kept.
     **facts
-        Kept in ``config.json``: ``trained_on``, ``licence``.
+        Added to ``config.json``: ``trained_on``, ``licence``.
     """
     from safetensors.torch import load_file, save_file
 
     settings = {**read_config(source), **facts}
     state = load_file(Path(source) / "model.safetensors")
-    halves = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+    float16 = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
     Path(target).mkdir(parents=True, exist_ok=True)
-    save_file(halves, Path(target) / "model.safetensors")
+    save_file(float16, Path(target) / "model.safetensors")
     (Path(target) / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Copy a trained model as it is published: ``python -m hf_model.pretrained data/model/transcriber FOLDER``."""
+    """Copy a trained model for publication: ``python -m hf_model.pretrained data/model/transcriber FOLDER``."""
     parser = argparse.ArgumentParser(prog="python -m hf_model.pretrained", description=main.__doc__)
-    parser.add_argument("source", type=Path, help="a model folder, as training wrote it")
-    parser.add_argument("target", type=Path, help="where to; weights there are replaced")
-    parser.add_argument("--trained-on", required=True, help="in words, for config.json")
+    parser.add_argument("source", type=Path, help="model folder written by the training")
+    parser.add_argument("target", type=Path, help="folder to write; weights in it are replaced")
+    parser.add_argument("--trained-on", required=True, help="description of the training data, for config.json")
     parser.add_argument("--licence", default="MIT")
     chosen = parser.parse_args(arguments)
-    ship(chosen.source, chosen.target, trained_on=chosen.trained_on, licence=chosen.licence)
+    publish(chosen.source, chosen.target, trained_on=chosen.trained_on, licence=chosen.licence)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What a Hugging Face Space runs: the page, for visitors from everywhere."""
+"""Entry point of a Hugging Face Space: serve the page on all addresses."""
 
 from hf_model.app.server import serve
 
-if __name__ == "__main__":  # the processes that decode import this file too
+if __name__ == "__main__":  # decoding processes import this file too
     serve("0.0.0.0", 7860)

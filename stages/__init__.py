@@ -1,1 +1,1 @@
-"""The pipeline: one module a DVC stage; run each as ``python -m stages.<name>`` in the repository's root."""
+"""The pipeline: one module for each DVC stage, run as ``python -m stages.<name>`` in the repository's root."""

@@ -1,7 +1,7 @@
-"""What every stage needs: settings from params.yaml, output folders that are whole or absent, errors in one line.
+"""Shared by all stages: settings from params.yaml, atomic output folders, errors in one line.
 
-The only reader of ``params.yaml``. Needs PyYAML and nothing else beyond the standard library, so that a stage runs
-where neither DVC nor MLflow is installed.
+The only reader of ``params.yaml``. Needs only PyYAML and the standard library, so that a stage runs where neither DVC
+nor MLflow is installed.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ SECTIONS = ("download", "align", "stft", "train", "render", "evaluate")
 
 
 def settings(section: str, cls: type[T], params: Path = PARAMS, profile: str | None = None) -> T:
-    """Read the settings of one stage, with the chosen profile laid over them.
+    """Read the settings of one stage, merged with the chosen profile.
 
     Parameters
     ----------
     section : str
         A key of params.yaml, dotted for a part of it: "align", "train.transcriber".
     cls : dataclass type
-        The settings class of whoever uses them.
+        The settings class.
     params : path
         The parameter file.
     profile : str, optional
-        Instead of the one that the file chooses.
+        Overrides the profile chosen in the file.
 
     Raises
     ------
@@ -52,8 +52,8 @@ def settings(section: str, cls: type[T], params: Path = PARAMS, profile: str | N
     return from_mapping(cls, _section(section, params, profile), section)
 
 
-def everything(params: Path = PARAMS) -> dict[str, Any]:
-    """Give all sections with the chosen profile laid over them, as plain values: for the record."""
+def all_settings(params: Path = PARAMS) -> dict[str, Any]:
+    """Read all sections merged with the chosen profile, as plain values."""
     return {section: _section(section, params) for section in SECTIONS if section in _read(params)}
 
 
@@ -67,11 +67,11 @@ def _section(section: str, params: Path, chosen: str | None = None) -> Any:
         raise ConfigError(msg)
     _refuse_unknown(content, {"profile", "profiles", *SECTIONS}, params)
     _refuse_unknown(profiles[profile] or {}, set(SECTIONS), params, f"profiles.{profile}.")
-    base = _part(content, section)
+    base = _lookup(content, section)
     if base is None:
         msg = f"{params} has no section {section}"
         raise ConfigError(msg)
-    return _merged(base, _part(profiles[profile] or {}, section) or {})
+    return _merge(base, _lookup(profiles[profile] or {}, section) or {})
 
 
 def _read(params: Path) -> Mapping[str, Any]:
@@ -92,7 +92,7 @@ def read_yaml(path: Path) -> Any:
     Raises
     ------
     ConfigError
-        In one line, for what is no YAML.
+        For invalid YAML; the message is one line.
     """
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -108,7 +108,7 @@ def _refuse_unknown(mapping: Mapping[str, Any], known: set[str], params: Path, p
         raise ConfigError(msg)
 
 
-def _part(mapping: Any, dotted: str) -> Any:
+def _lookup(mapping: Any, dotted: str) -> Any:
     for key in dotted.split("."):
         if not isinstance(mapping, Mapping) or key not in mapping:
             return None
@@ -116,29 +116,29 @@ def _part(mapping: Any, dotted: str) -> Any:
     return mapping
 
 
-def _merged(base: Any, overrides: Any) -> Any:
-    """Lay one tree of settings over another; lists are replaced, not joined."""
+def _merge(base: Any, overrides: Any) -> Any:
+    """Override settings in a nested mapping; lists are replaced, not joined."""
     if not (isinstance(base, Mapping) and isinstance(overrides, Mapping)):
         return overrides
-    shared = {key: _merged(base[key], value) if key in base else value for key, value in overrides.items()}
+    shared = {key: _merge(base[key], value) if key in base else value for key, value in overrides.items()}
     return {**base, **shared}
 
 
 @contextmanager
 def output(path: Path | str, *, resume: bool = False) -> Iterator[Path]:
-    """Give a folder to write into, which becomes ``path`` only when the block ends well.
+    """Write into a temporary folder that is renamed to ``path`` when the block succeeds.
 
     Parameters
     ----------
     path : path
-        The output as DVC knows it; what was there is replaced.
+        The output folder; an existing one is replaced.
     resume : bool
-        Keep the unfinished folder after a failure, and hand it out again the next time.
+        Keep the unfinished folder after a failure and continue in it the next time.
 
     Yields
     ------
     Path
-        A hidden folder beside ``path`` (``.<name>.partial``).
+        The temporary folder, ``.<name>.partial`` in the same parent folder.
     """
     final = Path(path)
     partial = final.with_name(f".{final.name}.partial")
@@ -157,7 +157,7 @@ def output(path: Path | str, *, resume: bool = False) -> Iterator[Path]:
 
 
 def write_json(path: Path | str, content: Mapping[str, Any]) -> None:
-    """Write JSON with sorted keys; the file is whole or absent, and the same content gives the same bytes."""
+    """Write JSON with sorted keys, atomically; the same content gives the same bytes."""
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
     partial = final.with_name(f".{final.name}.partial")
@@ -171,21 +171,21 @@ def write_json(path: Path | str, content: Mapping[str, Any]) -> None:
 def main(stage: Callable[[], None]) -> None:
     """Run a stage as a program: a known error becomes one line on stderr and exit code 1.
 
-    Known are errors of the system (a missing file, a full disk) and every exception class that hf_model defines itself;
-    anything else is a mistake of ours and keeps its traceback.
+    Known errors are those of the system (a missing file, a full disk) and exception classes of hf_model and stages; any
+    other exception is a bug and keeps its traceback.
     """
-    if not callable(signal.getsignal(signal.SIGTERM)):  # the training listens already
+    if not callable(signal.getsignal(signal.SIGTERM)):  # the training has its own handler
         signal.signal(signal.SIGTERM, _terminate)
     try:
         stage()
     except KeyboardInterrupt:
-        _leave("interrupted; nothing half-written was kept", 130)
+        _exit_with_error("interrupted; no incomplete output was kept", 130)
     except OSError as error:
-        _leave(_describe(error), 1)
+        _exit_with_error(_describe(error), 1)
     except Exception as error:
         if not type(error).__module__.startswith(("hf_model.", "stages.")):
             raise
-        _leave(str(error), 1)
+        _exit_with_error(str(error), 1)
 
 
 def _terminate(signum: int, _frame: FrameType | None) -> None:
@@ -195,11 +195,11 @@ def _terminate(signum: int, _frame: FrameType | None) -> None:
 def _describe(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{where}the disk is full; nothing half-written was kept, free some space and run the stage again"
+        return f"{where}the disk is full; no incomplete output was kept, free some space and run the stage again"
     return f"{where}{error.strerror or error}"
 
 
-def _leave(message: str, code: int) -> NoReturn:
+def _exit_with_error(message: str, code: int) -> NoReturn:
     sys.stdout.flush()
     one_line = " ".join(message.split())
     sys.stderr.write(f"error: {one_line}\n")
@@ -207,22 +207,22 @@ def _leave(message: str, code: int) -> NoReturn:
 
 
 def workers() -> int:
-    """Count processes to work with: HUMMINGFACE_WORKERS, or the cores that this process may use (never a parameter)."""
+    """Return the number of processes to use: HUMMINGFACE_WORKERS, or the cores available to this process."""
     if os.environ.get("HUMMINGFACE_WORKERS"):
-        return number("HUMMINGFACE_WORKERS")
+        return positive_integer("HUMMINGFACE_WORKERS")
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def number(variable: str) -> int:
-    """Read a whole number from 1 from the environment."""
-    asked = os.environ[variable]
-    if not asked.isdecimal() or int(asked) < 1:
-        msg = f"{variable} is {asked!r}, allowed is a whole number from 1"
+def positive_integer(variable: str) -> int:
+    """Read a whole number from 1 from an environment variable."""
+    value = os.environ[variable]
+    if not value.isdecimal() or int(value) < 1:
+        msg = f"{variable} is {value!r}, allowed is a whole number from 1"
         raise ConfigError(msg)
-    return int(asked)
+    return int(value)
 
 
-def is_first() -> bool:
-    """Whether this process is the one, of all that train together, that writes and tracks."""
+def is_first_process() -> bool:
+    """Whether this is the process of a distributed training that writes files and tracks the run."""
     names = ("RANK",) if "RANK" in os.environ else ("SLURM_PROCID", "LOCAL_RANK")
     return all(os.environ.get(name, "0") == "0" for name in names)

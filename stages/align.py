@@ -1,4 +1,4 @@
-"""Voice and piano on one clock: data/raw to pairs of recordings with corrected notes in data/aligned."""
+"""The align stage: data/raw to aligned pairs of voice and piano with corrected notes in data/aligned."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from hf_model.alignment.align import AlignSettings, align
 from stages import _run
 from stages.cluster.workers import open_workers
 
-SHOWN = 5
-"""Pairs left out that are printed; all are in the report."""
+MAX_PRINTED = 5
+"""Excluded pairs that are printed for each corpus; the report lists all of them."""
 
 
 def main() -> None:
@@ -20,10 +20,10 @@ def main() -> None:
     for name, part in report.items():
         found = f"{part['kept']} of {part['pairs']} pairs kept"
         print(f"{name}: {found}, {part['seconds'] / 60:.1f} min, {part['notes']} notes")
-        for left in part["left_out"][:SHOWN]:
+        for left in part["left_out"][:MAX_PRINTED]:
             print(f"{name}: left out {left['pair_id']}: {left['reason']}")
-        if len(part["left_out"]) > SHOWN:
-            print(f"{name}: {len(part['left_out']) - SHOWN} more left out: see data/aligned/report.json")
+        if len(part["left_out"]) > MAX_PRINTED:
+            print(f"{name}: {len(part['left_out']) - MAX_PRINTED} more left out: see data/aligned/report.json")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Bring the corpora here: data/raw/<corpus>/ in the layout of their publishers, and data/raw/corpora.json.
+"""The download stage: corpora to data/raw/<corpus>/ in their published layout, and data/raw/corpora.json.
 
-Where from is environment, not a parameter: ``HUMMINGFACE_MIRROR`` names a folder or an address of mirrors. Downloads,
-whole or in part, stay in data/scratch/downloads, so that neither a failure nor a changed list fetches them again.
+The source is environment, not a parameter: ``HUMMINGFACE_MIRROR`` is the folder or the address of a mirror. Downloads,
+complete or partial, stay in data/scratch/downloads, so that they are not fetched again after a failure.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main() -> None:
             if result.left_out:
                 print(f"{name}: {len(result.left_out)} files left out, their licence is not in download.accept_license")
             if result.unverified:
-                print(f"{name}: {result.unverified} files came without a known hash to check them by")
+                print(f"{name}: {result.unverified} files have no known hash and were not verified")
             report[name] = {
                 "title": corpus.title,
                 "licence": corpus.licence,

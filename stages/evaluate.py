@@ -1,13 +1,12 @@
-"""The figures and pictures of the test split: reports/metrics.json, recordings.csv, index.html and plots."""
+"""The evaluate stage: figures and plots of the test split in reports/."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from hf_model.evaluation.evaluate import EvaluateSettings, Measured, measure_all, summarize
-from hf_model.evaluation.plots import table_rows
 from hf_model.evaluation.render_test_set import LABELLED, SOUNDS
-from hf_model.evaluation.report import draw_pictures, write_page, write_recordings
+from hf_model.evaluation.report import draw_pictures, table_rows, write_page, write_recordings
 from stages import _run
 from stages.cluster import jobs
 from stages.tracking import runs
@@ -17,7 +16,7 @@ RENDERED, REPORTS = Path("data/rendered"), Path("reports")
 
 def main() -> None:
     """Run the stage."""
-    if jobs.elsewhere("cpu", ["stages.evaluate"], REPORTS / "metrics.json"):
+    if jobs.run_as_job("cpu", ["stages.evaluate"], REPORTS / "metrics.json"):
         return
     settings = _run.settings("evaluate", EvaluateSettings)
     measured = measure_all(RENDERED, settings, _run.workers())
@@ -35,7 +34,7 @@ def main() -> None:
 
 
 def _examples(measured: list[Measured]) -> list[tuple[str, Path]]:
-    """Name the sounds of the first recording of each corpus: voice, reference and renditions."""
+    """List the audio files of the first recording of each corpus: voice, reference and renditions."""
     found = []
     for item in {one.item.corpus: one.item for one in reversed(measured)}.values():
         folder = f"examples/{item.corpus}_{item.pair_id}"

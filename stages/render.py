@@ -1,4 +1,4 @@
-"""The test split played on the piano: voices to notes, MIDI and wav files of the same length in data/rendered."""
+"""The render stage: voices of the test split to notes, MIDI and wav files of equal length in data/rendered."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stages.cluster import jobs
 
 def main() -> None:
     """Run the stage."""
-    if jobs.elsewhere("cpu", ["stages.render"], Path("data/rendered")):
+    if jobs.run_as_job("cpu", ["stages.render"], Path("data/rendered")):
         return
     settings = _run.settings("render", RenderSettings)
     with _run.output("data/rendered") as folder:

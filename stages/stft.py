@@ -1,4 +1,4 @@
-"""Aligned pairs to parquet shards of spectra and notes."""
+"""The stft stage: aligned pairs to parquet shards of spectra and notes in data/stft."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stages.cluster.workers import open_workers
 
 
 def main() -> None:
-    """Read data/aligned, write data/stft; an interrupted run goes on where it stopped."""
+    """Run the stage; an interrupted run continues where it stopped."""
     settings = _run.settings("stft", StftSettings)
     with _run.output(Path("data/stft"), resume=True) as folder, open_workers() as workers:
         manifest = write_shards(Path("data/aligned"), folder, settings, workers)

@@ -1,4 +1,4 @@
-"""Every test: one thread, no calls home, the same random numbers each time, and where real recordings are."""
+"""Shared fixtures; every test runs with one thread, without telemetry, with reproducible random numbers."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from hf_model.parallel.dask_cluster import Crew
+    from hf_model.parallel.dask_cluster import DaskWorkers
     from tests.page_server import PageServer
 
-# Before anything imports torch or NumPy: two workers with two threads each are slower than two with one.
+# Set before torch and NumPy are imported: two test processes of two threads each are slower than with one.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["DVC_NO_ANALYTICS"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-# A test never writes to the runs that its owner made.
+# Tests never write to the user's runs.
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 
-settings.register_profile("house", deadline=None, derandomize=True, max_examples=50, database=None)
-settings.load_profile("house")
+settings.register_profile("tests", deadline=None, derandomize=True, max_examples=50, database=None)
+settings.load_profile("tests")
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """The repository."""
+    """Root folder of the repository."""
     return ROOT
 
 
 @pytest.fixture(scope="session")
 def mirror() -> Path:
-    """Folder with real recordings in their public layout; mark a test that uses it ``data``."""
+    """Folder of real recordings in their public layout; mark tests that use it ``data``."""
     folder = Path(os.environ.get("HUMMINGFACE_MIRROR", ROOT.parent / "shared" / "data" / "mirror"))
     if not (folder / "SOURCES.json").is_file():
         pytest.skip(f"no real recordings: HUMMINGFACE_MIRROR names no mirror ({folder.name}/SOURCES.json is missing)")
@@ -47,8 +47,16 @@ def mirror() -> Path:
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """MLflow takes seconds to lay out a database: once for all."""
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a few small shards to train on."""
+    from tests.tiny_shards import write_tiny_shards
+
+    return write_tiny_shards(tmp_path_factory.mktemp("shards"))
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """An MLflow database without runs, made once because it takes seconds."""
     import mlflow
 
     path = tmp_path_factory.mktemp("empty") / "mlflow.db"
@@ -57,31 +65,31 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder to track in, where a run of MLflow begins with nothing; its state is put back afterwards."""
+def mlflow_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The working folder, without MLflow runs; the state of MLflow is restored afterwards."""
     import mlflow
 
     from stages.tracking import client
 
     monkeypatch.chdir(tmp_path)
-    for name, value in {**client.CALM, "MLFLOW_TRACKING_URI": ""}.items():
-        monkeypatch.setenv(name, value)  # MLflow itself changes the last of them
+    for name, value in {**client.DEFAULT_ENVIRONMENT, "MLFLOW_TRACKING_URI": ""}.items():
+        monkeypatch.setenv(name, value)  # MLflow changes the last one
     yield tmp_path
     mlflow.set_tracking_uri(None)
 
 
 @pytest.fixture(scope="session")
-def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
-    """Two workers of Dask on this machine."""
-    from hf_model.parallel.dask_cluster import Crew
+def dask_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskWorkers]:
+    """Two Dask workers on this machine."""
+    from hf_model.parallel.dask_cluster import DaskWorkers
 
-    with Crew(2, tmp_path_factory.mktemp("crew") / "scratch") as opened:
-        yield opened
+    with DaskWorkers(2, tmp_path_factory.mktemp("dask") / "scratch") as workers:
+        yield workers
 
 
 @pytest.fixture(scope="session")
 def make_midi() -> Callable[..., Path]:
-    """`make_midi(path, {"MELODY": [(onset, offset, pitch)]})` writes a MIDI file: seconds, seconds, MIDI number."""
+    """Function that writes a MIDI file: `make_midi(path, {"MELODY": [(onset, offset, pitch)]})`, in seconds."""
     import pretty_midi
 
     def make(path, tracks, drums=(), key=None):
@@ -102,7 +110,7 @@ def make_midi() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Any]:
-    """A Slurm of two nodes; mark a test that uses it ``slurm`` and ``xdist_group("slurm")``: there is one for all."""
+    """A Slurm cluster of two nodes; mark tests that use it ``slurm`` and ``xdist_group("slurm")``, to share it."""
     from tests.slurm_cluster import UnavailableError, slurm_cluster
 
     with ExitStack() as stack:
@@ -115,7 +123,7 @@ def cluster() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
-    """`hummingface app`, running; mark tests that use it `xdist_group("page")`, so that there is one server."""
+    """A running `hummingface app`; mark tests that use it `xdist_group("page")`, to share it."""
     from tests.page_server import PageServer
 
     server = PageServer(tmp_path_factory.mktemp("page"))

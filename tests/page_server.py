@@ -1,4 +1,4 @@
-"""The page's server as it runs for users: a process of its own, its folder for temporary files, its connections."""
+"""The page's server as users run it: a process with its own temporary folder, whose connections are logged."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class PageServer:
         self.start_seconds = time.monotonic() - began
 
     def close(self) -> int:
-        """End the server politely; its exit code."""
+        """Terminate the server; returns its exit code."""
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(30)
         assert self.process.stdout
@@ -72,37 +72,37 @@ class PageServer:
             return False
 
     def get(self, path: str) -> tuple[int, bytes]:
-        return self._ask(urllib.request.Request(self.address + path))
+        return self._send(urllib.request.Request(self.address + path))
 
     def post(self, path: str, body: Any = b"", **headers: str) -> tuple[int, Any]:
-        """Status, and what the JSON of the answer says."""
+        """Status, and the JSON of the response."""
         request = urllib.request.Request(self.address + path, data=body, method="POST", headers=headers)
-        status, answer = self._ask(request)
-        return status, json.loads(answer) if answer[:1] in b"{[" and answer else answer
+        status, response = self._send(request)
+        return status, json.loads(response) if response[:1] in b"{[" and response else response
 
     def job(self, function: int, *data: Any) -> tuple[bool, Any]:
-        """Run a job of the line: whether it succeeded, and its result or the sentence that is shown."""
+        """Run a job of the queue: whether it succeeded, and its result or the error shown to the user."""
         session = secrets.token_hex(16)
         join = json.dumps({"data": data, "fn_index": function, "session_hash": session}).encode()
-        status, answer = self.post("/engine/gradio_api/queue/join", join, **{"Content-Type": "application/json"})
+        status, response = self.post("/engine/gradio_api/queue/join", join, **{"Content-Type": "application/json"})
         if status != 200:
-            return False, f"{status}: {answer}"
-        line = self.address + f"/engine/gradio_api/queue/data?session_hash={session}"
-        with urllib.request.urlopen(line, timeout=120) as messages:
+            return False, f"{status}: {response}"
+        events = self.address + f"/engine/gradio_api/queue/data?session_hash={session}"
+        with urllib.request.urlopen(events, timeout=120) as messages:
             for raw in messages:
                 message = json.loads(raw[5:]) if raw.startswith(b"data:") else {}
                 if message.get("msg") == "process_completed":
                     output = message["output"]
                     return message["success"], output["data"][0] if message["success"] else output["error"]
-        return False, "the line closed"
+        return False, "the events ended"
 
-    def listen(self, recording: bytes) -> tuple[bool, Any]:
-        """Send a recording and listen to it: as :meth:`job`; the result has its id under "id"."""
-        status, answer = self.post("/recordings", recording)
+    def convert(self, recording: bytes) -> tuple[bool, Any]:
+        """Upload and convert a recording: as :meth:`job`; the result has its id under "id"."""
+        status, response = self.post("/recordings", recording)
         if status != 200:
-            return False, answer["error"]
-        done, result = self.job(0, answer["recording"], 0, {})
-        return done, result | {"id": answer["recording"]} if done else result
+            return False, response["error"]
+        done, result = self.job(0, response["recording"], 0, {})
+        return done, result | {"id": response["recording"]} if done else result
 
     def files(self) -> set[str]:
         """Everything in the folder for temporary files, other than the server's own folder, lock and sockets."""
@@ -110,22 +110,22 @@ class PageServer:
         return {name for name in found if name.count("/") and not name.endswith("in-use") and "pymp-" not in name}
 
     def outside(self) -> list[str]:
-        """Connections and look-ups that were not to this machine."""
+        """Connections and look-ups of other machines."""
         lines = self.connections.read_text().splitlines()
         return [
             line for line in lines if not any(own in line for own in ("127.0.0.1", "localhost", "'/", "b'/", "None"))
         ]
 
     def peak_megabytes(self) -> float:
-        """The largest memory that the process has held."""
+        """Peak memory of the process."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
     @staticmethod
-    def _ask(request: urllib.request.Request) -> tuple[int, bytes]:
+    def _send(request: urllib.request.Request) -> tuple[int, bytes]:
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return answer.status, answer.read()
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return response.status, response.read()
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read()

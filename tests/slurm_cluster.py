@@ -1,4 +1,4 @@
-"""A real Slurm on this machine for the tests: one controller, two nodes, in a temporary folder, without systemd."""
+"""A Slurm cluster on this machine for tests: one controller and two nodes, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from pathlib import Path
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "scancel", "squeue")
 NODES = ("n1", "n2")
 NOT_FOR_JOBS = ("SLURM_", "SBATCH_", "COVERAGE_")
-STARTING = 30.0
-"""Seconds that a daemon gets."""
+START_TIMEOUT = 30.0
+"""Seconds for the start of a daemon."""
 
 CONFIG = """\
 ClusterName=tests
@@ -63,18 +63,18 @@ NODE = "NodeName={name} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} CP
 
 
 class UnavailableError(Exception):
-    """Why there can be no Slurm here."""
+    """Slurm cannot run here; the message is the reason."""
 
 
 class Cluster:
-    """The running cluster.
+    """A running cluster.
 
     Attributes
     ----------
     env : dict
-        For programs that talk to it.
+        Environment of its clients.
     folder : Path
-        Its configuration, state and logs.
+        Configuration, state and logs.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -87,7 +87,7 @@ class Cluster:
         }
 
     def call(self, *words: str, cwd: Path | None = None, check: bool = True, **env: str) -> str:
-        """Run a command of Slurm; what it printed."""
+        """Run a command of Slurm and return its output."""
         done = subprocess.run(
             words, cwd=cwd, env={**self.env, **env}, capture_output=True, text=True, timeout=120, check=False
         )
@@ -95,12 +95,12 @@ class Cluster:
         return done.stdout.strip()
 
     def job(self, job: str) -> dict[str, str]:
-        """What Slurm knows about a job."""
+        """Return the fields of a job."""
         shown = self.call("scontrol", "show", "job", "-o", job).splitlines()[0]
         return dict(part.split("=", 1) for part in shown.split() if "=" in part)
 
     def wait(self, job: str, *states: str, seconds: float = 120) -> dict[str, str]:
-        """Wait until a job is in one of these states: what Slurm knows about it then."""
+        """Wait until a job is in one of these states; returns its fields."""
         deadline = time.monotonic() + seconds
         while (found := self.job(job))["JobState"] not in states:
             assert time.monotonic() < deadline, f"job {job} is {found['JobState']}, not {states}; {self.tail(found)}"
@@ -108,12 +108,12 @@ class Cluster:
         return found
 
     def tail(self, job: dict[str, str]) -> str:
-        """The end of a job's output, for messages."""
+        """Return the end of a job's output, for messages."""
         path = Path(job.get("StdOut", ""))
         return path.read_text(encoding="utf-8", errors="replace")[-3000:] if path.is_file() else "no output"
 
     def cancel_all(self, folder: Path | None = None) -> None:
-        """End every job, or those that were submitted in a folder, and wait until their nodes are free."""
+        """Cancel all jobs, or those submitted in a folder, and wait for their end."""
         while jobs := [
             number
             for number, place in (line.split(" ", 1) for line in self._queue())
@@ -128,12 +128,12 @@ class Cluster:
 
 @contextmanager
 def slurm_cluster() -> Iterator[Cluster]:
-    """Start munge, the controller and two nodes; stop them and everything they started at the end.
+    """Start munge, the controller and two nodes; stop them and their processes at the end.
 
     Raises
     ------
     UnavailableError
-        Where it cannot run: the reason.
+        If Slurm cannot run here.
     """
     missing = [name for name in PROGRAMS if not shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")]
     if missing:
@@ -146,7 +146,7 @@ def slurm_cluster() -> Iterator[Cluster]:
         folder.chmod(0o755)
         cluster = Cluster(folder)
         _configure(folder)
-        stack.callback(_kill_what_is_left, folder)
+        stack.callback(_kill_remaining, folder)
         _start(stack, cluster, _munged(folder), lambda: (folder / "munge.socket").exists())
         _start(stack, cluster, ["slurmctld", "-D", "-c"], lambda: "UP" in _answer(cluster, "ping"))
         for node in NODES:
@@ -161,7 +161,7 @@ def _configure(folder: Path) -> None:
     nodes = [NODE.format(name=n, port=p, rest=rest) for n, p, rest in zip(NODES, ports, features, strict=True)]
     text = CONFIG.format(folder=folder, control=control, nodes="\n".join(nodes))
     (folder / "slurm.conf").write_text(text, encoding="utf-8")
-    gpus = [folder / "gpu0", folder / "gpu1"]  # only counted and handed out: Slurm wants that the files exist
+    gpus = [folder / "gpu0", folder / "gpu1"]  # Slurm only counts them, but the files must exist
     for gpu in gpus:
         gpu.touch()
     lines = [f"NodeName={node} Name=gpu File={folder}/gpu[0-1]\n" for node in NODES]
@@ -190,19 +190,19 @@ def _munged(folder: Path) -> list[str]:
 
 def _start(stack: ExitStack, cluster: Cluster, words: list[str], ready) -> None:
     log = stack.enter_context((cluster.folder / f"{'-'.join(words[::2])}.out".replace("/", "_")[:60]).open("wb"))
-    mortal = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []  # it ends with a killed pytest too
+    prefix = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []  # ends when pytest is killed
     process = subprocess.Popen(
-        [*mortal, *words], env=cluster.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        [*prefix, *words], env=cluster.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
     )
     stack.callback(_stop, process)
-    deadline = time.monotonic() + STARTING
+    deadline = time.monotonic() + START_TIMEOUT
     while not ready():
         if process.poll() is not None or time.monotonic() > deadline:
-            said = "".join(
+            logs = "".join(
                 path.read_text(encoding="utf-8", errors="replace")[-600:]
                 for path in (*cluster.folder.glob("*.out"), *cluster.folder.glob("*.log"))
             )
-            raise UnavailableError(f"no Slurm: {words[0]} did not start: {' '.join(said.split())[-1500:]}")
+            raise UnavailableError(f"no Slurm: {words[0]} did not start: {' '.join(logs.split())[-1500:]}")
         time.sleep(0.1)
 
 
@@ -223,8 +223,8 @@ def _is_idle(cluster: Cluster, node: str) -> bool:
     return "State=IDLE" in _answer(cluster, "show", "node", "-o", node).replace("*", "")
 
 
-def _kill_what_is_left(folder: Path) -> None:
-    """End every process that was told of this cluster: step daemons and tasks, which are nobody's children."""
+def _kill_remaining(folder: Path) -> None:
+    """Kill the remaining processes of this cluster: step daemons and tasks are no children of its daemons."""
     mark = f"SLURM_CONF={folder}/".encode()
     for place in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

@@ -1,9 +1,14 @@
-"""The documentation: it builds without a warning, asks no other host for anything, and its code runs."""
+"""The documentation builds without warnings and loads nothing from other hosts; its code, names and paths exist."""
 
 from __future__ import annotations
 
+import argparse
+import importlib
+import importlib.util
 import os
+import pkgutil
 import re
+import shlex
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -11,10 +16,25 @@ from pathlib import Path
 
 import pytest
 
+from bench.__main__ import COMMANDS
+from docs import draw_packages, hooks
 from hf_model.cli.main import build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
+CARDS = sorted((ROOT / "hf_model" / "weights").glob("*/README.md"))
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "data/README.md")),
+    *sorted(DOCS.rglob("*.md")),
+    *CARDS,
+]
+"""What is written for readers, and names commands, modules and files."""
+
+TOP_FOLDERS = ("hf_model", "stages", "bench", "tests", "docs", "slurm", "apptainer", "reports", "examples", "space")
+
+
+def page_id(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +52,8 @@ def site(tmp_path_factory):
     return folder
 
 
-class Loaded(HTMLParser):
-    """What a browser loads by itself for a page: everything but links to click on."""
+class ResourceParser(HTMLParser):
+    """Collects the addresses that a browser loads for a page: everything but links."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,12 +69,12 @@ class Loaded(HTMLParser):
 
 
 def loaded(page: Path) -> list[str]:
-    parser = Loaded()
+    parser = ResourceParser()
     parser.feed(page.read_text(encoding="utf-8"))
     return parser.addresses
 
 
-def test_no_page_loads_anything_from_elsewhere(site):
+def test_pages_load_nothing_from_other_hosts(site):
     pages = list(site.rglob("*.html"))
     assert len(pages) > 6
     for page in pages:
@@ -63,22 +83,22 @@ def test_no_page_loads_anything_from_elsewhere(site):
         assert not [one for one in addresses if re.match(r"(https?:)?//", one)], page.name
 
 
-def test_style_sheets_load_nothing_from_elsewhere(site):
+def test_style_sheets_load_nothing_from_other_hosts(site):
     for sheet in site.rglob("*.css"):
         found = re.findall(r"(?:url\(|@import)\s*['\"]?((?:https?:)?//[^'\")\s]+)", sheet.read_text(encoding="utf-8"))
         assert not found, sheet.name
 
 
-def test_everything_that_a_page_loads_is_there(site):
+def test_files_that_a_page_loads_exist(site):
     for page in site.rglob("*.html"):
-        if page.name == "404.html":  # its addresses are those of the place where it is served
+        if page.name == "404.html":  # its addresses are relative to the root of a server
             continue
         for address in loaded(page):
             if not address.startswith("data:"):
                 assert (page.parent / address.split("?")[0]).resolve().is_file(), (page.name, address)
 
 
-def test_the_reference_of_the_command_line_has_every_option(site):
+def test_command_line_reference_has_every_option(site):
     text = (site / "reference" / "cli.html").read_text(encoding="utf-8")
     for command in build_parser()._actions[-1].choices.values():
         assert f"hummingface-{command.prog.split()[-1]}" in text
@@ -87,15 +107,15 @@ def test_the_reference_of_the_command_line_has_every_option(site):
                 assert option in text, option
 
 
-def test_the_reference_of_the_python_interface_has_parameters_and_errors(site):
+def test_python_reference_has_parameters_and_errors(site):
     text = (site / "reference" / "api.html").read_text(encoding="utf-8")
     for word in ("hf_model.inference.convert", "Raises", "sample_rate", "Rendition"):
         assert word in text
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
-def test_commands_on_the_pages_exist(page):
-    """Every `hummingface ...` line on a page is one that the program would accept."""
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_commands_on_the_pages_are_accepted(page):
+    """The program parses every `hummingface ...` line of a page."""
     blocks = re.findall(r"```bash\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     for line in "\n".join(blocks).splitlines():
         command = line.split("#")[0].strip()
@@ -104,13 +124,11 @@ def test_commands_on_the_pages_exist(page):
 
 
 def _words(command: str) -> list[str]:
-    import shlex
-
     return shlex.split(command.split("|")[0])[1:]
 
 
-def test_the_code_of_the_python_page_runs(tmp_path):
-    """In order, in one program, from a folder that holds the example as hum.wav."""
+def test_code_of_the_python_page_runs(tmp_path):
+    """In order, as one program, in a folder with the example as hum.wav."""
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) >= 7
     (tmp_path / "hum.wav").write_bytes((ROOT / "examples" / "twinkle.wav").read_bytes())
@@ -123,3 +141,75 @@ def test_the_code_of_the_python_page_runs(tmp_path):
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
+
+
+# ------------------------------------------------------------------------------------------- names of the code
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_dotted_names_on_the_pages_exist(page):
+    text = page.read_text(encoding="utf-8")
+    for name in set(re.findall(r"(?<![\w/.-])(?:hf_model|stages)(?:\.[A-Za-z_]\w*)+", text)):
+        try:
+            pkgutil.resolve_name(name)
+        except (AttributeError, ImportError):
+            pytest.fail(f"{page.name} names {name}, which does not exist")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_paths_on_the_pages_exist(page):
+    text = page.read_text(encoding="utf-8")
+    for path in set(re.findall(rf"`((?:{'|'.join(TOP_FOLDERS)})/[\w./-]*)", text)):
+        assert (ROOT / path).exists(), f"{page.name} names {path}"
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md", ROOT / "reports" / "LOG.md"], ids=page_id)
+def test_links_outside_the_site_lead_to_files(page):
+    """mkdocs checks the links of its own pages; here they lead to files of the repository."""
+    text = page.read_text(encoding="utf-8")
+    generated = {"reference/cli.md"} | {f"pictures/{Path(name).name}" for name in hooks.PICTURES}
+    links = set(re.findall(r"\]\(([^)#\s]+)", text)) - generated
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not missing, missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_modules_that_the_pages_run_exist(page):
+    text = page.read_text(encoding="utf-8")
+    for name in set(re.findall(r"python -m ([\w.]+)", text)):
+        assert importlib.util.find_spec(name), f"{page.name} runs {name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_benchmarks_on_the_pages_are_accepted(page):
+    """The parser of the benchmark accepts the options, if the page gives all that are required."""
+    for line in re.findall(r"python -m bench ([a-z][^`#\n]*)", page.read_text(encoding="utf-8")):
+        name, *words = shlex.split(line)
+        assert name in COMMANDS, line
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        importlib.import_module(f"bench.{name}").add_arguments(parser)
+        for action in parser._actions:
+            action.required = False
+        parser.parse_args(words)
+
+
+def test_architecture_describes_every_package():
+    layers, _ = draw_packages.read_packages()
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    described = set(re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE))
+    packages = {name for layer in layers for name in layer if name.startswith("hf_model.")}
+    assert described == packages | {"stages", "stages.cluster", "stages.tracking"}
+
+
+def test_picture_of_the_packages_is_current():
+    drawn = draw_packages.draw()
+    assert draw_packages.PICTURE.read_text(encoding="utf-8") == drawn, "run: python docs/draw_packages.py"
+
+
+def test_arrows_of_the_picture_point_down():
+    layers, edges = draw_packages.read_packages()
+    row = {name: number for number, layer in enumerate(layers) for name in layer}
+    assert ("hf_model.training", "hf_model.shards") in edges
+    assert all(row[start] < row[end] for start, end in edges)
+    reduced = draw_packages.reduce_edges({("m.a", "m.b"), ("m.b", "m.c"), ("m.a", "m.c")})
+    assert reduced == [("m.a", "m.b"), ("m.b", "m.c")]

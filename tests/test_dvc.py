@@ -1,4 +1,4 @@
-"""dvc.yaml is complete: every file that a stage imports lies in a dependency, and every dependency is needed."""
+"""dvc.yaml: every file that a stage imports is a dependency, and every dependency is needed."""
 
 from __future__ import annotations
 
@@ -20,25 +20,28 @@ NOT_RESULTS = {
     "stages/tracking": "what MLflow records changes no output",
     "hf_model/__init__.py": "lazy names and the version; every stage imports modules by name",
 }
-"""Files and folders that no stage depends on, and why."""
+"""Files and folders that are no dependencies, and why."""
 
 READ_BY = {
     "hf_model/piano/sampled.py": ["hf_model/weights/piano"],
     "hf_model/synthesizer/partials.py": ["hf_model/weights/partials"],
+    "hf_model/corpora/catalogue.py": ["hf_model/corpora/registry.toml"],
     "hf_model/corpora/download.py": ["hf_model/corpora/hashes"],
-    "hf_model/training/tasks.py": ["hf_model/weights/transcriber_made"],  # where params.yaml says "start"
+    "hf_model/music/chords.py": ["hf_model/weights/harmony"],
+    "hf_model/music/fitted.py": ["hf_model/weights/music"],
+    "hf_model/training/tasks.py": ["hf_model/weights/transcriber_made"],  # "start" in params.yaml
 }
-"""Files in the package that a module reads."""
+"""Data files that a module reads."""
 
 READERS = tuple(f"hf_model/corpora/readers/{path.name}" for path in (ROOT / "hf_model/corpora/readers").glob("*.py"))
-"""Modules that hf_model.corpora.catalogue imports by the names in the registry: for reading, not for downloading."""
+"""Modules that hf_model.corpora.catalogue imports by name; the download stage does not use them."""
 
 MODELS = ("transcriber", "synthesizer", "direct")
 
 
 @cache
 def imports(path):
-    """Files of this repository that a file imports, also within functions, but not for type checking alone."""
+    """Return the files of this repository that a file imports, also in functions, but not for type checking only."""
     found = set(READERS) if path == "hf_model/corpora/catalogue.py" else set()
     for node in _nodes(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -63,17 +66,17 @@ def _nodes(node):
         yield from _nodes(child)
 
 
-def lies_in(path, places):
-    """Whether a file is one of the places, or in a folder among them."""
-    return any(path == place or path.startswith(f"{place}/") for place in places)
+def is_in(path, paths):
+    """Whether a file is one of the paths, or in one of them."""
+    return any(path == one or path.startswith(f"{one}/") for one in paths)
 
 
 def reached(start, closed=()):
-    """All files that ``start`` imports, directly or not; files in ``closed`` are not entered, nor counted."""
+    """Return all files that ``start`` imports, directly or not, without those in ``closed`` and their imports."""
     seen, waiting = set(), [start]
     while waiting:
         path = waiting.pop()
-        if path in seen or lies_in(path, closed) or lies_in(path, NOT_RESULTS):
+        if path in seen or is_in(path, closed) or is_in(path, NOT_RESULTS):
             continue
         seen.add(path)
         seen.update(READ_BY.get(path, ()))
@@ -82,7 +85,7 @@ def reached(start, closed=()):
 
 
 def stages():
-    """Every stage as DVC resolves it: name, the file that it runs, and its dependencies in this repository."""
+    """Return name, module file and resolved entry of every stage."""
     pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     found = []
     for name, stage in pipeline.items():
@@ -100,7 +103,7 @@ def code(body):
 
 
 def needed(name, file):
-    """Files that a stage imports, but for those that only other models or other corpora's readers need."""
+    """Return the files that a stage imports, without those of the readers or of the other models."""
     if name == "download":
         return reached(file, closed=READERS)
     if not name.startswith("train@"):
@@ -111,14 +114,14 @@ def needed(name, file):
 
 @pytest.mark.parametrize(("name", "file", "body"), stages(), ids=[name for name, *_ in stages()])
 def test_every_import_is_a_dependency(name, file, body):
-    missing = sorted(path for path in needed(name, file) if not lies_in(path, code(body)))
+    missing = sorted(path for path in needed(name, file) if not is_in(path, code(body)))
     assert not missing, f"add to the deps of {name} in dvc.yaml: {', '.join(missing)}"
 
 
 @pytest.mark.parametrize(("name", "file", "body"), stages(), ids=[name for name, *_ in stages()])
-def test_no_dependency_is_stale(name, file, body):
+def test_every_dependency_is_needed(name, file, body):
     wanted = reached(file) if name.startswith("train@") else needed(name, file)
-    stale = sorted(dep for dep in code(body) if not any(lies_in(path, [dep]) for path in wanted))
+    stale = sorted(dep for dep in code(body) if not any(is_in(path, [dep]) for path in wanted))
     assert not stale, f"remove from the deps of {name} in dvc.yaml: {', '.join(stale)}"
     assert all((ROOT / dep).exists() for dep in code(body))
 
@@ -129,7 +132,7 @@ def test_weights_that_a_module_loads_are_known():
             assert f"hf_model/weights/{name}" in READ_BY.get(str(path.relative_to(ROOT)), ())
 
 
-def test_other_models_do_not_retrain_this_one():
+def test_train_stages_are_independent():
     for name, _, body in stages():
         if name.startswith("train@"):
             own = name.removeprefix("train@")
@@ -137,11 +140,11 @@ def test_other_models_do_not_retrain_this_one():
 
 
 @pytest.mark.parametrize(("name", "file", "body"), stages(), ids=[name for name, *_ in stages()])
-def test_parameters_are_those_that_the_stage_reads(name, file, body):
+def test_params_are_those_of_the_stage(name, file, body):
     section = name.replace("@", ".")
     assert body["params"] == [section, f"profiles.${{profile}}.{section}"]
-    asked = "train." if name.startswith("train@") else f'"{section}"'
-    assert asked in (ROOT / file).read_text(encoding="utf-8")
+    section_name = "train." if name.startswith("train@") else f'"{section}"'
+    assert section_name in (ROOT / file).read_text(encoding="utf-8")
 
 
 def test_every_profile_has_every_section():
@@ -160,10 +163,10 @@ def test_outputs_of_one_stage_are_inputs_of_the_next():
     for name, _, body in stages():
         for dep in body["deps"]:
             if dep.startswith("data/"):
-                assert dep in made, f"{name} needs {dep}, which no stage makes"
+                assert dep in made, f"{name} needs {dep}, which is no output of a stage"
 
 
-def test_the_walker_sees_lazy_imports_and_skips_types(tmp_path, monkeypatch):
+def test_imports_include_lazy_ones_but_not_types(tmp_path, monkeypatch):
     package = tmp_path / "hf_model"
     package.mkdir()
     for name in ("a", "b", "c", "d"):
@@ -179,7 +182,7 @@ def test_the_walker_sees_lazy_imports_and_skips_types(tmp_path, monkeypatch):
     imports.cache_clear()
 
 
-def test_dvc_stays_quiet_and_offline():
+def test_dvc_has_no_analytics_and_ignores_byte_code():
     config = (ROOT / ".dvc" / "config").read_text(encoding="utf-8")
     assert "analytics = false" in config
     assert "check_update = false" in config
@@ -197,7 +200,7 @@ def test_metrics_and_plots_stay_in_git():
 @pytest.mark.slow
 @pytest.mark.parametrize("profile", ["default", "full"])
 def test_dvc_understands_the_pipeline(profile, tmp_path):
-    """DVC itself resolves every stage of both profiles, in the right order (a dry run among empty files)."""
+    """DVC resolves every stage of both profiles in the right order (a dry run with empty files)."""
     (tmp_path / ".dvc").mkdir()
     config = (ROOT / ".dvc" / "config").read_text(encoding="utf-8").replace("[core]", "[core]\n    no_scm = true")
     (tmp_path / ".dvc" / "config").write_text(config, encoding="utf-8")
@@ -211,7 +214,7 @@ def test_dvc_understands_the_pipeline(profile, tmp_path):
             path.touch()
     program = Path(sys.executable).with_name("dvc")
     if not program.exists():
-        pytest.skip("DVC is not installed beside this Python")
+        pytest.skip("DVC is not installed for this Python")
     done = subprocess.run([program, "repro", "--dry"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     ran = [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")]

@@ -1,4 +1,4 @@
-"""The Hub: its names are told from folders, its protocol is spoken, and what is taken there can be read back."""
+"""The Hugging Face Hub: names and folders, download from a local server, upload, and model cards."""
 
 from __future__ import annotations
 
@@ -17,27 +17,26 @@ import huggingface_hub
 import pytest
 import torch
 
-from hf_model.hub import HubError, card, model_folder, push_folder
+from hf_model.hub import HubError, model_folder, push_folder, write_card
 from hf_model.inference import Models
 from hf_model.transcriber.network import Transcriber
 from hf_model.weights import WEIGHTS
 
-ROOT = Path(__file__).resolve().parents[1]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(BaseHTTPRequestHandler):
-    """As much of the Hub as reading one model takes."""
+    """The requests of the Hub API that a download needs."""
 
     files: ClassVar[dict[str, Path]] = {}
 
     def do_GET(self) -> None:
-        self._answer(body=True)
+        self._respond(body=True)
 
     def do_HEAD(self) -> None:
-        self._answer(body=False)
+        self._respond(body=False)
 
-    def _answer(self, *, body: bool) -> None:
+    def _respond(self, *, body: bool) -> None:
         path = self.path.split("?")[0]
         if re.fullmatch(r"/api/models/someone/voices(/revision/[^/]+)?", path):
             siblings = [{"rfilename": name} for name in self.files]
@@ -45,15 +44,15 @@ class Hub(BaseHTTPRequestHandler):
             return
         if re.match(r"/api/models/someone/voices/tree/", path):
             tree = [
-                {"type": "file", "path": name, "size": file.stat().st_size, "oid": _tag(file)}
+                {"type": "file", "path": name, "size": file.stat().st_size, "oid": _etag(file)}
                 for name, file in self.files.items()
             ]
             self._send(json.dumps(tree).encode(), body)
             return
-        found = re.fullmatch(rf"/someone/voices/resolve/(?:main|{COMMIT})/(.+)", path)
-        if found and found[1] in self.files:
-            file = self.files[found[1]]
-            self._send(file.read_bytes(), body, {"ETag": f'"{_tag(file)}"', "X-Repo-Commit": COMMIT})
+        match = re.fullmatch(rf"/someone/voices/resolve/(?:main|{COMMIT})/(.+)", path)
+        if match and match[1] in self.files:
+            file = self.files[match[1]]
+            self._send(file.read_bytes(), body, {"ETag": f'"{_etag(file)}"', "X-Repo-Commit": COMMIT})
             return
         self.send_response(404)
         self.send_header("X-Error-Code", "RepoNotFound")
@@ -72,14 +71,14 @@ class Hub(BaseHTTPRequestHandler):
         pass
 
 
-def _tag(path: Path) -> str:
+def _etag(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:40]
 
 
 @pytest.fixture
 def hub():
-    shipped = WEIGHTS / "transcriber"
-    Hub.files = {path.name: path for path in shipped.iterdir()} | {"notes.txt": shipped / "README.md"}
+    folder = WEIGHTS / "transcriber"
+    Hub.files = {path.name: path for path in folder.iterdir()} | {"notes.txt": folder / "README.md"}
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -87,13 +86,13 @@ def hub():
     server.server_close()
 
 
-def run(code: str, home: Path, **environment: str) -> subprocess.CompletedProcess:
+def run(code: str, root: Path, home: Path, **environment: str) -> subprocess.CompletedProcess:
     variables = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    variables |= {"HF_HOME": str(home), "PYTHONPATH": str(ROOT), "HF_HUB_DISABLE_TELEMETRY": "1", **environment}
+    variables |= {"HF_HOME": str(home), "PYTHONPATH": str(root), "HF_HUB_DISABLE_TELEMETRY": "1", **environment}
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=variables)
 
 
-READ = """
+DOWNLOAD = """
 from hf_model.hub import HubError, model_folder
 try:
     folder = model_folder({name!r})
@@ -103,71 +102,73 @@ except HubError as error:
 """
 
 
-def test_a_model_of_the_hub_is_brought_and_then_needs_no_network(hub, tmp_path):
-    first = run(READ.format(name="someone/voices"), tmp_path, HF_ENDPOINT=hub)
+def test_model_is_downloaded_once(hub, root, tmp_path):
+    first = run(DOWNLOAD.format(name="someone/voices"), root, tmp_path, HF_ENDPOINT=hub)
     assert first.stdout == "['README.md', 'config.json', 'model.safetensors']\n", first.stderr
-    again = run(READ.format(name="someone/voices"), tmp_path, HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE="1")
-    assert again.stdout == first.stdout, again.stderr
+    repeated = run(
+        DOWNLOAD.format(name="someone/voices"), root, tmp_path, HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE="1"
+    )
+    assert repeated.stdout == first.stdout, repeated.stderr
 
 
-def test_a_model_that_the_hub_lacks(hub, tmp_path):
-    told = run(READ.format(name="someone/nothing"), tmp_path, HF_ENDPOINT=hub)
-    assert told.stdout.startswith("no folder someone/nothing, and no model of that name on the Hugging Face Hub: ")
-    assert told.stdout.count("\n") == 1, "one line"
+def test_missing_model_is_reported(hub, root, tmp_path):
+    ran = run(DOWNLOAD.format(name="someone/nothing"), root, tmp_path, HF_ENDPOINT=hub)
+    assert ran.stdout.startswith("no folder someone/nothing, and no such model on the Hugging Face Hub: ")
+    assert ran.stdout.count("\n") == 1, "one line"
 
 
-def test_without_the_library_the_message_says_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)  # where nobody has trained
+def test_missing_library_is_reported_with_its_install_command(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(HubError, match=r"no folder data/model.*pip install 'hummingface\[hub\]'"):
         model_folder("data/model")
 
 
-def test_a_folder_that_exists_is_taken_first(tmp_path, monkeypatch):
+def test_existing_folder_takes_precedence(tmp_path, monkeypatch):
     (tmp_path / "someone" / "voices").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: pytest.fail("the Hub was asked"))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: pytest.fail("a request to the Hub"))
     assert model_folder("someone/voices") == Path("someone/voices")
 
 
 @pytest.mark.parametrize("name", ["nowhere", "/a/b", "../a/b", "a/b/c", "a b/c", "", ".a/b"])
-def test_what_is_no_name_is_never_asked_for(name, monkeypatch, tmp_path):
+def test_invalid_names_are_not_requested(name, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: pytest.fail("the Hub was asked"))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: pytest.fail("a request to the Hub"))
     if name == "":
-        assert model_folder(name) == Path()  # the present folder, as everywhere
+        assert model_folder(name) == Path()  # the working folder
         return
     with pytest.raises(FileNotFoundError, match="there is no such folder"):
         model_folder(name)
 
 
-def test_the_program_takes_a_name(monkeypatch):
-    asked = {}
+def test_models_are_loaded_by_name(monkeypatch):
+    request = {}
 
     def download(name, *, revision, allow_patterns):
-        asked.update(name=name, revision=revision, patterns=allow_patterns)
+        request.update(name=name, revision=revision, patterns=allow_patterns)
         return str(WEIGHTS)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     models = Models("someone/voices")
-    assert not asked, "brought when it is first needed"
+    assert not request, "downloaded on first use"
     assert models.transcriber.facts["licence"] == "MIT"
-    assert asked["name"] == "someone/voices"
-    assert "model.safetensors" in asked["patterns"]
-    assert not any("pkl" in pattern or "bin" in pattern for pattern in asked["patterns"])
+    assert request["name"] == "someone/voices"
+    assert "model.safetensors" in request["patterns"]
+    assert not any("pkl" in pattern or "bin" in pattern for pattern in request["patterns"])
 
 
 class Api:
-    """Keeps what would be taken to the Hub."""
+    """Records uploads instead of sending them."""
 
-    made: ClassVar[list[tuple]] = []
+    created: ClassVar[list[tuple]] = []
     files: ClassVar[dict[str, bytes]] = {}
 
     def __init__(self, token=None):
         self.token = token
 
     def create_repo(self, name, *, private, exist_ok):
-        self.made.append((name, private, exist_ok, self.token))
+        self.created.append((name, private, exist_ok, self.token))
 
     def upload_folder(self, *, repo_id, folder_path, commit_message):
         self.files.clear()
@@ -183,64 +184,64 @@ class Api:
 @pytest.fixture
 def api(monkeypatch):
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
-    Api.made.clear()
+    Api.created.clear()
     return Api
 
 
-def test_what_is_taken_there_can_be_read_back(api, tmp_path):
+def test_uploaded_model_can_be_loaded(api, tmp_path):
     model = Transcriber.from_pretrained(WEIGHTS / "transcriber")
-    address = model.push_to_hub("someone/voices", private=True, token="secret")
-    assert address.endswith(COMMIT)
-    assert api.made == [("someone/voices", True, True, "secret")]
+    url = model.push_to_hub("someone/voices", private=True, token="secret")
+    assert url.endswith(COMMIT)
+    assert api.created == [("someone/voices", True, True, "secret")]
     assert sorted(api.files) == ["README.md", "config.json", "model.safetensors"]
     for name, content in api.files.items():
         (tmp_path / name).write_bytes(content)
-    again = Transcriber.from_pretrained(tmp_path)
-    assert again.decoder == model.decoder != type(model.decoder)(), "the fitted decoder came along"
-    assert all(torch.equal(a, b) for a, b in zip(again.parameters(), model.parameters(), strict=True))
+    loaded = Transcriber.from_pretrained(tmp_path)
+    assert loaded.decoder == model.decoder != type(model.decoder)(), "with the tuned decoder settings"
+    assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), model.parameters(), strict=True))
     content = huggingface_hub.ModelCard(api.files["README.md"].decode())
     assert content.data.license == "mit"
-    figures = {item.metric_type: item.metric_value for item in content.data.eval_results}
-    assert figures["conpoff"] == model.facts["valid"]["conpoff"]
+    metrics = {item.metric_type: item.metric_value for item in content.data.eval_results}
+    assert metrics["conpoff"] == model.facts["valid"]["conpoff"]
 
 
-def test_a_card_of_ones_own_is_kept(api, tmp_path):
+def test_existing_card_is_kept(api, tmp_path):
     (tmp_path / "config.json").write_text('{"kind": "transcriber"}', encoding="utf-8")
-    (tmp_path / "secrets.txt").write_text("not for others", encoding="utf-8")
+    (tmp_path / "secrets.txt").write_text("secret", encoding="utf-8")
     (tmp_path / "README.md").write_text("---\nlicense: mit\n---\nMine.\n", encoding="utf-8")
     push_folder(tmp_path, "someone/voices")
     assert api.files["README.md"] == b"---\nlicense: mit\n---\nMine.\n"
-    assert "secrets.txt" not in api.files, "nothing but the model leaves"
+    assert "secrets.txt" not in api.files, "only the files of the model are uploaded"
 
 
 @pytest.mark.parametrize("name", ["voices", "../voices", "a/b/c"])
-def test_names_that_the_hub_would_not_take(api, tmp_path, name):
+def test_upload_needs_a_valid_name(api, tmp_path, name):
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(HubError, match="expected owner/name"):
         push_folder(tmp_path, name)
-    assert not api.made
+    assert not api.created
 
 
-def test_a_folder_without_a_model(api, tmp_path):
+def test_upload_needs_a_model(api, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"config\.json is missing"):
         push_folder(tmp_path, "someone/voices")
-    assert not api.made
+    assert not api.created
 
 
-def test_a_card_says_how_to_use_the_model():
-    text = card({"kind": "transcriber", "licence": "MIT", "trained_on": "made voices"}, "someone/voices")
+def test_card_has_the_usage_and_training_data():
+    text = write_card({"kind": "transcriber", "licence": "MIT", "trained_on": "synthetic voices"}, "someone/voices")
     assert "hummingface convert hum.wav --model someone/voices" in text
-    assert "made voices" in text
+    assert "synthetic voices" in text
 
 
 @pytest.mark.parametrize("name", ["transcriber", "transcriber_made", "synthesizer", "piano", "partials"])
-def test_every_card_that_ships_has_the_hubs_metadata(name):
+def test_shipped_cards_have_metadata(name):
     content = huggingface_hub.ModelCard((WEIGHTS / name / "README.md").read_text(encoding="utf-8"))
     assert content.data.license == "mit"
     assert content.data.library_name == "hummingface"
 
 
-def test_the_transcribers_card_has_its_figures_twice_and_the_same():
+def test_metrics_in_text_and_metadata_of_the_card_agree():
     text = (WEIGHTS / "transcriber" / "README.md").read_text(encoding="utf-8")
     results = huggingface_hub.ModelCard(text).data.eval_results
     assert len(results) >= 6

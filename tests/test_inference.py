@@ -2,22 +2,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import hf_model
 from hf_model.audio.grid import resampled_length
 from hf_model.audio.reader import AudioError
 from hf_model.audio.recording import as_recording
 from hf_model.config import ConfigError
-from hf_model.inference import Models, convert, hear, render, transcribe
+from hf_model.inference import Models, convert, render, transcribe, transcribe_recording
 from hf_model.music.arrangement import Arrangement
 from hf_model.notes.note import Note
 from hf_model.piano.performance import Performance
-from tests.stand_ins import ToneListener, tone_models, tones
+from tests.fakes import TonePiano, ToneTranscriber, tone_models, tones
 
 MELODY = [60, 62, 64, 65, 67]
 
 
-def test_a_melody_comes_out_on_the_keys_and_in_time() -> None:
+def test_a_melody_is_played_on_its_keys_and_in_time() -> None:
     rendition = convert(tones(MELODY), 16000, models=tone_models())
     assert [note.pitch for note in rendition.piano_notes] == MELODY
     assert [note.onset for note in rendition.notes] == pytest.approx([0.1, 0.5, 0.9, 1.3, 1.7], abs=0.02)
@@ -42,7 +43,7 @@ def test_channels_and_rates_make_no_difference() -> None:
     ]
 
 
-def test_a_flat_singer_is_not_rounded_to_wrong_keys() -> None:
+def test_a_flat_singer_is_tuned_before_rounding() -> None:
     sung = [pitch - 0.45 + wobble for pitch, wobble in zip(MELODY, [0, -0.1, 0, -0.1, 0], strict=True)]
     rendition = convert(tones(sung), 16000, models=tone_models())
     assert rendition.tuning == pytest.approx(-0.49, abs=0.03)
@@ -78,17 +79,17 @@ def test_short_and_uncertain_notes_can_be_left_out() -> None:
         ({"min_confidence": 1.1}, "min_confidence is 1.1, allowed is 0.0 to 1.0"),
     ],
 )
-def test_impossible_settings_are_named(setting: dict[str, float], sentence: str) -> None:
+def test_settings_outside_their_range_are_refused(setting: dict[str, float], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         transcribe(tones([60]), 16000, models=tone_models(), **setting)
 
 
-def test_an_impossible_tuning_is_named() -> None:
+def test_a_tuning_outside_its_range_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"tuning is 3\.0, allowed"):
         convert(tones([60]), 16000, tuning=3.0, models=tone_models())
 
 
-def test_an_arrangement_is_played_and_what_was_found_is_told() -> None:
+def test_an_arrangement_is_played() -> None:
     asked = Arrangement(quantize="1/8", tempo=100.0, transpose=12)
     rendition = convert(tones(MELODY), 16000, arrangement=asked, models=tone_models())
     halves = 2 * rendition.tempo.to_beats([note.onset for note in rendition.piano_notes])
@@ -96,10 +97,10 @@ def test_an_arrangement_is_played_and_what_was_found_is_told() -> None:
     assert rendition.tempo.bpm == pytest.approx(100.0)
     assert rendition.key.name
     assert rendition.audio.shape[1] == 44100 * len(tones(MELODY)) // 16000, "the length stays"
-    assert [round(note.pitch) for note in rendition.notes] == MELODY, "as sung"
+    assert [round(note.pitch) for note in rendition.notes] == MELODY, "float pitch is kept"
 
 
-def test_wrong_audio_is_refused() -> None:
+def test_audio_that_is_not_finite_is_refused() -> None:
     with pytest.raises(AudioError, match="not a finite number"):
         convert([0.0, np.nan], 16000, models=tone_models())
 
@@ -118,27 +119,84 @@ def test_a_piano_that_is_too_loud_is_turned_down() -> None:
     assert np.abs(loud.audio).max() == pytest.approx(0.999, abs=1e-4)
 
 
-def test_render_plays_notes_at_an_absolute_level_where_that_is_asked_for() -> None:
+def test_rendering_without_normalizing_keeps_the_level() -> None:
     own = Performance(normalize=False)
     soft, loud = (render([Note(0.1, 0.5, 60, v)], 44100, own, tone_models()) for v in (40, 120))
     assert soft.shape == (1, 44100)
     np.testing.assert_allclose(3 * soft, loud, atol=1e-6)
 
 
-def test_no_samples_and_no_notes_are_nothing() -> None:
+def test_no_samples_render_to_no_samples() -> None:
     assert render([], 0, models=tone_models()).shape == (1, 0)
 
 
-def test_models_are_loaded_once_and_a_missing_one_is_named(tmp_path: Path) -> None:
-    models = Models(transcriber=ToneListener())
+def test_models_are_cached_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    models = Models(transcriber=ToneTranscriber())
     assert models.renderer("sampled") is models.renderer("sampled")
     with pytest.raises(FileNotFoundError, match=r"no model in .*transcriber: there is no such folder"):
         _ = Models(tmp_path).transcriber
 
 
-def test_hear_takes_a_recording() -> None:
-    melody = hear(as_recording(tones(MELODY), 16000), models=tone_models())
+def test_a_recording_is_transcribed() -> None:
+    melody = transcribe_recording(as_recording(tones(MELODY), 16000), models=tone_models())
     assert [note.pitch for note in melody.piano_notes] == MELODY
+
+
+class GivenNotes:
+    """A transcriber that returns the notes that it was made with."""
+
+    def __init__(self, notes: list[Note]) -> None:
+        self.notes = notes
+
+    def transcribe(self, _audio: NDArray[np.float32]) -> list[Note]:
+        return self.notes
+
+
+DETECTED = [
+    Note(0.1, 0.4, 60.2, confidence=0.9),
+    Note(0.5, 0.53, 61.7, confidence=0.9),
+    Note(0.9, 1.2, 64.3, confidence=0.3),
+    Note(1.3, 1.6, 65.2, confidence=0.8),
+]
+
+
+FADING = tones(MELODY) * np.linspace(1.0, 0.1, len(tones(MELODY)), dtype=np.float32)
+
+
+def test_notes_left_out_are_counted_and_change_nothing_else() -> None:
+    """Velocities and tuning are those of the notes that are played: quiet and off-key notes left out have no effect."""
+    played = [note for note in DETECTED if note.duration >= 0.05 and note.confidence >= 0.4]
+    without, with_all = (
+        convert(
+            FADING,
+            16000,
+            arrangement=Arrangement(min_confidence=0.4),
+            models=Models(transcriber=GivenNotes(notes), renderers={"sampled": TonePiano()}),
+        )
+        for notes in (played, DETECTED)
+    )
+    assert "2 of 4 notes were left out" in with_all.remarks
+    assert not any("left out" in remark for remark in without.remarks)
+    assert with_all.notes == without.notes
+    assert with_all.piano_notes == without.piano_notes
+    assert with_all.tuning == without.tuning == pytest.approx(0.2, abs=1e-6)
+    models = Models(transcriber=GivenNotes(DETECTED))
+    assert with_all.notes == transcribe(FADING, 16000, min_confidence=0.4, models=models)
+    assert not set(with_all.notes) <= set(transcribe(FADING, 16000, min_note=0.0, models=models)), "other velocities"
+    np.testing.assert_array_equal(with_all.audio, without.audio)
+
+
+def test_all_detected_notes_are_transcribed_by_default() -> None:
+    models = Models(transcriber=GivenNotes(DETECTED))
+    melody = transcribe_recording(as_recording(FADING, 16000), models=models)
+    assert [note.onset for note in melody.notes] == [note.onset for note in DETECTED]
+    assert len({note.velocity for note in melody.notes}) > 1
+
+
+def test_leaving_all_notes_out_is_a_warning() -> None:
+    rendition = convert(tones([60]), 16000, arrangement=Arrangement(min_note=1.0), models=tone_models())
+    assert rendition.warnings == ("all notes were left out: the piano is silent",)
+    assert rendition.remarks == ("1 of 1 notes were left out",)
 
 
 def test_the_package_offers_the_interface() -> None:

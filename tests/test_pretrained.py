@@ -1,4 +1,4 @@
-"""Models in folders: what is saved comes back, and what is no model is refused by name."""
+"""Model folders: saving, loading, and errors for invalid folders."""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ def line():
     return Line(LineConfig(width=5, bias=False))
 
 
-def change(folder, **changes):
+def change_config(folder, **changes):
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes), encoding="utf-8")
 
 
-def test_there_and_back(line, tmp_path):
+def test_saved_model_is_loaded(line, tmp_path):
     line.save_pretrained(tmp_path / "new" / "model")
-    again = Line.from_pretrained(tmp_path / "new" / "model")
-    assert again.config == line.config
-    assert not again.training, "a model that was read does not drop out"
+    loaded = Line.from_pretrained(tmp_path / "new" / "model")
+    assert loaded.config == line.config
+    assert not loaded.training, "in evaluation mode"
     x = torch.randn(4, 5)
-    assert torch.equal(again(x), line.eval()(x))
-    assert torch.equal(again.scale, torch.tensor([2.0]))
+    assert torch.equal(loaded(x), line.eval()(x))
+    assert torch.equal(loaded.scale, torch.tensor([2.0]))
 
 
-def test_what_stands_beside_the_settings(line, tmp_path):
+def test_config_json_has_extra_values(line, tmp_path):
     line.save_pretrained(tmp_path, data=["made"], decoder={"threshold": 0.4})
     assert read_config(tmp_path) == {
         "kind": "line",
@@ -70,11 +70,11 @@ def test_what_stands_beside_the_settings(line, tmp_path):
         "data": ["made"],
         "decoder": {"threshold": 0.4},
     }
-    assert list(read_config(tmp_path)) == ["data", "decoder", "kind", "model"], "sorted: two versions can be compared"
+    assert list(read_config(tmp_path)) == ["data", "decoder", "kind", "model"], "sorted, to compare versions"
     assert Line.from_pretrained(tmp_path).config == line.config
 
 
-def test_the_same_model_gives_the_same_bytes(line, tmp_path):
+def test_saved_files_are_reproducible(line, tmp_path):
     line.save_pretrained(tmp_path / "a")
     line.save_pretrained(tmp_path / "b")
     for name in ("config.json", "model.safetensors"):
@@ -89,51 +89,51 @@ def test_channels_last_weights_can_be_saved(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["missing", "."])
-def test_a_folder_without_a_model(tmp_path, name):
+def test_folder_without_a_model_is_refused(tmp_path, name):
     with pytest.raises(FileNotFoundError, match=r"no model in .*: (config\.json is missing|there is no such folder)"):
         Line.from_pretrained(tmp_path / name)
 
 
-def test_another_kind_of_model(line, tmp_path):
+def test_another_kind_of_model_is_refused(line, tmp_path):
     line.save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match=r"holds a 'line' model, expected 'other'"):
         Other.from_pretrained(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("model", "sentence"),
+    ("model", "message"),
     [
         ({"width": 5, "depth": 2}, r"unknown setting model\.depth; known: bias, width"),
         ({"width": "5"}, r"model\.width is '5', expected int"),
         ({"width": 0}, r"model\.width is 0, allowed is 1 to 64"),
     ],
 )
-def test_settings_of_another_version(line, tmp_path, model, sentence):
+def test_settings_of_another_version_are_refused(line, tmp_path, model, message):
     line.save_pretrained(tmp_path)
-    change(tmp_path, model=model)
-    with pytest.raises(ConfigError, match=sentence):
+    change_config(tmp_path, model=model)
+    with pytest.raises(ConfigError, match=message):
         Line.from_pretrained(tmp_path)
 
 
-def test_weights_that_do_not_fit_the_settings(line, tmp_path):
+def test_weights_must_match_the_settings(line, tmp_path):
     line.save_pretrained(tmp_path)
-    change(tmp_path, model={"width": 6, "bias": False})
+    change_config(tmp_path, model={"width": 6, "bias": False})
     with pytest.raises(RuntimeError, match="size mismatch"):
         Line.from_pretrained(tmp_path)
 
 
-def test_what_is_published_has_half_the_bytes_and_says_what_it_was_made_of(tmp_path):
+def test_published_model_has_float16_weights_and_its_licence(tmp_path):
     torch.manual_seed(0)
     line = Line(LineConfig(width=64))
     line.save_pretrained(tmp_path / "trained", valid={"loss": 1.0})
-    (tmp_path / "shipped").mkdir()
-    (tmp_path / "shipped" / "README.md").write_text("the card", encoding="utf-8")
-    main([str(tmp_path / "trained"), str(tmp_path / "shipped"), "--trained-on", "made voices"])
-    facts = {"trained_on": "made voices", "licence": "MIT"}
-    assert read_config(tmp_path / "shipped") == {**read_config(tmp_path / "trained"), **facts}
-    assert (tmp_path / "shipped" / "README.md").read_text(encoding="utf-8") == "the card"
-    again = Line.from_pretrained(tmp_path / "shipped")
-    assert again.layer.weight.dtype == torch.float32
-    assert torch.equal(again.layer.weight, line.layer.weight.half().float())
-    whole, half = ((tmp_path / name / "model.safetensors").stat().st_size for name in ("trained", "shipped"))
-    assert half < whole - 64 * 1.9
+    (tmp_path / "published").mkdir()
+    (tmp_path / "published" / "README.md").write_text("the card", encoding="utf-8")
+    main([str(tmp_path / "trained"), str(tmp_path / "published"), "--trained-on", "synthetic voices"])
+    facts = {"trained_on": "synthetic voices", "licence": "MIT"}
+    assert read_config(tmp_path / "published") == {**read_config(tmp_path / "trained"), **facts}
+    assert (tmp_path / "published" / "README.md").read_text(encoding="utf-8") == "the card"
+    loaded = Line.from_pretrained(tmp_path / "published")
+    assert loaded.layer.weight.dtype == torch.float32
+    assert torch.equal(loaded.layer.weight, line.layer.weight.half().float())
+    size, published_size = ((tmp_path / name / "model.safetensors").stat().st_size for name in ("trained", "published"))
+    assert published_size < size - 64 * 1.9

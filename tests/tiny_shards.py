@@ -1,4 +1,4 @@
-"""A folder of shards made of sung-like tones, and networks small enough to train on it in a second."""
+"""Shards of synthetic tones, and models small enough to train on them in a second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hf_model.audio.io import write_audio
 from hf_model.notes.note import Note
 from hf_model.shards.writer import StftSettings, write_shards
 
-SINGERS = ("ada", "ben", "cleo", "kim")  # by the hashes of these names Kim is the one for validation
+SINGERS = ("ada", "ben", "cleo", "kim")  # by the hashes of these names, kim is in the valid split
 NOTES = (Note(0.2, 0.7, 60.0), Note(0.7, 1.1, 62.0), Note(1.3, 1.9, 59.0), Note(2.0, 2.4, 59.0))
 TINY_FIT = {
     "steps": 10,
@@ -33,7 +33,7 @@ TINY_MODELS: dict[str, dict[str, Any]] = {
 
 
 def sing(notes: tuple[Note, ...], seconds: float, rate: int) -> NDArray[np.float32]:
-    """Sines with a few harmonics and short fades, (sample,)."""
+    """Synthesize notes as sines with a few harmonics and short fades, (sample,)."""
     times = np.arange(round(seconds * rate)) / rate
     audio = 1e-3 * np.random.default_rng(0).standard_normal(len(times))
     for note in notes:
@@ -44,10 +44,10 @@ def sing(notes: tuple[Note, ...], seconds: float, rate: int) -> NDArray[np.float
 
 
 def write_tiny_shards(folder: Path) -> Path:
-    """Write four singers of 2.5 s each, one of them for validation; segments of 128 frames."""
+    """Write shards of four singers, 2.5 s each, one in the valid split, with segments of 128 frames."""
     aligned, shards = folder / "aligned", folder / "stft"
     shards.mkdir(parents=True)
-    made = []
+    pairs = []
     for number, singer in enumerate(SINGERS):
         notes = tuple(Note(n.onset, n.offset, n.pitch + number, 80) for n in NOTES)
         pair = Pair(f"p{number}", "tiny", singer, "CC0-1.0", "train", 40000, 16000, notes=notes)
@@ -55,14 +55,14 @@ def write_tiny_shards(folder: Path) -> Path:
             target = path(aligned, "tiny", pair.pair_id)
             target.parent.mkdir(parents=True, exist_ok=True)
             write_audio(target, sing(notes, 2.5, rate), rate)
-        made.append(pair)
-    manifest.write_manifest(aligned / "tiny" / "manifest.parquet", made)
+        pairs.append(pair)
+    manifest.write_manifest(aligned / "tiny" / "manifest.parquet", pairs)
     write_shards(aligned, shards, StftSettings(segment_frames=128, valid_fraction=0.25, test_fraction=0.0))
     return shards
 
 
 def tiny_task(kind: str, **fit: Any) -> Any:
-    """The task of a tiny model."""
+    """Create the training task of a tiny model."""
     from hf_model.config import from_mapping
     from hf_model.training.tasks import TASKS
 

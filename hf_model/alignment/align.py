@@ -1,4 +1,4 @@
-"""Everything that was downloaded to pairs of voice and piano on one clock, with a report of what was put right."""
+"""The align stage: pairs of voice and piano on one time axis from all downloaded corpora, and a report."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from hf_model.alignment import label_correction as labels
 from hf_model.alignment import manifest
+from hf_model.alignment.label_correction import corpus_prior
 from hf_model.alignment.pairing import (
     ALIGNED_BY_SCORE,
     OWN,
+    MeasureJob,
     Outcome,
     RecordedJob,
     SingJob,
     VoiceJob,
-    measure_labels,
+    measure_recording,
     pair_recorded,
     pair_voice,
+    scratch_path,
     sing_phrase,
     uses_labels,
 )
@@ -37,7 +39,7 @@ MADE = "made"
 
 
 class AlignError(ValueError):
-    """The stage cannot go on; the message says why."""
+    """The stage cannot continue; the message gives the reason."""
 
 
 @dataclass(frozen=True)
@@ -47,20 +49,20 @@ class AlignSettings:
     Attributes
     ----------
     made_phrases : int
-        Phrases to compose and sing, if the corpus "made" was asked for; each has a singer of its own.
+        Phrases to compose and synthesize for the corpus "made"; each has its own singer.
     score_phrases : int
-        Phrases to sing of each corpus of scores (pop909, ...).
+        Phrases to synthesize from each corpus of scores (pop909, ...).
     made_seconds : float
-        Longest phrase, without the silence around it.
+        Maximum duration of a phrase, without the silence around it.
     seed : int
-        Decides the phrases and who sings them.
+        Of the phrases and their singers.
     min_quality : float
-        0-1; pairs that fit worse are left out.
+        0-1; pairs with a lower quality are left out.
     render_piano : bool
-        Whether to write the piano; without it only a transcriber can be trained.
+        Whether to render the piano; without it only a transcriber can be trained.
     own_pairs : str
-        A folder of your own recordings: ``<name>_voice.*`` beside ``<name>_piano.*`` of the same song in the same key,
-        and perhaps ``<name>.mid``, what the piano plays. DVC does not watch it: after a change there run
+        A folder of your own recordings: ``<name>_voice.*`` and ``<name>_piano.*`` of the same song in the same key, and
+        optionally ``<name>.mid``, the piano's notes. DVC does not track it: after a change run
         ``dvc repro --force align``.
     """
 
@@ -73,7 +75,7 @@ class AlignSettings:
     own_pairs: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse impossible values."""
+        """Check the ranges."""
         check_range("made_phrases", self.made_phrases, 0, 10_000_000)
         check_range("score_phrases", self.score_phrases, 0, 10_000_000)
         check_range("made_seconds", self.made_seconds, 0.5, 600.0)
@@ -82,31 +84,30 @@ class AlignSettings:
 
 
 def align(raw: Path, folder: Path, settings: AlignSettings, workers: Workers = 1) -> dict[str, Any]:
-    """Make pairs of everything in ``data/raw``.
+    """Make pairs of all corpora in ``data/raw``.
 
     Parameters
     ----------
     raw : Path
-        What the download stage brought, with its ``corpora.json``.
+        Output of the download stage, with its ``corpora.json``.
     folder : Path
-        Where to write: ``<corpus>/{voice,piano}/<pair_id>.flac``, ``<corpus>/manifest.parquet``, ``report.json``.
+        Output folder: ``<corpus>/{voice,piano}/<pair_id>.flac``, ``<corpus>/manifest.parquet``, ``report.json``.
     settings : AlignSettings
-        See there.
-    workers : int or Crew
+    workers : int or DaskWorkers
         See :func:`hf_model.parallel.workers.run_all`; the result does not depend on it.
 
     Returns
     -------
     dict
-        The content of report.json: for each corpus how many pairs, which were left out and why, and the distribution
-        of the corrections.
+        The content of report.json: for each corpus the number of pairs, those left out with the reason, and the
+        distribution of the corrections.
 
     Raises
     ------
     AlignError
-        If there is nothing to align.
+        If no pair could be made.
     hf_model.audio.reader.AudioError, hf_model.corpora.records.CorpusError
-        For a recording or a label file that cannot be read, naming it.
+        For a recording or a label file that cannot be read; the message names it.
     """
     report: dict[str, Any] = {}
     seen: dict[Path, str] = {}
@@ -121,13 +122,13 @@ def align(raw: Path, folder: Path, settings: AlignSettings, workers: Workers = 1
         msg = f"{raw}: no pair could be made of {', '.join(names) or 'nothing'}; see download.corpora and align"
         raise AlignError(msg)
     for left in folder.rglob(".*.part"):
-        left.unlink()  # of workers that died while they wrote
+        left.unlink()  # written by workers that died
     (folder / "report.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return report
 
 
 def _corpora(raw: Path) -> list[str]:
-    """List what was downloaded; corpora with labels of their own first, so that duplicates keep the better labels."""
+    """List the downloaded corpora; those with complete labels first, so that duplicates keep the better labels."""
     listing = raw / "corpora.json"
     if listing.is_file():
         names = list(json.loads(listing.read_text(encoding="utf-8")))
@@ -141,7 +142,7 @@ def _outcomes(
 ) -> Iterator[Outcome]:
     """Make the pairs of one corpus."""
     if name == MADE:
-        yield from run_all(sing_phrase, _made(folder, settings), workers=workers, title="singing made phrases")
+        yield from run_all(sing_phrase, _made(folder, settings), workers=workers, title="synthesizing phrases")
         return
     if name == OWN:
         yield from run_all(pair_recorded, _own(folder, settings), workers=workers, title="warping pianos")
@@ -152,7 +153,7 @@ def _outcomes(
     voices = [record for record in records if isinstance(record, VoiceRecord)]
     if scores and settings.score_phrases:
         jobs = _songs(folder, settings, name, scores)
-        yield from run_all(sing_phrase, jobs, workers=workers, title=f"singing {name}")
+        yield from run_all(sing_phrase, jobs, workers=workers, title=f"synthesizing {name}")
     if voices:
         yield from _voices(name, folder, voices, settings, workers, seen)
 
@@ -178,7 +179,7 @@ def _made(folder: Path, settings: AlignSettings) -> list[SingJob]:
 
 
 def _songs(folder: Path, settings: AlignSettings, name: str, scores: Sequence[ScoreRecord]) -> list[SingJob]:
-    """Deal phrases to songs in turn; all phrases of a song count as one singer's, so that no split divides a song."""
+    """Assign phrases to songs in turn; the phrases of a song share a singer, so that no split divides a song."""
     order = np.random.default_rng([settings.seed, 0x5C0]).permutation(len(scores))
     songs = [scores[int(order[number % len(scores)])] for number in range(settings.score_phrases)]
     return [
@@ -188,7 +189,7 @@ def _songs(folder: Path, settings: AlignSettings, name: str, scores: Sequence[Sc
             licence=song.licence,
             pair_id=f"{song.pair_id}-{number // len(scores):03d}",
             singer=f"{name}-{song.pair_id}",
-            # not the seeds of made phrases: other melodies deserve other voices
+            # other seeds than those of the corpus "made", so that the singers differ
             seed=_seed(settings, number) + 500_000,
             seconds=settings.made_seconds,
             render_piano=settings.render_piano,
@@ -213,14 +214,14 @@ def _own(folder: Path, settings: AlignSettings) -> list[RecordedJob]:
     source = Path(settings.own_pairs)
     voices = [path for path in sorted(source.glob("*_voice.*")) if path.suffix.lower() in SUFFIXES]
     if not voices:
-        msg = f"align.own_pairs: no <name>_voice.* with <name>_piano.* beside it in {source}"
+        msg = f"align.own_pairs: no <name>_voice.* with <name>_piano.* in {source}"
         raise AlignError(msg)
     jobs = []
     for voice in voices:
         name = voice.stem.removesuffix("_voice")
         pianos = [path for path in sorted(source.glob(f"{name}_piano.*")) if path.suffix.lower() in SUFFIXES]
         if not pianos:
-            msg = f"{voice}: no {name}_piano.* beside it"
+            msg = f"{voice}: no {name}_piano.* in the same folder"
             raise AlignError(msg)
         midi = source / f"{name}.mid"
         found = midi if midi.is_file() else None
@@ -236,12 +237,13 @@ def _voices(
     workers: Workers,
     seen: dict[Path, str],
 ) -> Iterator[Outcome]:
-    """Pair recordings: first measure all labels, then correct each in the light of all."""
+    """Pair recordings: first measure the labels of all, then correct each given the distribution of all."""
     labelled = [record for record in records if uses_labels(record)]
     title = f"measuring {name}" if labelled else ""
-    measured = list(run_all(measure_labels, labelled, workers=workers, title=title))
+    measure_jobs = [MeasureJob(folder, record) for record in labelled]
+    measured = list(run_all(measure_recording, measure_jobs, workers=workers, title=title))
     measurements = {record.pair_id: found for record, found in zip(labelled, measured, strict=True)}
-    prior = labels.corpus_prior(measured)
+    prior = corpus_prior(measured)
     jobs = []
     for record in records:
         path = record.audio_path.resolve()
@@ -257,11 +259,13 @@ def _voices(
             )
         )
         seen.setdefault(path, f"{name}/{record.pair_id}")
-    yield from run_all(pair_voice, jobs, workers=workers, title=f"aligning {name}")
+    for job, outcome in zip(jobs, run_all(pair_voice, jobs, workers=workers, title=f"aligning {name}"), strict=True):
+        scratch_path(folder, job.record).unlink(missing_ok=True)
+        yield outcome
 
 
 def summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
-    """Sum up one corpus for the report."""
+    """Summarise one corpus for the report."""
     known = list(outcomes)
     kept = [outcome.pair for outcome in known if outcome.pair.kept]
     numbers: dict[str, list[float]] = {}

@@ -1,8 +1,7 @@
-"""What is wrong with the note labels of a recording: measured against the voice itself, and put right.
+"""Systematic errors of a recording's note labels: measured against the voice, and corrected.
 
-Onsets or offsets that all come too late, pitches that are all too high by some Hz, labels an octave off. Each is one
-number a recording, so that a single doubtful note is never made to fit; only gross errors, whole octaves, are
-corrected note by note.
+A constant lag of the onsets or offsets, a constant pitch bias in Hz, a wrong octave. Each is one number a recording, so
+that no single doubtful note is fitted to the voice. Only octave errors are corrected note by note.
 """
 
 from __future__ import annotations
@@ -19,37 +18,37 @@ from hf_model.notes.note import Note
 from hf_model.notes.pitch import estimate_tuning, hz_to_pitch, pitch_to_hz
 
 MAX_LAG = 0.08
-"""Seconds; a lag is looked for between minus and plus this."""
+"""Seconds; lags are searched between minus and plus this."""
 
 LAG_STEP = 0.0025
 """Seconds."""
 
 LEGATO = 0.03
-"""Seconds; notes with a shorter gap between them are sung without one."""
+"""Seconds; notes with a shorter gap between them are legato."""
 
 LAG_BLUR = 0.012
-"""Seconds; standard deviation of the blur of the onset curve, about how well people place onsets."""
+"""Seconds; standard deviation of the kernel that smooths the onset curve, about the precision of annotators."""
 
 NEAR = 1.0
-"""Semitones; a frame this near to its label fits it: vibrato and scoops are no errors."""
+"""Semitones; a frame within this distance of its label matches it, so that vibrato and scoops are no errors."""
 
 _MAX_BIAS = 1.8
-"""Semitones; what differs more is another note, not a bias."""
+"""Semitones; a larger difference is another note, not a bias."""
 _EDGE = 0.2
-"""Share of a note left out at each end where its pitch is measured."""
+"""Fraction of a note that is left out at each end when its pitch is measured."""
 _MIN_FRAMES = 4
-_LEAST_EVENTS = 4
+_MIN_EVENTS = 4
 _RESAMPLES = 100
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one recording says about its labels, with standard errors.
+    """Errors of one recording's labels, with standard errors.
 
     Attributes
     ----------
     onset_lag, onset_lag_error, offset_lag, offset_lag_error : float
-        Seconds by which labels come late; the error is infinite where too little can be seen.
+        Seconds by which labels are late; the error is infinite if there are too few events.
     pitch_bias_hz, pitch_bias_error : float
         Hz by which labels are too high.
     octave : int
@@ -70,7 +69,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Prior:
-    """What a corpus says about its recordings: median and spread (standard deviation) between them."""
+    """Distribution of the label errors in a corpus: median and spread (standard deviation) over its recordings."""
 
     onset_lag: float
     onset_lag_spread: float
@@ -80,40 +79,41 @@ class Prior:
     pitch_bias_spread: float
 
 
-def measure(track: Track, notes: Sequence[Note]) -> Measurement:
-    """Compare the labels of a recording with its voice."""
+def measure_labels(track: Track, notes: Sequence[Note]) -> Measurement:
+    """Measure the errors of a recording's labels."""
     measured = note_pitches(track, notes)
-    heard = np.isfinite(measured)
-    labels = np.array([note.pitch for note in notes])[heard]
-    measured = measured[heard]
+    found = np.isfinite(measured)
+    labels = np.array([note.pitch for note in notes])[found]
+    measured = measured[found]
     octave = _common_octave(labels - measured)
     labels = labels - 12 * octave
     distance = labels - measured
     same = np.abs(distance - 12 * np.round(distance / 12)) < _MAX_BIAS
-    folded = measured[same] + 12 * np.round(distance[same] / 12)
-    bias, bias_error = _median_and_error(pitch_to_hz(labels[same]) - pitch_to_hz(folded))
-    return Measurement(*onset_lag(track, notes), *offset_lag(track, notes), bias, bias_error, octave, int(same.sum()))
+    same_octave = measured[same] + 12 * np.round(distance[same] / 12)
+    bias, bias_error = _median_and_error(pitch_to_hz(labels[same]) - pitch_to_hz(same_octave))
+    lags = (*measure_onset_lag(track, notes), *measure_offset_lag(track, notes))
+    return Measurement(*lags, bias, bias_error, octave, int(same.sum()))
 
 
-def onset_lag(track: Track, notes: Sequence[Note]) -> tuple[float, float]:
-    """Find by how many seconds the onsets of the labels come late, and the standard error of that."""
+def measure_onset_lag(track: Track, notes: Sequence[Note]) -> tuple[float, float]:
+    """Measure the seconds by which the labelled onsets are late, and the standard error."""
     lag, error = _lag(track.onset_strength, [note.onset for note in notes])
     return lag - (ONSET_LEAD if np.isfinite(error) else 0.0), error
 
 
-def offset_lag(track: Track, notes: Sequence[Note]) -> tuple[float, float]:
-    """Find the same for offsets, from the notes that a gap follows."""
+def measure_offset_lag(track: Track, notes: Sequence[Note]) -> tuple[float, float]:
+    """Measure the same for offsets, over the notes that are followed by a gap."""
     followers = [*(note.onset for note in notes), float("inf")][1:]
     free = [note.offset for note, after in zip(notes, followers, strict=True) if after - note.offset > 2 * LEGATO]
     return _lag(track.offset_strength, free)
 
 
 def _lag(strength: NDArray[np.float64], times: Sequence[float]) -> tuple[float, float]:
-    """Find the lag at which the curve, blurred, is highest on average over the times; and its standard error."""
+    """Find the lag that maximises the mean of the smoothed curve over the times, and its bootstrap standard error."""
     lags = np.arange(-MAX_LAG, MAX_LAG + LAG_STEP / 2, LAG_STEP)
-    if len(times) < _LEAST_EVENTS or not strength.any():
+    if len(times) < _MIN_EVENTS or not strength.any():
         return 0.0, float("inf")
-    # no single loud consonant may decide
+    # so that no single loud consonant decides
     curve = np.minimum(strength, np.percentile(strength, 98))
     reach = np.arange(-4, 5) / FRAME_RATE
     kernel = np.exp(-0.5 * (reach / LAG_BLUR) ** 2)
@@ -141,44 +141,44 @@ def note_pitches(track: Track, notes: Sequence[Note]) -> NDArray[np.float64]:
 
 
 def corpus_prior(measurements: Sequence[Measurement]) -> Prior:
-    """Learn from all recordings of a corpus what to expect of one."""
+    """Estimate the distribution of label errors from all recordings of a corpus."""
     return Prior(
-        *_between([(m.onset_lag, m.onset_lag_error) for m in measurements], least=0.003),
-        *_between([(m.offset_lag, m.offset_lag_error) for m in measurements], least=0.003),
-        *_between([(m.pitch_bias_hz, m.pitch_bias_error) for m in measurements], least=0.3),
+        *_distribution([(m.onset_lag, m.onset_lag_error) for m in measurements], min_spread=0.003),
+        *_distribution([(m.offset_lag, m.offset_lag_error) for m in measurements], min_spread=0.003),
+        *_distribution([(m.pitch_bias_hz, m.pitch_bias_error) for m in measurements], min_spread=0.3),
     )
 
 
-def decide(measurement: Measurement, prior: Prior) -> Correction:
-    """Weigh what a recording says by itself against what its corpus says (shrinkage by the standard errors).
+def estimate_correction(measurement: Measurement, prior: Prior) -> Correction:
+    """Shrink a recording's measurement towards its corpus, by their variances.
 
-    A recording that clearly differs from its corpus (by more than three standard deviations) is believed as it is.
+    A measurement that differs from its corpus by more than three standard deviations is used as it is.
     """
 
-    def weighed(value: float, error: float, expected: float, spread: float) -> float:
+    def shrunk(value: float, error: float, expected: float, spread: float) -> float:
         if not np.isfinite(error):
             return expected
         variance = spread**2 + error**2
-        trust = 1.0 if (value - expected) ** 2 > 9 * variance else spread**2 / variance
-        return expected + trust * (value - expected)
+        weight = 1.0 if (value - expected) ** 2 > 9 * variance else spread**2 / variance
+        return expected + weight * (value - expected)
 
     return Correction(
-        onset_lag=weighed(measurement.onset_lag, measurement.onset_lag_error, prior.onset_lag, prior.onset_lag_spread),
-        offset_lag=weighed(
+        onset_lag=shrunk(measurement.onset_lag, measurement.onset_lag_error, prior.onset_lag, prior.onset_lag_spread),
+        offset_lag=shrunk(
             measurement.offset_lag, measurement.offset_lag_error, prior.offset_lag, prior.offset_lag_spread
         ),
         octave=measurement.octave,
-        pitch_bias_hz=weighed(
+        pitch_bias_hz=shrunk(
             measurement.pitch_bias_hz, measurement.pitch_bias_error, prior.pitch_bias_hz, prior.pitch_bias_spread
         ),
     )
 
 
-def apply(notes: Sequence[Note], correction: Correction, duration: float) -> list[Note]:
-    """Correct labels, in order of onset.
+def apply_correction(notes: Sequence[Note], correction: Correction, duration: float) -> list[Note]:
+    """Correct labels; the result is sorted by onset.
 
-    Onsets and offsets move by different lags, but legato stays legato and nothing comes to overlap. What falls outside
-    the recording (0 to ``duration`` seconds) is cut, or dropped.
+    Onsets and offsets move by different lags, but legato notes stay legato and no notes overlap. Notes are cut to the
+    recording (0 to ``duration`` seconds), and dropped if nothing is left.
     """
     corrected = []
     ordered = sorted(notes)
@@ -194,27 +194,27 @@ def apply(notes: Sequence[Note], correction: Correction, duration: float) -> lis
     return corrected
 
 
-def mend_octaves(track: Track, notes: Sequence[Note]) -> tuple[list[Note], int]:
-    """Move single notes that are whole octaves off to where they are clearly sung; returns them and how many moved."""
+def correct_octaves(track: Track, notes: Sequence[Note]) -> tuple[list[Note], int]:
+    """Correct single notes with clear octave errors; returns all notes and the number of corrected ones."""
     measured = note_pitches(track, notes)
-    mended = []
+    corrected = []
     for note, pitch in zip(notes, measured, strict=True):
         octaves = 0 if np.isnan(pitch) else round((note.pitch - pitch) / 12)
         clear = octaves and abs(note.pitch - 12 * octaves - pitch) < 1.0 and _share_near(track, note, pitch) > 0.8
-        mended.append(replace(note, pitch=note.pitch - 12 * octaves) if clear else note)
-    return mended, sum(one is not other for one, other in zip(notes, mended, strict=True))
+        corrected.append(replace(note, pitch=note.pitch - 12 * octaves) if clear else note)
+    return corrected, sum(one is not other for one, other in zip(notes, corrected, strict=True))
 
 
-def fit(track: Track, notes: Sequence[Note]) -> tuple[float, float]:
-    """Judge how well notes fit a voice.
+def measure_fit(track: Track, notes: Sequence[Note]) -> tuple[float, float]:
+    """Measure how well notes fit a voice.
 
     Returns
     -------
     residual : float
         Median distance of the notes' pitches from the measured ones, semitones; infinite if none could be measured.
     quality : float
-        0-1: the F-measure of frames that are both labelled and sung within ``NEAR`` of the label, against all labelled
-        and all voiced frames. Octaves count as different.
+        0-1: F-measure of the frames that are voiced within ``NEAR`` of their label, against all labelled and all voiced
+        frames. Octave errors count as errors.
     """
     voiced = track.voiced
     labelled, near = np.zeros(len(voiced), dtype=bool), np.zeros(len(voiced), dtype=bool)
@@ -225,13 +225,13 @@ def fit(track: Track, notes: Sequence[Note]) -> tuple[float, float]:
         near[inside] |= voiced[inside] & (np.abs(pitch[inside] - note.pitch) < NEAR)
     measured = note_pitches(track, notes)
     distances = np.abs(measured - np.array([note.pitch for note in notes]))
-    heard = distances[np.isfinite(distances)]
+    known = distances[np.isfinite(distances)]
     total = int(labelled.sum() + voiced.sum())
-    return (float(np.median(heard)) if heard.size else float("inf")), (2.0 * near.sum() / total if total else 0.0)
+    return (float(np.median(known)) if known.size else float("inf")), (2.0 * near.sum() / total if total else 0.0)
 
 
 def singer_tuning(notes: Sequence[Note]) -> float:
-    """Offset of the singer from 440 Hz tuning, semitones."""
+    """Estimate the singer's offset from 440 Hz tuning, semitones."""
     return estimate_tuning([note.pitch for note in notes], [note.duration for note in notes])
 
 
@@ -247,7 +247,7 @@ def _share_near(track: Track, note: Note, pitch: float) -> float:
 
 
 def _peaks(lags: NDArray[np.float64], curves: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Place the highest point of each curve (curve, lag), by a parabola through frames 10 ms to its left and right."""
+    """Locate the maximum of each curve (curve, lag) by a parabola through the points 10 ms to its left and right."""
     reach = round(1.0 / FRAME_RATE / LAG_STEP)
     best = np.argmax(curves, axis=1)
     rows, inner = np.arange(len(curves)), np.clip(best, reach, len(lags) - 1 - reach)
@@ -258,7 +258,7 @@ def _peaks(lags: NDArray[np.float64], curves: NDArray[np.float64]) -> NDArray[np
 
 
 def _common_octave(distances: NDArray[np.float64]) -> int:
-    """Octaves that at least 60 % of the notes agree on; else 0."""
+    """Return the octave error that at least 60 % of the notes share; else 0."""
     if not distances.size:
         return 0
     octaves, counts = np.unique(np.round(distances / 12).astype(int), return_counts=True)
@@ -275,13 +275,13 @@ def _median_and_error(values: NDArray[np.float64]) -> tuple[float, float]:
     return middle, 1.2533 * max(spread, 0.05) / float(np.sqrt(values.size))
 
 
-def _between(values: Sequence[tuple[float, float]], least: float) -> tuple[float, float]:
-    """Median of (value, error) pairs, and the spread that the errors do not explain, at least ``least``."""
+def _distribution(values: Sequence[tuple[float, float]], min_spread: float) -> tuple[float, float]:
+    """Median of (value, error) pairs, and the spread that the errors do not explain, at least ``min_spread``."""
     known = [(value, error) for value, error in values if np.isfinite(error)]
     if not known:
-        return 0.0, least
+        return 0.0, min_spread
     numbers = np.array([value for value, _ in known])
     middle = float(np.median(numbers))
     spread = 1.4826 * float(np.median(np.abs(numbers - middle)))
     unexplained = spread**2 - float(np.median([error for _, error in known])) ** 2
-    return middle, float(np.sqrt(max(unexplained, least**2)))
+    return middle, float(np.sqrt(max(unexplained, min_spread**2)))

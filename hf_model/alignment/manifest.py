@@ -1,4 +1,4 @@
-"""Pairs of voice and piano on one clock: what is known about each, and the manifest that keeps it."""
+"""Pairs of voice and piano on one time axis, and the Parquet manifest that describes them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hf_model.audio.grid import resampled_length
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, resampled_length
 from hf_model.notes.note import Note
 
 ROLES = ("train", "measure")
 """A pair of role "measure" is never trained on."""
-
-PIANO_RATE = 44100
-"""Hz; every piano recording of a pair."""
 
 NOTES_TYPE = pa.list_(
     pa.struct(
@@ -30,7 +27,7 @@ NOTES_TYPE = pa.list_(
         ]
     )
 )
-"""Notes in parquet: seconds, MIDI number (float), 0-127, 0-1."""
+"""Notes in Parquet: seconds, MIDI number (float), 0-127, 0-1."""
 
 _CORRECTION_TYPE = pa.struct(
     [
@@ -69,20 +66,20 @@ class PairError(ValueError):
 
 @dataclass(frozen=True)
 class Correction:
-    """What was wrong with the labels of one recording, and has been put right.
+    """Errors of one recording's labels that were corrected.
 
     Attributes
     ----------
     onset_lag, offset_lag : float
-        Seconds by which the labelled onsets and offsets came too late; subtracted.
+        Seconds by which the labelled onsets and offsets were late; subtracted.
     tuning : float
-        The singer's offset from 440 Hz tuning in semitones; the sung pitches keep it, the piano's keys do not.
+        The singer's offset from 440 Hz tuning in semitones; kept in the pitches, subtracted for the piano's keys.
     octave : int
         Octaves by which the labels were too high; subtracted.
     pitch_bias_hz : float
         Hz by which the labels were too high; subtracted.
     residual : float
-        What is left: median distance between the corrected labels and the voice, in semitones.
+        Median distance between the corrected labels and the voice, in semitones.
     """
 
     onset_lag: float = 0.0
@@ -102,15 +99,15 @@ class Pair:
     pair_id, corpus, singer, licence : str
         ``pair_id`` is unique within its corpus; ``singer`` is unique across corpora.
     role : str
-        "train", or "measure" for what must never be trained on.
+        "train", or "measure" for pairs that are never trained on.
     n_samples, voice_sample_rate : int
         Length and rate (Hz) of the voice.
     notes : tuple of Note
-        Corrected, pitches as sung.
+        Corrected, with the sung pitches (float).
     quality : float
-        0-1: how well the notes fit the voice.
+        0-1: how well the notes match the voice.
     kept, reason
-        Whether the pair is used, and why not.
+        Whether the pair is used, and if not, why.
     """
 
     pair_id: str
@@ -127,7 +124,7 @@ class Pair:
     reason: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse impossible pairs."""
+        """Check the role."""
         if self.role not in ROLES:
             msg = f"{self.corpus}/{self.pair_id}: role is {self.role!r}, allowed is one of {', '.join(ROLES)}"
             raise PairError(msg)
@@ -139,32 +136,32 @@ class Pair:
 
     @property
     def piano_n_samples(self) -> int:
-        """Samples of the piano recording, at ``PIANO_RATE``."""
-        return resampled_length(self.n_samples, self.voice_sample_rate, PIANO_RATE)
+        """Samples of the piano recording, at ``PIANO_SAMPLE_RATE``."""
+        return resampled_length(self.n_samples, self.voice_sample_rate, PIANO_SAMPLE_RATE)
 
 
 def voice_path(aligned: Path, corpus: str, pair_id: str) -> Path:
-    """Where a pair's voice lies below the folder of aligned data."""
+    """Path of a pair's voice in the folder of aligned data."""
     return aligned / corpus / "voice" / f"{pair_id}.flac"
 
 
 def piano_path(aligned: Path, corpus: str, pair_id: str) -> Path:
-    """Where a pair's piano lies below the folder of aligned data."""
+    """Path of a pair's piano in the folder of aligned data."""
     return aligned / corpus / "piano" / f"{pair_id}.flac"
 
 
 def notes_to_rows(notes: Iterable[Note]) -> list[dict[str, Any]]:
-    """Turn notes into rows of ``NOTES_TYPE``."""
+    """Convert notes to rows of ``NOTES_TYPE``."""
     return [asdict(note) for note in notes]
 
 
 def rows_to_notes(rows: Iterable[Mapping[str, Any]]) -> list[Note]:
-    """Turn rows of ``NOTES_TYPE`` into notes."""
+    """Convert rows of ``NOTES_TYPE`` to notes."""
     return [Note(**row) for row in rows]
 
 
 def write_manifest(path: Path | str, pairs: Iterable[Pair]) -> None:
-    """Write one corpus' pairs as parquet, in the order of their ids."""
+    """Write the pairs of a corpus as Parquet, sorted by id."""
     rows = []
     for pair in sorted(pairs, key=lambda pair: pair.pair_id):
         row = asdict(pair)
@@ -174,7 +171,7 @@ def write_manifest(path: Path | str, pairs: Iterable[Pair]) -> None:
 
 
 def read_manifest(path: Path | str) -> list[Pair]:
-    """Read what :func:`write_manifest` wrote.
+    """Read a manifest written by :func:`write_manifest`.
 
     Raises
     ------
@@ -196,7 +193,7 @@ def read_manifest(path: Path | str) -> list[Pair]:
 
 
 def read_manifests(aligned: Path | str) -> list[Pair]:
-    """Read the manifests of every corpus in a folder, in the order of their names.
+    """Read the manifests of all corpora in a folder, sorted by name.
 
     Raises
     ------

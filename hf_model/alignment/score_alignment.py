@@ -1,4 +1,4 @@
-"""A score without timing brought onto a voice: every note finds its place, in order."""
+"""Alignment of a score without timing to a voice."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hf_model.notes.note import Note
 from hf_model.notes.pitch import hz_to_pitch
 
 _CAP = 3.0
-"""Semitones; being further off costs no more, so that one wrong note does not bend the rest."""
+"""Semitones; maximum cost of a frame, so that one wrong note does not shift the others."""
 _UNVOICED_IN_NOTE = 1.0
 _VOICED_IN_REST = 1.5
 _NEW_NOTE = 4.0
-"""Cost of beginning a note where nothing begins, against 0 at the strongest onsets."""
+"""Cost of starting a note where there is no onset; 0 at the strongest onsets."""
 _NEW_REST = 2.0
 _PEAK_REACH = 5
 """Frames to both sides."""
@@ -25,16 +25,16 @@ _PEAK_REACH = 5
 
 @dataclass(frozen=True)
 class Alignment:
-    """A score on the voice's clock.
+    """A score with the times and the tuning of a voice.
 
     Attributes
     ----------
     notes : list of Note
-        The score's pitches, transposed to where they were sung (float: the singer's tuning is kept).
+        With the score's pitches, transposed to the sung key and tuning (float).
     transposition : float
         Semitones from the score to the voice.
     residual : float
-        Mean distance of the voiced frames inside notes from their notes, semitones, each at most 3.
+        Mean distance between voiced frames and their notes, semitones; each at most 3.
     """
 
     notes: list[Note]
@@ -45,8 +45,7 @@ class Alignment:
 def align_score(track: Track, score: Sequence[Note], free_key: bool = True) -> Alignment:
     """Align a melody to a voice by dynamic time warping on pitch and onsets.
 
-    Only the order of the score's notes is used. Between two notes there may be a rest; every note gets at least one
-    frame.
+    Only the order of the score's notes is used. Rests between notes are optional; every note has at least one frame.
 
     Parameters
     ----------
@@ -55,12 +54,12 @@ def align_score(track: Track, score: Sequence[Note], free_key: bool = True) -> A
     score : sequence of Note
         At least one note.
     free_key : bool
-        Whether the singer may have sung in another key than the score's.
+        Whether the singer may use another key than the score.
 
     Raises
     ------
     ValueError
-        For an empty score, or a recording that has fewer frames than the score has notes.
+        For an empty score, or a recording with too few frames for its notes.
     """
     n_frames = len(track.f0)
     if not score or n_frames < 2 * len(score) + 1:
@@ -69,11 +68,13 @@ def align_score(track: Track, score: Sequence[Note], free_key: bool = True) -> A
         )
         raise ValueError(msg)
     pitches = np.array([note.pitch for note in sorted(score)])
-    # a quarter of the frames is enough to tell the key
-    coarse = track.thinned(max(1, min(4, n_frames // (4 * len(score)))))
-    tried = [(_align(coarse, pitches + shift)[0], abs(shift), shift) for shift in _keys(track, pitches, free_key)]
+    # a quarter of the frames is enough for the key
+    coarse = track.downsampled(max(1, min(4, n_frames // (4 * len(score)))))
+    tried = [
+        (_align(coarse, pitches + shift)[0], abs(shift), shift) for shift in _candidate_keys(track, pitches, free_key)
+    ]
     transposition = min(tried)[2]
-    # once more with the tuning that the first pass found
+    # the second pass uses the tuning of the first
     for _ in range(2):
         _, starts, ends = _align(track, pitches + transposition)
         transposition += _offset(track, pitches + transposition, starts, ends)
@@ -88,8 +89,8 @@ def align_score(track: Track, score: Sequence[Note], free_key: bool = True) -> A
     return Alignment(notes, float(transposition), _residual(track, pitches + transposition, starts, ends))
 
 
-def _keys(track: Track, pitches: NDArray[np.float64], free_key: bool) -> list[float]:
-    """List keys to try (semitones): as written, and around what brings both medians together."""
+def _candidate_keys(track: Track, pitches: NDArray[np.float64], free_key: bool) -> list[float]:
+    """List candidate transpositions (semitones): 0, and those around the difference of the medians."""
     voiced = track.voiced
     if not free_key or not voiced.any():
         return [0.0]
@@ -98,9 +99,9 @@ def _keys(track: Track, pitches: NDArray[np.float64], free_key: bool) -> list[fl
 
 
 def _align(track: Track, pitches: NDArray[np.float64]) -> tuple[float, NDArray[np.int64], NDArray[np.int64]]:
-    """Find the cheapest path through rest, note, rest, ..., note, rest.
+    """Find the path of least cost through the states rest, note, rest, ..., note, rest.
 
-    Returns its cost and the first and last-plus-one frame of each note.
+    Returns its cost, and the first frame of each note and the frame after its last.
     """
     n_notes, n_frames = len(pitches), len(track.f0)
     n_states = 2 * n_notes + 1
@@ -127,14 +128,14 @@ def _align(track: Track, pitches: NDArray[np.float64]) -> tuple[float, NDArray[n
 
 
 def _costs(track: Track, pitches: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Cost of each frame in each state (frame, state), and of beginning a note in each frame (frame,)."""
+    """Cost of each frame in each state (frame, state), and of starting a note in each frame (frame,)."""
     voiced = track.voiced
     sung = hz_to_pitch(np.maximum(track.f0, 1.0))
     distance = np.minimum(np.abs(sung[:, None] - pitches[None, :]), _CAP)
     costs = np.empty((len(sung), 2 * len(pitches) + 1))
     costs[:, 1::2] = np.where(voiced[:, None], distance, _UNVOICED_IN_NOTE)
     costs[:, 0::2] = np.where(voiced, _VOICED_IN_REST, 0.0)[:, None]
-    # one rise of the sound begins one note: only its highest frame is cheap
+    # only the peak of an onset is cheap, so that one onset starts one note
     strength = track.onset_strength
     around = np.lib.stride_tricks.sliding_window_view(np.pad(strength, _PEAK_REACH), 2 * _PEAK_REACH + 1)
     peaks = np.where(strength >= around.max(axis=1), strength, 0.0)
@@ -143,7 +144,7 @@ def _costs(track: Track, pitches: NDArray[np.float64]) -> tuple[NDArray[np.float
 
 
 def _offset(track: Track, pitches: NDArray[np.float64], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> float:
-    """Median distance (semitones) from the notes to what is sung in them, where it is nearer than the cap."""
+    """Median distance (semitones) from the notes to the sung pitch, over frames nearer than the cap."""
     distances = _distances(track, pitches, starts, ends)
     near = distances[np.abs(distances) < _CAP]
     return float(np.median(near)) if near.size else 0.0

@@ -1,4 +1,4 @@
-"""The page's two jobs: listen to a recording, and play its notes with other settings without listening again."""
+"""The two jobs of the page: convert a part of a recording, and render its notes again with other settings."""
 
 from __future__ import annotations
 
@@ -7,176 +7,185 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.app.limits import Limits, PageError, spoken
+from hf_model.app.limits import Limits, PageError, format_duration
 from hf_model.app.sandbox import decode
 from hf_model.app.sessions import GONE, Session
 from hf_model.app.spectrogram import draw_voice, trace_pitch
-from hf_model.audio.grid import VOICE_STFT, resampled_length, seconds_to_samples
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, VOICE_STFT, resampled_length, seconds_to_samples
 from hf_model.audio.io import write_audio
-from hf_model.audio.recording import SHORTEST, Recording
+from hf_model.audio.recording import MIN_SECONDS, Recording
 from hf_model.config import ConfigError, from_mapping
-from hf_model.export.midi_score import write_score
-from hf_model.export.musicxml import MusicXMLError, write_musicxml
-from hf_model.inference import Models, hear, render
-from hf_model.music.arrangement import Arranged, Arrangement, arrange
+from hf_model.export.outputs import Conversion, DiskError, OutputError, all_or_none
+from hf_model.inference import Models, transcribe_recording
+from hf_model.music.arrangement import Arrangement, arrange
 from hf_model.music.tempo import Tempo
 from hf_model.notes.note import Note
-from hf_model.notes.note_files import write_csv
-from hf_model.notes.pedal import Pedal
-from hf_model.piano.performance import Performance
-from hf_model.piano.rendering import PIANO_RATE
+from hf_model.piano.performance import Performance, perform
 
 SILENT = "This recording is silent. Is the microphone muted?"
 TOO_SHORT = "This recording is too short for a note. Sing for a second or more."
-NO_VOICE = "I hear no voice in this recording. Sing or hum a little louder, closer to the microphone."
+NO_VOICE = "No voice was found in this recording. Sing or hum louder, or closer to the microphone."
 
-Tell = Callable[[float, str], object]
-"""Called with a share from 0 to 1 and what is being done."""
+OUTPUTS = {"wav": "piano.wav", "midi": "piano.mid", "csv": "piano.csv"}
+"""Files that every rendering writes, by kind."""
+
+SCORE = "piano.musicxml"
+"""Written when it is downloaded: it takes longer than all the other files."""
+
+TITLE = "HummingFace"
+
+Progress = Callable[[float, str], object]
+"""Called with the share that is done, 0 to 1, and the step that begins."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the visitor has set: how to arrange the notes, and how to play them."""
+    """The settings of the page."""
 
     arrangement: Arrangement = field(default_factory=Arrangement)
     performance: Performance = field(default_factory=Performance)
 
 
-def listen(session: Session, start: float, settings: Any, models: Models, limits: Limits, tell: Tell) -> dict[str, Any]:
-    """Hear the notes of a part of a recording, and play them.
+def convert_part(
+    session: Session, start: float, settings: Any, models: Models, limits: Limits, progress: Progress
+) -> dict[str, Any]:
+    """Transcribe a part of a recording and render its notes.
 
     Parameters
     ----------
     session : Session
-        Its upload, or what was decoded of it before.
+        With an upload, or with the recording that was decoded from it.
     start : float
-        Seconds into the recording; the part ends ``limits.part_seconds`` later or with the recording.
+        Seconds into the recording; the part is at most ``limits.part_seconds`` long.
     settings : mapping
         Fields of ``Settings``.
 
     Returns
     -------
     dict
-        For JSON: what was heard, and under "played" what :func:`play` returns.
+        For JSON: the transcription, and under "played" the result of :func:`render_notes`.
 
     Raises
     ------
     PageError
-        For a file that cannot be used, and for one without a voice.
+        For a file that cannot be used, and for a recording without a voice.
     """
-    with _still_there(session):
-        tell(0.05, "Reading the recording")
+    with _gone_if_deleted(session):
+        progress(0.05, "Reading the recording")
         if session.upload.exists():
             session.whole = decode(session.upload, session.voice, limits)
             session.upload.unlink()
         if session.whole is None:
             raise PageError(GONE)
         part, first = _cut(session.whole, start, limits.part_seconds)
-        if part.duration < SHORTEST:
+        if part.duration < MIN_SECONDS:
             raise PageError(TOO_SHORT)
-        tell(0.2, "Listening to the voice")
-        melody = hear(part, min_note=0.0, models=models)
+        progress(0.2, "Transcribing the voice")
+        melody = transcribe_recording(part, models=models)
         if "the recording is silent" in part.warnings or not np.any(part.voice):
             raise PageError(SILENT)
         if not melody.notes:
             raise PageError(NO_VOICE)
         session.part, session.tuning = part, melody.tuning
-        tell(0.6, "Drawing what I heard")
+        progress(0.6, "Drawing the spectrogram")
         write_audio(session.folder / "voice.wav", part.voice[: _voice_length(part)], VOICE_STFT.sample_rate)
         lowest, highest = draw_voice(session.folder / "spectrum.png", part.voice, melody.notes)
-        heard = {
+        transcription = {
             "duration": part.duration,
             "wholeDuration": session.whole.duration,
             "start": first,
             "remark": _remark_on_part(session.whole, part, first, limits),
             "warnings": [_as_sentence(warning) for warning in part.warnings],
             "tuning": melody.tuning,
-            "notes": [_packed(note) for note in melody.notes],
+            "notes": [_as_row(note) for note in melody.notes],
             "pitch": trace_pitch(part.voice, part.duration),
             "spectrum": {"lowest": lowest, "highest": highest},
         }
-        tell(0.75, "Playing it on the piano")
-        return {**heard, "played": play(session, heard["notes"], settings, models, limits)}
+        progress(0.75, "Rendering the piano")
+        return {**transcription, "played": render_notes(session, transcription["notes"], settings, models, limits)}
 
 
-def play(session: Session, notes: Any, settings: Any, models: Models, limits: Limits) -> dict[str, Any]:
-    """Arrange notes and play them, exactly as long as the part that was listened to; write every file anew.
+def render_notes(session: Session, notes: Any, settings: Any, models: Models, limits: Limits) -> dict[str, Any]:
+    """Arrange and render notes, exactly as long as the part that was transcribed, and write the output files.
 
     Parameters
     ----------
     notes : list of [onset, offset, pitch, velocity, confidence]
-        As heard, or as the visitor has edited them.
+        As transcribed, or as edited by the user.
 
     Raises
     ------
     PageError
-        For notes or settings that cannot be played.
+        For notes or settings that are not valid.
     """
     part = session.part
     if part is None:
         raise PageError(GONE)
     chosen = read_settings(settings)
     given = read_notes(notes, part.duration, limits)
-    with _still_there(session):
+    with _gone_if_deleted(session):
         arranged = arrange(given, part.duration, chosen.arrangement, tuning=session.tuning)
-        n_samples = resampled_length(part.n_samples, part.sample_rate, PIANO_RATE)
-        piano = render(arranged.both_hands, n_samples, chosen.performance, models)
-        session.version, session.arranged = session.version + 1, arranged
-        pedals = chosen.performance.pedals(arranged.both_hands)
-        _write_files(session.folder, arranged, pedals, part.duration, piano)
+        n_samples = resampled_length(part.n_samples, part.sample_rate, PIANO_SAMPLE_RATE)
+        paths = {kind: session.folder / name for kind, name in OUTPUTS.items()}
+        with perform(arranged.both_hands, n_samples, chosen.performance, models) as take:
+            session.version, session.arranged = session.version + 1, arranged
+            pedals = chosen.performance.pedals(arranged.both_hands)
+            with all_or_none(paths) as temporary:
+                Conversion(TITLE, part, arranged, pedals, take).write(temporary)
+            piano = np.concatenate(list(take.blocks()), axis=1)
     tempo = arranged.tempo
     return {
         "version": session.version,
-        "notes": [_packed(note) for note in arranged.piano_notes],
-        "accompaniment": [_packed(note) for note in arranged.accompaniment],
+        "notes": [_as_row(note) for note in arranged.piano_notes],
+        "accompaniment": [_as_row(note) for note in arranged.accompaniment],
         "tempo": {"bpm": tempo.bpm, "confidence": tempo.confidence, "meter": tempo.meter_name},
         "beats": _beats(tempo, part.duration),
         "key": {"name": arranged.key.name, "confidence": arranged.key.confidence},
         "remarks": [_as_sentence(remark) for remark in arranged.remarks],
         "voiceGain": _voice_gain(part.voice, piano),
-        "length": {"samples": n_samples, "rate": PIANO_RATE},
+        "length": {"samples": n_samples, "rate": PIANO_SAMPLE_RATE},
     }
 
 
-def write_sheet(session: Session) -> None:
-    """Write the score to read of what was played last, when it is asked for: that takes longer than all the rest.
+def write_score_file(session: Session) -> None:
+    """Write the MusicXML score of the last rendering.
 
     Raises
     ------
     PageError
-        If nothing was played, or nothing is left to write.
+        If nothing was rendered, the recording was deleted, or music21 is not installed.
     """
-    if session.arranged is None:
+    if session.part is None or session.arranged is None:
         raise PageError(GONE)
-    with _still_there(session), session.lock:
-        new = session.folder / "new-piano.musicxml"
+    with _gone_if_deleted(session), session.lock:
         try:
-            write_musicxml(new, session.arranged, "HummingFace")
-        except MusicXMLError as error:
+            with all_or_none({"musicxml": session.folder / SCORE}) as temporary:
+                Conversion(TITLE, session.part, session.arranged).write(temporary)
+        except DiskError:
+            raise
+        except OutputError as error:
             raise PageError(_as_sentence(str(error))) from error
-        new.replace(session.folder / "piano.musicxml")
 
 
 def read_settings(settings: Any) -> Settings:
-    """Take the visitor's settings, all of which are optional."""
+    """Check the settings of the page, all of which are optional."""
     try:
         return from_mapping(Settings, settings if isinstance(settings, Mapping) else {}, "settings")
     except (ConfigError, ValueError) as error:
-        told = re.sub(r"(settings|arrangement|performance)[.]", "", str(error))
-        msg = f"This cannot be played: {told}."
+        reason = re.sub(r"(settings|arrangement|performance)[.]", "", str(error))
+        msg = f"These settings are not valid: {reason}."
         raise PageError(msg) from error
 
 
 def read_notes(notes: Any, duration: float, limits: Limits) -> list[Note]:
-    """Take the visitor's notes; what reaches beyond the recording is cut off."""
+    """Check the notes of the page; those beyond the recording are cut off."""
     if not isinstance(notes, Sequence) or len(notes) > limits.notes:
-        msg = f"At most {limits.notes} notes can be played."
+        msg = f"At most {limits.notes} notes can be rendered."
         raise PageError(msg)
     found = []
     for number, row in enumerate(notes, start=1):
@@ -188,43 +197,24 @@ def read_notes(notes: Any, duration: float, limits: Limits) -> list[Note]:
             if onset < duration:
                 found.append(Note(onset, min(offset, duration), pitch, int(velocity), confidence))
         except (TypeError, ValueError) as error:
-            msg = f"Note {number} cannot be played: {error}."
+            msg = f"Note {number} is not valid: {error}."
             raise PageError(msg) from error
     return sorted(found)
 
 
-def _write_files(
-    folder: Path,
-    arranged: Arranged,
-    pedals: Sequence[Pedal],
-    duration: float,
-    piano: NDArray[np.float32],
-) -> None:
-    """Write what can be downloaded, each file whole at every moment."""
-    writers: dict[str, Callable[[Path], None]] = {
-        "piano.wav": lambda path: write_audio(path, piano, PIANO_RATE),
-        "piano.mid": lambda path: write_score(path, arranged, duration, pedals=pedals),
-        "piano.csv": lambda path: write_csv(path, *arranged.side_by_side),
-    }
-    for name, write in writers.items():
-        new = folder / f"new-{name}"
-        write(new)
-        new.replace(folder / name)
-
-
 @contextmanager
-def _still_there(session: Session) -> Iterator[None]:
-    """Say that a recording is gone when its folder was deleted on the way."""
+def _gone_if_deleted(session: Session) -> Iterator[None]:
+    """Report a recording as gone if its folder was deleted meanwhile."""
     try:
         yield
-    except OSError as error:
+    except (OSError, DiskError) as error:
         if session.folder.is_dir():
             raise
         raise PageError(GONE) from error
 
 
 def _cut(whole: Recording, start: float, longest: float) -> tuple[Recording, float]:
-    """Take a part: the recording itself where it is short enough; and the second that it starts at."""
+    """Give a part of at most ``longest`` seconds, and its start in seconds."""
     if whole.duration <= longest:
         return Recording(np.array(whole.voice), whole.n_samples, whole.sample_rate, whole.warnings), 0.0
     first = min(max(0.0, start if math.isfinite(start) else 0.0), whole.duration - longest)
@@ -235,16 +225,16 @@ def _cut(whole: Recording, start: float, longest: float) -> tuple[Recording, flo
 
 
 def _voice_length(part: Recording) -> int:
-    """Count the samples of the voice without what was added to a very short one."""
+    """Count the samples of the voice, without the padding of a very short one."""
     return max(1, resampled_length(part.n_samples, part.sample_rate, VOICE_STFT.sample_rate))
 
 
 def _remark_on_part(whole: Recording, part: Recording, first: float, limits: Limits) -> str:
     if part.n_samples == whole.n_samples:
         return ""
-    length = spoken(limits.part_seconds)
-    name = "the first" if first == 0 else "the chosen"
-    return f"This recording is longer than {length}: I took {name} {length.removeprefix('a ')} of it."
+    length = format_duration(limits.part_seconds)
+    which = "the first" if first == 0 else "the selected"
+    return f"This recording is longer than {length}: {which} {length.removeprefix('a ')} of it is converted."
 
 
 def _beats(tempo: Tempo, duration: float) -> list[list[float]]:
@@ -257,12 +247,12 @@ def _beats(tempo: Tempo, duration: float) -> list[list[float]]:
 
 
 def _voice_gain(voice: NDArray[np.float32], piano: NDArray[np.float32]) -> float:
-    """Give the factor that makes the voice as loud as the piano when both are heard (0.1 to 10)."""
+    """Give the factor that makes the voice as loud as the piano when both play (0.1 to 10)."""
     levels = [float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))) for sound in (voice, piano)]
     return float(np.clip(levels[1] / levels[0], 0.1, 10.0)) if min(levels) > 0 else 1.0
 
 
-def _packed(note: Note) -> list[float]:
+def _as_row(note: Note) -> list[float]:
     return [round(note.onset, 4), round(note.offset, 4), round(note.pitch, 3), note.velocity, round(note.confidence, 3)]
 
 

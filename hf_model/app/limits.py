@@ -1,4 +1,4 @@
-"""What the page accepts: how much, how long, how many; and what it says when it will not go on."""
+"""The limits of the page: sizes, durations and counts, and the error for users."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ MEBIBYTE = 1 << 20
 
 
 class PageError(Exception):
-    """Why the page cannot do what was asked: a sentence for the visitor, without a path."""
+    """Why a request failed: a sentence for the user, without a path."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The page's limits: what one visitor may ask for, and what all of them may hold together.
+    """Limits for one user, and for all users together.
 
     Attributes
     ----------
     part_seconds : float
-        Longest part that is converted at a time.
+        Longest part that is converted at once.
     whole_seconds : float
-        Longest recording of which a part may be chosen.
+        Longest recording of which a part may be selected.
     upload_bytes : int
     upload_seconds : float
-        How long an upload may take.
+        Longest time for an upload.
     decode_seconds : float
-        How long a file may take to be decoded.
+        Longest time to decode a file.
     decode_bytes : int
-        Memory that decoding may take beyond what the decoder starts with.
+        Memory for decoding, beyond that of the decoder when it starts.
     notes : int
-        Notes that may be played.
+        Most notes to render.
     sessions : int
-        Recordings kept at a time.
+        Most recordings kept at once.
     disk_bytes : int
-        Bytes that all recordings kept may take.
+        Most bytes of all recordings kept.
     spare_seconds : float
-        A recording untouched for so long is deleted when another one needs its place.
+        A recording unused for so long is deleted when another one needs the space.
     idle_seconds : float
-        A recording untouched for so long is deleted in any case.
+        A recording unused for so long is deleted.
     waiting : int
-        Conversions that may wait in line.
+        Most jobs waiting in the queue.
     """
 
     part_seconds: float = 60.0
@@ -55,8 +55,8 @@ class Limits:
     idle_seconds: float = 1200.0
     waiting: int = 40
 
-    def told(self) -> dict[str, float]:
-        """Give what the page itself must know."""
+    def as_mapping(self) -> dict[str, float]:
+        """Give the limits that the browser checks."""
         return {
             "partSeconds": self.part_seconds,
             "uploadBytes": self.upload_bytes,
@@ -64,8 +64,8 @@ class Limits:
         }
 
 
-def spoken(seconds: float) -> str:
-    """Say a duration: "a minute", "10 minutes", "45 seconds"."""
+def format_duration(seconds: float) -> str:
+    """Write a duration: "a minute", "10 minutes", "45 seconds"."""
     if seconds == 60:
         return "a minute"
     return f"{seconds / 60:g} minutes" if seconds % 30 == 0 and seconds > 60 else f"{seconds:g} seconds"

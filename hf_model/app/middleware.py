@@ -1,4 +1,4 @@
-"""What stands before the page: which addresses exist, who may call them, and how much they may send."""
+"""Access control of the page: which paths exist, from which origins, and how large a request may be."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ENGINE = "/engine"
-"""Where Gradio is mounted."""
+"""Path where Gradio is mounted."""
 
 SMALL_BODY = 1 << 20
-"""Bytes that any request may send, other than an upload."""
+"""Bytes; the largest request body, except for uploads."""
 
 _OPEN = re.compile(
     rf"/|/health|/favicon\.ico|/page/[\w.-]+|/example|/recordings|/recordings/[0-9a-f]{{32}}/[\w.-]+"
     rf"|{ENGINE}/gradio_api/queue/(join|data)"
 )
-"""All addresses there are. Gradio has many more, for proxies, uploads, files and monitoring: none of them is needed."""
+"""All open paths. Gradio has many more, for proxies, uploads, files and monitoring: none of them is needed."""
 
 _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?", re.IGNORECASE)
 
@@ -31,16 +31,16 @@ _POLICY = (
 )
 
 
-class Door:
-    """Answers by itself whatever the page does not need, and puts security headers on the rest.
+class AccessMiddleware:
+    """Refuse requests that the page does not need, and add security headers to the other responses.
 
     Parameters
     ----------
     app : ASGI application
     only_loopback : bool
-        Whether only names of this machine may be called: a foreign page that has its own name lead here is refused.
+        Whether to refuse host names other than this machine's: protects against DNS rebinding.
     embedded_in : str
-        Whose pages may show this one in a frame, as in a content security policy.
+        Origins that may show the page in a frame, as in a content security policy.
     """
 
     def __init__(self, app: App, only_loopback: bool, embedded_in: str = "'none'") -> None:
@@ -60,10 +60,10 @@ class Door:
             await self.app(scope, receive, send)
             return
         if scope["type"] != "http":
-            return  # a websocket is closed unanswered
+            return  # the page uses no websockets
         refusal = self._refusal(scope)
         if refusal:
-            await _answer(send, *refusal)
+            await _respond(send, *refusal)
             return
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
@@ -78,12 +78,12 @@ class Door:
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         if self.only_loopback and not _LOOPBACK.fullmatch(headers.get(b"host", "")):
-            return 400, "This page is served to its own machine only."
+            return 400, "This page is available on its own machine only."
         path = str(scope["path"])
         if not _OPEN.fullmatch(path):
-            return 404, "There is nothing here."
+            return 404, "Not found."
         if headers.get(b"sec-fetch-site", "none") not in {"none", "same-origin"} and path != "/":
-            return 403, "Other pages may not call this one."
+            return 403, "Requests from other origins are not allowed."
         sends = scope["method"] not in {"GET", "HEAD"}
         length = headers.get(b"content-length", "")
         if sends and path != "/recordings" and not (length.isdecimal() and int(length) <= SMALL_BODY):
@@ -91,7 +91,7 @@ class Door:
         return None
 
 
-async def _answer(send: Send, status: int, text: str) -> None:
+async def _respond(send: Send, status: int, text: str) -> None:
     body = text.encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -1,4 +1,4 @@
-"""The page's addresses: the page itself, recordings sent here, and what was made of them."""
+"""The routes of the page: its own files, uploads, and the files of a conversion."""
 
 import asyncio
 import html
@@ -11,52 +11,50 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
-from hf_model.app.jobs import write_sheet
-from hf_model.app.limits import Limits, PageError, spoken
+from hf_model.app.jobs import SCORE, write_score_file
+from hf_model.app.limits import Limits, PageError, format_duration
 from hf_model.app.sessions import Session, Sessions
 
 PAGE = Path(str(files("hf_model.app"))) / "page"
-"""What the browser gets."""
+"""Folder of the page's own files."""
 
 EXAMPLE = PAGE / "example.flac"
-
-SHEET = "piano.musicxml"
 
 FILES = {
     "voice.wav": "audio/wav",
     "spectrum.png": "image/png",
     "piano.wav": "audio/wav",
     "piano.mid": "audio/midi",
-    SHEET: "application/vnd.recordare.musicxml+xml",
+    SCORE: "application/vnd.recordare.musicxml+xml",
     "piano.csv": "text/csv",
 }
-"""What a recording's folder holds for the visitor, with its media type."""
+"""Files of a recording that can be downloaded, and their media types."""
 
 EMPTY = "This file is empty."
 SLOW = "The recording did not arrive in time. Please try again."
 
 
-def add_addresses(app: FastAPI, sessions: Sessions) -> None:
-    """Add everything but the line of jobs."""
+def add_routes(app: FastAPI, sessions: Sessions) -> None:
+    """Add all routes except the job queue."""
 
     async def show_page(_request: Request) -> Response:
         text = (PAGE / "index.html").read_text(encoding="utf-8")
-        return HTMLResponse(text.replace("{{limits}}", html.escape(json.dumps(sessions.limits.told()))))
+        return HTMLResponse(text.replace("{{limits}}", html.escape(json.dumps(sessions.limits.as_mapping()))))
 
-    async def give_page_file(request: Request) -> Response:
-        path = PAGE / request.path_params["name"]  # the door lets no slash through
-        return FileResponse(path) if path.is_file() else _refused("There is nothing here.", 404)
+    async def send_page_file(request: Request) -> Response:
+        path = PAGE / request.path_params["name"]  # the middleware refuses a slash in it
+        return FileResponse(path) if path.is_file() else _refused("Not found.", 404)
 
-    async def give_icon(_request: Request) -> Response:
+    async def send_icon(_request: Request) -> Response:
         return FileResponse(PAGE / "icon.svg")
 
-    async def tell_health(_request: Request) -> Response:
+    async def send_health(_request: Request) -> Response:
         return JSONResponse({"ok": True})
 
-    async def take_recording(request: Request) -> Response:
+    async def receive_recording(request: Request) -> Response:
         return await _receive(request, sessions)
 
-    async def take_example(_request: Request) -> Response:
+    async def open_example(_request: Request) -> Response:
         try:
             session = sessions.open()
         except PageError as error:
@@ -64,38 +62,38 @@ def add_addresses(app: FastAPI, sessions: Sessions) -> None:
         shutil.copyfile(EXAMPLE, session.upload)
         return JSONResponse({"recording": session.id})
 
-    async def give_file(request: Request) -> Response:
+    async def send_file(request: Request) -> Response:
         name = request.path_params["name"]
         try:
             session = sessions.find(request.path_params["recording"])
-            if name == SHEET:
-                await asyncio.to_thread(write_sheet, session)
+            if name == SCORE:
+                await asyncio.to_thread(write_score_file, session)
         except PageError as error:
             return _refused(str(error), 404)
         path = session.folder / name
         if name not in FILES or not path.is_file():
-            return _refused("There is nothing here.", 404)
+            return _refused("Not found.", 404)
         return FileResponse(path, media_type=FILES[name])
 
     async def forget(request: Request) -> Response:
-        sessions.forget(request.path_params["recording"])
+        sessions.delete(request.path_params["recording"])
         return Response(status_code=204)
 
     app.add_route("/", show_page)
-    app.add_route("/page/{name}", give_page_file)
-    app.add_route("/favicon.ico", give_icon)
-    app.add_route("/health", tell_health)
-    app.add_route("/recordings", take_recording, methods=["POST"])
-    app.add_route("/example", take_example, methods=["POST"])
+    app.add_route("/page/{name}", send_page_file)
+    app.add_route("/favicon.ico", send_icon)
+    app.add_route("/health", send_health)
+    app.add_route("/recordings", receive_recording, methods=["POST"])
+    app.add_route("/example", open_example, methods=["POST"])
     app.add_route("/recordings/{recording}/forget", forget, methods=["POST"])
-    app.add_route("/recordings/{recording}/{name}", give_file)
+    app.add_route("/recordings/{recording}/{name}", send_file)
 
 
 async def _receive(request: Request, sessions: Sessions) -> Response:
-    """Keep what is sent, as long as it is within the limits, and give it an id."""
+    """Store an upload within the limits, and give it an id."""
     limits = sessions.limits
-    announced = request.headers.get("content-length", "0")
-    if not announced.isdecimal() or int(announced) > limits.upload_bytes:
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdecimal() or int(declared) > limits.upload_bytes:
         return _refused(_too_large(limits), 413)
     try:
         session = sessions.open()
@@ -107,18 +105,18 @@ async def _receive(request: Request, sessions: Sessions) -> Response:
     except TimeoutError:
         problem = SLOW
     except BaseException as error:
-        sessions.forget(session.id)
+        sessions.delete(session.id)
         if isinstance(error, ClientDisconnect):
             return Response(status_code=400)
         raise
     if problem:
-        sessions.forget(session.id)
+        sessions.delete(session.id)
         return _refused(problem, 413 if problem == _too_large(limits) else 400)
     return JSONResponse({"recording": session.id})
 
 
 async def _store(request: Request, session: Session, limits: Limits) -> str:
-    """Write the request's body to the session's folder; give the reason if it is refused."""
+    """Write the body to the session's folder; give the reason if it is refused."""
     n_bytes = 0
     with session.upload.open("wb") as file:
         async for chunk in request.stream():
@@ -131,8 +129,8 @@ async def _store(request: Request, session: Session, limits: Limits) -> str:
 
 def _too_large(limits: Limits) -> str:
     return (
-        f"This file is larger than {limits.upload_bytes >> 20} MB. A few minutes of singing are enough; "
-        f"{spoken(limits.part_seconds)} at a time is played."
+        f"This file is larger than {limits.upload_bytes >> 20} MB. A few minutes of singing are enough: "
+        f"{format_duration(limits.part_seconds)} at a time is converted."
     )
 
 

@@ -1,4 +1,4 @@
-"""Strangers' files decoded in a process of their own: what a damaged one does to a decoder stays there."""
+"""Uploads are decoded in a separate process with bounded time and memory: a crash of the decoder stays there."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ TOO_SLOW = "This file takes too long to decode. Is it really a recording?"
 CRASHED = "This file cannot be decoded. Is it really a recording?"
 
 LIBSNDFILE = "soundfile"
-"""Loaded before memory is limited: a decoder that could not load it would give that as the file's fault."""
+"""Loaded before memory is limited: otherwise a failure to load it would be reported as a damaged file."""
 
-# A server with threads must not fork; the fork server is a process without any, with the imports already done.
+# A process with threads must not fork; the fork server has none, and the imports are already done in it.
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["hf_model.app.sandbox", LIBSNDFILE])
 
 
 def warm_up() -> None:
-    """Start the process from which decoders are forked."""
+    """Start the fork server."""
     process = _processes.Process(target=str)
     process.start()
     process.join()
 
 
 def decode(source: Path, target: Path, limits: Limits) -> Recording:
-    """Decode a file to a voice at 16 kHz, kept in ``target`` (npy, float32).
+    """Decode a file to mono at 16 kHz, stored in ``target`` (npy, float32).
 
     Raises
     ------
@@ -44,35 +44,35 @@ def decode(source: Path, target: Path, limits: Limits) -> Recording:
         If it cannot be decoded within the limits: the reason, without a path.
     """
     receiver, sender = _processes.Pipe(duplex=False)
-    process = _processes.Process(target=_work, args=(str(source), str(target), limits, sender), daemon=True)
+    process = _processes.Process(target=_decode_and_send, args=(str(source), str(target), limits, sender), daemon=True)
     process.start()
     sender.close()
-    answer: dict[str, Any]
+    result: dict[str, Any]
     try:
-        answer = json.loads(receiver.recv_bytes()) if receiver.poll(limits.decode_seconds) else {"error": TOO_SLOW}
+        result = json.loads(receiver.recv_bytes()) if receiver.poll(limits.decode_seconds) else {"error": TOO_SLOW}
     except (EOFError, OSError):
-        answer = {"error": CRASHED}
+        result = {"error": CRASHED}
     finally:
         process.kill()
         process.join()
         process.close()
         receiver.close()
-    if "error" in answer:
+    if "error" in result:
         target.unlink(missing_ok=True)
-        raise PageError(answer["error"])
+        raise PageError(result["error"])
     voice = np.load(target, mmap_mode="r", allow_pickle=False)
-    return Recording(voice, answer["n_samples"], answer["sample_rate"], tuple(answer["warnings"]))
+    return Recording(voice, result["n_samples"], result["sample_rate"], tuple(result["warnings"]))
 
 
-def _work(source: str, target: str, limits: Limits, sender: Connection) -> None:
-    """Run in the process of its own."""
-    importlib.import_module(LIBSNDFILE)  # whoever else uses the fork server may have had it started without
-    _bound_memory(limits.decode_bytes)
+def _decode_and_send(source: str, target: str, limits: Limits, sender: Connection) -> None:
+    """Run in the separate process."""
+    importlib.import_module(LIBSNDFILE)  # the fork server may have been started without it
+    _limit_memory(limits.decode_bytes)
     sender.send_bytes(json.dumps(attempt(Path(source), Path(target), limits)).encode())
 
 
 def attempt(source: Path, target: Path, limits: Limits) -> dict[str, object]:
-    """Decode, and give what is known of the recording, or the reason why not."""
+    """Decode, and give the fields of the recording, or the error."""
     try:
         recording = read_recording(source, limits.whole_seconds)
         np.save(target, recording.voice)
@@ -85,8 +85,8 @@ def attempt(source: Path, target: Path, limits: Limits) -> dict[str, object]:
     return {"n_samples": recording.n_samples, "sample_rate": recording.sample_rate, "warnings": recording.warnings}
 
 
-def _bound_memory(n_bytes: int) -> None:
-    """Let this process take so much memory more, where the system can tell how much it has (Linux)."""
+def _limit_memory(n_bytes: int) -> None:
+    """Limit the memory that this process may add to its own (Linux only)."""
     if sys.platform == "linux":
         status = Path("/proc/self/status").read_text(encoding="ascii")
         held = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmData"))

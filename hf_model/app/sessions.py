@@ -1,4 +1,4 @@
-"""What visitors leave on the server: one folder a recording, deleted when they go or after a time."""
+"""Recordings on the server: a folder for each, deleted when the user leaves or after a time without use."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from hf_model.audio.recording import Recording
 from hf_model.music.arrangement import Arranged
 
 PREFIX = "hummingface-page-"
-"""Of the folders in the system's folder for temporary files; one a running server."""
+"""Prefix of a server's folder in the system's folder for temporary files."""
 
-FULL = "Too many people are using this page just now. Please try again in a minute."
+FULL = "The server is full. Please try again in a minute."
 GONE = "This recording is no longer on the server. Please load it again."
 
 _LOCK = "in-use"
@@ -31,26 +31,26 @@ _ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass
 class Session:
-    """One recording of one visitor.
+    """One recording of one user.
 
     Attributes
     ----------
     id : str
-        What the visitor names it by; cannot be guessed.
+        Random, so that it cannot be guessed.
     folder : path
-        All files of it.
+        Folder of all its files.
     whole, part : Recording, optional
-        What was decoded, and the part of it that was listened to.
+        The decoded recording, and the part that was transcribed.
     tuning : float
         The singer's offset from 440 Hz in semitones.
     arranged : Arranged, optional
-        What was played last.
+        The last arrangement that was rendered.
     version : int
-        How often it was played.
+        Number of renderings.
     touched : float
-        When it was last asked for, on the monotonic clock.
+        Time of the last request, on the monotonic clock.
     lock : Lock
-        Held while its score is written.
+        Held while the score is written.
     """
 
     id: str
@@ -65,17 +65,17 @@ class Session:
 
     @property
     def upload(self) -> Path:
-        """What was sent, until it is decoded."""
+        """The uploaded file, until it is decoded."""
         return self.folder / "upload"
 
     @property
     def voice(self) -> Path:
-        """What was decoded: the whole voice at 16 kHz."""
+        """The whole recording, mono at 16 kHz."""
         return self.folder / "voice.npy"
 
 
 class Sessions:
-    """The recordings that the server holds, and the folder that they are in."""
+    """All recordings on the server, and their folder."""
 
     def __init__(self, limits: Limits, parent: Path | None = None) -> None:
         self.limits = limits
@@ -90,12 +90,12 @@ class Sessions:
         return len(self._sessions)
 
     def open(self) -> Session:
-        """Make room for one more recording.
+        """Add a recording; if there is no space, delete the longest unused one.
 
         Raises
         ------
         PageError
-            If all places are taken by visitors who are still there.
+            If the server is full and every recording was used lately.
         """
         with self._lock:
             now = time.monotonic()
@@ -113,12 +113,12 @@ class Sessions:
             return self._sessions[name]
 
     def find(self, name: object) -> Session:
-        """Give a recording by its id.
+        """Get a recording by its id.
 
         Raises
         ------
         PageError
-            If there is none, or no longer.
+            If there is none with this id.
         """
         with self._lock:
             session = self._sessions.get(name) if isinstance(name, str) and _ID.fullmatch(name) else None
@@ -127,13 +127,13 @@ class Sessions:
             session.touched = time.monotonic()
             return session
 
-    def forget(self, name: str) -> None:
-        """Delete a recording and all that was made of it, if it is there."""
+    def delete(self, name: str) -> None:
+        """Delete a recording and its files, if it exists."""
         with self._lock:
             self._remove(name)
 
-    def forget_idle(self) -> None:
-        """Delete what nobody has asked for in a long time."""
+    def delete_idle(self) -> None:
+        """Delete recordings that were not used for ``limits.idle_seconds``."""
         with self._lock:
             now = time.monotonic()
             for session in list(self._sessions.values()):
@@ -148,7 +148,7 @@ class Sessions:
             self._lock_file.close()
 
     def _has_room(self) -> bool:
-        # one upload of the largest size must still fit
+        # the largest upload must still fit
         allowed = self.limits.disk_bytes - self.limits.upload_bytes
         return len(self._sessions) < self.limits.sessions and sum(_sizes(self.folder)) <= allowed
 
@@ -166,18 +166,18 @@ def _sizes(folder: Path) -> Iterator[int]:
 
 
 def _locked(folder: Path) -> IO[bytes]:
-    """Hold the folder's lock for as long as this process lives, however it ends."""
+    """Lock a folder; the lock ends with this process, also when it is killed."""
     file = (folder / _LOCK).open("wb")
     fcntl.flock(file, fcntl.LOCK_EX)
     return file
 
 
 def _remove_abandoned(parent: Path) -> None:
-    """Delete the folders of servers that no longer run."""
+    """Delete folders of servers that no longer run."""
     for folder in parent.glob(f"{PREFIX}*"):
         try:
             with (folder / _LOCK).open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
         except OSError:
-            continue  # in use, or another user's, or not ours at all
+            continue  # in use, of another user, or not a server's

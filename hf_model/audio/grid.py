@@ -1,4 +1,4 @@
-"""The time grid: settings of a short-time Fourier transform, and frames and samples against seconds."""
+"""The time grid: STFT settings, sample rates, and conversions between seconds, frames and samples."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hf_model.config import check_range
 
 @dataclass(frozen=True)
 class StftConfig:
-    """One short-time Fourier transform: Hann window, centred frames.
+    """Settings of a short-time Fourier transform with a Hann window and centred frames.
 
     Attributes
     ----------
     sample_rate : int
         Hz.
     n_fft, win_length, hop_length : int
-        Samples. ``win_length <= n_fft`` and ``hop_length <= win_length // 2``, so that the inverse exists.
+        Samples. ``win_length <= n_fft`` and ``hop_length <= win_length // 2``, for invertibility.
     """
 
     sample_rate: int
@@ -38,7 +38,7 @@ class StftConfig:
 
     @property
     def frame_rate(self) -> float:
-        """Frames a second, never rounded."""
+        """Frames per second, not rounded."""
         return self.sample_rate / self.hop_length
 
     @property
@@ -48,11 +48,13 @@ class StftConfig:
 
 
 VOICE_STFT = StftConfig(sample_rate=16000, n_fft=1024, win_length=1024, hop_length=160)
-"""The voice on the common grid of 100 frames a second."""
+"""The voice, on the common grid of 100 frames per second."""
 
+PIANO_SAMPLE_RATE = 44100
+"""Hz, of all piano audio: renderings and recordings."""
 
-PIANO_STFT = StftConfig(sample_rate=44100, n_fft=2048, win_length=2048, hop_length=441)
-"""The piano on the common grid of 100 frames a second."""
+PIANO_STFT = StftConfig(PIANO_SAMPLE_RATE, n_fft=2048, win_length=2048, hop_length=441)
+"""The piano, on the same grid."""
 
 
 def frame_count(n_samples: int, config: StftConfig) -> int:
@@ -61,15 +63,15 @@ def frame_count(n_samples: int, config: StftConfig) -> int:
 
 
 def seconds_to_frame(seconds: ArrayLike, frame_rate: float) -> NDArray[np.int64]:
-    """Round times to the nearest frame: the one place where time becomes an integer (halves go up)."""
+    """Round times to the nearest frame (halves up)."""
     return np.floor(np.asarray(seconds, dtype=np.float64) * frame_rate + 0.5).astype(np.int64)
 
 
 def seconds_to_samples(seconds: float, sample_rate: float) -> int:
-    """Round a time to the nearest sample (halves go up)."""
+    """Round a time to the nearest sample (halves up)."""
     return math.floor(seconds * sample_rate + 0.5)
 
 
 def resampled_length(n_samples: int, sample_rate: int, new_rate: int) -> int:
-    """Length of a recording at another rate: ``round(n_samples * new_rate / sample_rate)`` of the exact quotient."""
+    """Length in samples after resampling: ``n_samples * new_rate / sample_rate``, rounded exactly (halves to even)."""
     return round(Fraction(n_samples * new_rate, sample_rate))

@@ -1,4 +1,4 @@
-"""Audio from magnitudes alone, by the fast Griffin-Lim algorithm."""
+"""Phase reconstruction by the fast Griffin-Lim algorithm."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from hf_model.audio.stft import istft, stft
 
 
 def griffin_lim(magnitude: Tensor, iterations: int, momentum: float = 0.99) -> Tensor:
-    """Find audio (sample,) whose spectrum has nearly these magnitudes (frame, bin) on the piano's grid.
+    """Find audio (sample,) whose STFT magnitude is close to ``magnitude`` (frame, bin), with ``PIANO_STFT``.
 
     References
     ----------
-    Perraudin et al., "A fast Griffin-Lim algorithm", WASPAA 2013. Starts from zero phase advance by bin frequency.
+    Perraudin et al., "A fast Griffin-Lim algorithm", WASPAA 2013. In the initial phase each bin advances at its
+    centre frequency.
     """
     n_samples = (len(magnitude) - 1) * PIANO_STFT.hop_length
     frame = torch.arange(magnitude.shape[0], device=magnitude.device)[:, None]
-    hertz_bin = torch.arange(magnitude.shape[1], device=magnitude.device)
-    advance = 2.0 * torch.pi * frame * hertz_bin * PIANO_STFT.hop_length / PIANO_STFT.n_fft
+    bin_ = torch.arange(magnitude.shape[1], device=magnitude.device)
+    advance = 2.0 * torch.pi * frame * bin_ * PIANO_STFT.hop_length / PIANO_STFT.n_fft
     spectrum = torch.polar(magnitude, torch.remainder(advance, 2.0 * torch.pi))
-    before = torch.zeros_like(spectrum)
+    previous = torch.zeros_like(spectrum)
     for _ in range(iterations):
         rebuilt = stft(istft(spectrum, PIANO_STFT, n_samples), PIANO_STFT)
-        faster = rebuilt + momentum * (rebuilt - before)
-        spectrum = magnitude * faster / faster.abs().clamp(min=1e-8)
-        before = rebuilt
+        accelerated = rebuilt + momentum * (rebuilt - previous)
+        spectrum = magnitude * accelerated / accelerated.abs().clamp(min=1e-8)
+        previous = rebuilt
     return istft(spectrum, PIANO_STFT, n_samples)

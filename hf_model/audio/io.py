@@ -1,4 +1,4 @@
-"""Audio as arrays: reading whole files, changing the rate, writing."""
+"""Audio files to and from arrays: read, mix to mono, write."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hf_model.audio.reader import AudioReader
 
 
 def read_audio(path: Path | str) -> tuple[NDArray[np.float32], int]:
-    """Read a whole recording.
+    """Read a whole audio file.
 
     Returns
     -------
@@ -41,13 +41,13 @@ def to_mono(audio: NDArray[np.float32]) -> NDArray[np.float32]:
 def write_audio(path: Path | str, audio: NDArray[np.float32], sample_rate: int) -> None:
     """Write audio (channel, sample) or (sample,) as 16-bit wav or flac, by the file's suffix.
 
-    The file is whole or absent, also when a worker dies over it, or when two write the same one.
+    The write is atomic: the file is complete or absent, even if the process dies or two processes write it.
 
     Raises
     ------
     OSError
-        If the disk is full, for instance. The file is encoded in memory first: libsndfile itself would blame the
-        format, or say nothing at all.
+        For example if the disk is full. The audio is encoded in memory first, because libsndfile reports a full disk
+        as a format error or not at all.
     """
     import soundfile
 
@@ -65,19 +65,19 @@ def write_audio(path: Path | str, audio: NDArray[np.float32], sample_rate: int) 
 def write_wav_blocks(
     path: Path | str, blocks: Iterable[NDArray[np.float32]], sample_rate: int, n_samples: int
 ) -> float:
-    """Write blocks of shape (channel, sample), ``n_samples`` together, as a 16-bit wav file, whatever its suffix.
+    """Write blocks of shape (channel, sample), ``n_samples`` in total, as a 16-bit wav file, whatever its suffix.
 
     Returns
     -------
     float
-        The largest magnitude seen; above 1 the file is clipped.
+        Largest magnitude before clipping; above 1 the file is clipped.
     """
     import soundfile
 
     peak = 0.0
     source = iter(blocks)
     first = next(source)
-    # A plain wav header cannot tell more than 4 GB (six hours in stereo).
+    # A wav header holds sizes up to 4 GB (six hours in stereo).
     kind = "WAV" if 2 * first.shape[0] * n_samples < 2**32 - 2**16 else "RF64"
     with soundfile.SoundFile(str(path), "w", sample_rate, first.shape[0], "PCM_16", format=kind) as file:
         for block in chain((first,), source):

@@ -1,6 +1,6 @@
-"""How loud audio is: loudness and true peak as broadcasters measure them, block by block.
+"""Integrated loudness and true peak (ITU-R BS.1770), block by block.
 
-pyloudnorm measures whole arrays only, and its filters cost the program a second of imports: the tests compare with it.
+pyloudnorm measures whole arrays only and its imports take a second; the tests compare with it.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 SILENCE_LUFS = -70.0
-"""What is softer counts as silence (the absolute gate)."""
+"""Absolute gate: softer blocks are silence."""
 
 RELATIVE_GATE = -10.0
-"""LU below the mean; softer blocks are pauses and do not count."""
+"""Relative gate, LU below the mean: softer blocks are pauses."""
 
 OVERSAMPLING = 4
 FRAME, CONTEXT = 2048, 128
-"""Samples that are oversampled together, and samples beside them."""
+"""Samples oversampled at a time, and samples of context on either side."""
 
 
-class Meter:
-    """Measures audio that comes in blocks.
+class LoudnessMeter:
+    """Loudness and peak of audio that arrives in blocks.
 
-    The weighting filter is applied to the spectrum of 0.1 s at a time; against filtering in time this is within 0.1 LU.
+    K-weighting is applied to the spectrum of 0.1 s at a time, which is within 0.1 LU of filtering in the time domain.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Meter:
         self._weight[1:-1] *= 2.0
         self._powers: list[NDArray[np.float64]] = []
         self._rest: NDArray[np.float32] | None = None
-        self._before: NDArray[np.float32] | None = None
+        self._context: NDArray[np.float32] | None = None
         self.peak = 0.0
         """Largest magnitude of a sample."""
         self._true_peak = 0.0
@@ -54,11 +54,11 @@ class Meter:
         self._powers.append(self._power(audio[:, : n_steps * self._step]))
         self._rest = audio[:, n_steps * self._step :].copy()
         self.peak = max(self.peak, float(np.abs(block).max(initial=0.0)))
-        before = np.zeros((block.shape[0], CONTEXT), dtype=np.float32) if self._before is None else self._before
-        known = np.concatenate([before, block], axis=1)
-        n_frames = max(0, known.shape[1] - 2 * CONTEXT) // FRAME
-        self._true_peak = max(self._true_peak, self._largest_between(known, n_frames))
-        self._before = known[:, n_frames * FRAME :].copy()
+        context = np.zeros((block.shape[0], CONTEXT), dtype=np.float32) if self._context is None else self._context
+        extended = np.concatenate([context, block], axis=1)
+        n_frames = max(0, extended.shape[1] - 2 * CONTEXT) // FRAME
+        self._true_peak = max(self._true_peak, self._oversampled_peak(extended, n_frames))
+        self._context = extended[:, n_frames * FRAME :].copy()
 
     @property
     def loudness(self) -> float:
@@ -79,22 +79,22 @@ class Meter:
 
     @property
     def true_peak(self) -> float:
-        """Largest magnitude between the samples too (4 times oversampled), at least :attr:`peak`."""
-        if self._before is None:
+        """Largest magnitude at 4 times the sample rate, at least :attr:`peak`."""
+        if self._context is None:
             return 0.0
-        n_frames = -(-(self._before.shape[1] - CONTEXT) // FRAME)
-        needed = n_frames * FRAME + 2 * CONTEXT - self._before.shape[1]
-        ending = np.pad(self._before, ((0, 0), (0, max(0, needed))))
-        return max(self.peak, self._true_peak, self._largest_between(ending, n_frames))
+        n_frames = -(-(self._context.shape[1] - CONTEXT) // FRAME)
+        needed = n_frames * FRAME + 2 * CONTEXT - self._context.shape[1]
+        ending = np.pad(self._context, ((0, 0), (0, max(0, needed))))
+        return max(self.peak, self._true_peak, self._oversampled_peak(ending, n_frames))
 
     def _power(self, audio: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Give the weighted power, summed over channels, of each 0.1 s of audio (channel, sample)."""
+        """Weighted power, summed over channels, of each 0.1 s of audio (channel, sample)."""
         spectrum = np.fft.rfft(audio.reshape(audio.shape[0], -1, self._step), axis=2)
         power = spectrum.real**2 + spectrum.imag**2
         return np.asarray((power @ self._weight).sum(axis=0) / self._step**2, dtype=np.float64)
 
-    def _largest_between(self, audio: NDArray[np.float32], n_frames: int) -> float:
-        """Oversample frames of audio (channel, sample) whose samples come within 6 dB of the largest one."""
+    def _oversampled_peak(self, audio: NDArray[np.float32], n_frames: int) -> float:
+        """Oversample the frames of audio (channel, sample) whose peak is within 6 dB of the largest sample."""
         if n_frames == 0:
             return 0.0
         wide = FRAME + 2 * CONTEXT
@@ -113,16 +113,16 @@ class Meter:
 
 
 def k_weighting(hz: NDArray[np.float64], sample_rate: int) -> NDArray[np.float64]:
-    """Give the power gain of the loudness filter: a head's high shelf (+4 dB from 1.5 kHz), then a high-pass at 38 Hz.
+    """Power gain of the K-weighting filter: a high shelf (+4 dB from 1.5 kHz), then a high-pass at 38 Hz.
 
     References
     ----------
     R. Bristow-Johnson, Cookbook formulae for audio EQ biquad filter coefficients; centre frequencies as pyloudnorm.
     """
-    turn = np.exp(-2j * np.pi * hz / sample_rate)
+    z_inverse = np.exp(-2j * np.pi * hz / sample_rate)
 
     def biquad(b: tuple[float, ...], a: tuple[float, ...]) -> NDArray[np.float64]:
-        response = np.polyval(b[::-1], turn) / np.polyval(a[::-1], turn)
+        response = np.polyval(b[::-1], z_inverse) / np.polyval(a[::-1], z_inverse)
         return np.asarray(np.abs(response) ** 2, dtype=np.float64)
 
     size, w = 10.0 ** (4.0 / 40.0), 2.0 * np.pi * 1500.0 / sample_rate

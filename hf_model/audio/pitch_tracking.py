@@ -1,4 +1,4 @@
-"""A plain pitch tracker and onset curve, to measure labels against the voice itself; not the transcriber."""
+"""A signal-processing pitch tracker and onset detection function, independent of the transcriber."""
 
 from __future__ import annotations
 
@@ -7,39 +7,36 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE = 16000
-"""Hz; what :func:`track` takes."""
+from hf_model.audio.grid import VOICE_STFT
 
-HOP = 160
-FRAME_RATE = SAMPLE_RATE / HOP
-"""100 frames a second; frame m is centred on m / 100 s."""
+FRAME_RATE = VOICE_STFT.frame_rate
+"""100 frames per second; frame m is centred on m / 100 s."""
 
 ONSET_LEAD = 0.008
-"""Seconds by which the onset curve is highest before what people, and the voices of :mod:`hf_model.singer.synthesis`,
-call the
-onset: a consonant's noise comes before its vowel. The offset curve needs no such correction."""
+"""Seconds by which onset strength peaks before the onset that annotators, and :mod:`hf_model.singer.synthesis`, mark:
+the noise of a consonant precedes its vowel. Offset strength needs no such correction."""
 
 LOWEST_HZ, HIGHEST_HZ = 55.0, 1500.0
 
 _WINDOW = 1024
 _FIRST_PEAK = 0.88
-"""The first peak of the autocorrelation that reaches this share of the highest is the period."""
+"""The period is the first autocorrelation peak of at least this fraction of the highest."""
 _BLOCK_FRAMES = 2048
 _N_BANDS = 36
 
 
 @dataclass(frozen=True)
 class Track:
-    """What was measured in a recording; every array has shape (frame,), 100 frames a second.
+    """Frame-wise measurements of a recording; every array has shape (frame,), 100 frames per second.
 
     Attributes
     ----------
     f0 : ndarray
-        Hz; also where nothing is sung, so look at ``clarity``.
+        Hz; defined in unvoiced frames too, see ``voiced``.
     clarity : ndarray
-        0-1: how periodic the sound is; singing is above 0.8.
+        Periodicity, 0-1; singing is above 0.8.
     onset_strength : ndarray
-        Rise of the spectrum over 20 ms around the frame, mean over bands, dB; bands that fall count 0.
+        Rise of the mel spectrum over 20 ms around the frame, mean over bands, dB; falling bands count 0.
     offset_strength : ndarray
         The same for its fall.
     level : ndarray
@@ -52,13 +49,13 @@ class Track:
     offset_strength: NDArray[np.float64]
     level: NDArray[np.float64]
 
-    def thinned(self, every: int) -> Track:
-        """Keep every so many frames."""
+    def downsampled(self, every: int) -> Track:
+        """Keep one of every ``every`` frames."""
         return Track(*(getattr(self, one.name)[::every] for one in fields(self)))
 
     @property
     def voiced(self) -> NDArray[np.bool_]:
-        """Frames in which something is sung: periodic, and not 35 dB softer than the loud parts."""
+        """Voiced frames: periodic, and at most 35 dB below the loud parts."""
         loud = float(np.percentile(self.level, 95)) if self.level.size else 0.0
         return np.asarray((self.clarity > 0.8) & (self.level > max(loud - 35.0, -70.0)))
 
@@ -69,30 +66,29 @@ def track(audio: NDArray[np.float32]) -> Track:
     Parameters
     ----------
     audio : ndarray, shape (sample,)
-        At ``SAMPLE_RATE``.
+        At ``VOICE_STFT.sample_rate``.
 
     References
     ----------
     McLeod & Wyvill, A smarter way to find pitch, ICMC 2005: the normalised square difference function and the rule of
     the first high peak. New here: the period is refined at its largest multiple that fits.
     """
-    n_frames = 1 + len(audio) // HOP
+    n_frames = 1 + len(audio) // VOICE_STFT.hop_length
     padded = np.pad(np.asarray(audio, dtype=np.float32), (_WINDOW // 2, _WINDOW))
-    every = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::HOP][:n_frames]
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[:: VOICE_STFT.hop_length][:n_frames]
     bands = _bands()
-    parts = [_measure(every[start : start + _BLOCK_FRAMES], bands) for start in range(0, n_frames, _BLOCK_FRAMES)]
+    parts = [_measure(frames[start : start + _BLOCK_FRAMES], bands) for start in range(0, n_frames, _BLOCK_FRAMES)]
     f0, clarity, level, energy = (np.concatenate(part) for part in zip(*parts, strict=True))
-    # 60 dB below the loudest band nothing is heard: noise there has no onsets
+    # Noise more than 60 dB below the loudest band has no onsets.
     energy = np.maximum(energy, energy.max() - 60.0)
-    rise = np.zeros_like(energy)
-    # centred on the frame: the change from one frame before to one after
+    rise = np.zeros_like(energy)  # from one frame before to one after
     rise[1:-1] = energy[2:] - energy[:-2]
     return Track(f0, clarity, np.maximum(rise, 0.0).mean(axis=1), np.maximum(-rise, 0.0).mean(axis=1), level)
 
 
 def _measure(frames: NDArray[np.float32], bands: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
     """Measure frames (frame, sample): f0, clarity, level (frame,) and band energy in dB (frame, band)."""
-    lags = int(SAMPLE_RATE / LOWEST_HZ) + 2
+    lags = int(VOICE_STFT.sample_rate / LOWEST_HZ) + 2
     spectrum = np.fft.rfft(frames, 2 * _WINDOW, axis=1)
     correlation = np.fft.irfft(np.abs(spectrum) ** 2, axis=1)[:, : lags + 1]
     squares = np.cumsum(np.pad(frames.astype(np.float64) ** 2, ((0, 0), (1, 0))), axis=1)
@@ -104,13 +100,13 @@ def _measure(frames: NDArray[np.float32], bands: NDArray[np.float32]) -> tuple[N
     level = 10.0 * np.log10(np.maximum(total[:, 0] / _WINDOW, 1e-10))
     windowed = np.abs(np.fft.rfft(frames * np.hanning(_WINDOW).astype(np.float32), axis=1)) ** 2
     energy = 10.0 * np.log10(np.maximum(windowed @ bands, 1e-9))
-    return SAMPLE_RATE / period, clarity, level, energy
+    return VOICE_STFT.sample_rate / period, clarity, level, energy
 
 
 def _first_peak(similarity: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Find the period (samples, float) and its similarity, each of shape (frame,), in (frame, lag)."""
+    """Period (samples, float) and its similarity, each of shape (frame,), from similarities (frame, lag)."""
     n_frames, n_lags = similarity.shape
-    shortest = int(SAMPLE_RATE / HIGHEST_HZ)
+    shortest = int(VOICE_STFT.sample_rate / HIGHEST_HZ)
     inner = similarity[:, 1:-1]
     peaks = np.where((inner > similarity[:, :-2]) & (inner >= similarity[:, 2:]), inner, 0.0)
     peaks[:, : shortest - 1] = 0.0
@@ -119,22 +115,24 @@ def _first_peak(similarity: NDArray[np.float64]) -> tuple[NDArray[np.float64], N
     first = np.where(highest > 0, first, n_lags - 2)
     rows = np.arange(n_frames)
     period = _vertex(similarity, first)
-    # the same period seen several times over is known several times better
-    times = np.maximum(1, np.floor((n_lags - 3) / period)).astype(int)
-    guess = np.rint(times * period).astype(int)
+    # Several periods in one lag give a more precise period.
+    n_periods = np.maximum(1, np.floor((n_lags - 3) / period)).astype(int)
+    guess = np.rint(n_periods * period).astype(int)
     near = np.clip(guess[:, None] + np.arange(-2, 3), 1, n_lags - 2)
     best = near[rows, np.argmax(similarity[rows[:, None], near], axis=1)]
-    refined = _vertex(similarity, best) / times
+    refined = _vertex(similarity, best) / n_periods
     agrees = (np.abs(refined / period - 1.0) < 0.03) & (similarity[rows, best] > 0.8 * similarity[rows, first])
     return np.where(agrees, refined, period), np.clip(similarity[rows, first], 0.0, 1.0)
 
 
 def _vertex(values: NDArray[np.float64], index: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Place the top of the parabola through each row's ``index`` and its two neighbours."""
+    """Parabolic interpolation: the vertex through each row's ``index`` and its two neighbours."""
     rows = np.arange(len(values))
     left, middle, right = values[rows, index - 1], values[rows, index], values[rows, index + 1]
-    bend = left - 2.0 * middle + right
-    shift = np.where(np.abs(bend) > 1e-12, 0.5 * (left - right) / np.where(np.abs(bend) > 1e-12, bend, 1.0), 0.0)
+    curvature = left - 2.0 * middle + right
+    shift = np.where(
+        np.abs(curvature) > 1e-12, 0.5 * (left - right) / np.where(np.abs(curvature) > 1e-12, curvature, 1.0), 0.0
+    )
     return np.asarray(index + np.clip(shift, -0.5, 0.5))
 
 
@@ -142,7 +140,7 @@ def _bands() -> NDArray[np.float32]:
     """Triangular bands (bin, band), evenly spaced on the mel scale from 80 to 8000 Hz."""
     mel = np.linspace(np.log1p(80 / 700), np.log1p(8000 / 700), _N_BANDS + 2)
     edges = 700 * np.expm1(mel)
-    bins = np.arange(_WINDOW // 2 + 1)[:, None] * SAMPLE_RATE / _WINDOW
+    bins = np.arange(_WINDOW // 2 + 1)[:, None] * VOICE_STFT.sample_rate / _WINDOW
     rise = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     fall = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
     return np.asarray(np.maximum(0.0, np.minimum(rise, fall)), dtype=np.float32)

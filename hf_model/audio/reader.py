@@ -1,4 +1,4 @@
-"""Audio files of every kind, block by block: libsndfile first, FFmpeg for what telephones and browsers record."""
+"""Decoding of audio files, block by block: libsndfile, or FFmpeg for the formats of phones and browsers."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ SUFFIXES = frozenset((
     ".mp4", ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav", ".wave", ".webm", ".wma",
 ))
 # fmt: on
-"""Suffixes that count as audio when a folder is searched; any file that is named is tried, whatever its suffix."""
+"""Suffixes that a search of a folder takes for audio; a file named explicitly is read whatever its suffix."""
 
 BLOCK_SAMPLES = 1 << 18
-"""Samples of a channel held at a time when a file is read or written (6 s at 44.1 kHz)."""
+"""Samples per channel of a block (6 s at 44.1 kHz)."""
 
-LOWEST_RATE, HIGHEST_RATE = 4000, 768000
-"""Sample rates that are accepted, in Hz."""
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 4000, 768000
+"""Hz."""
 
-MOST_CHANNELS = 64
+MAX_CHANNELS = 64
 
-# A playlist or a list of files to join is "media" to FFmpeg too, and would have it open other files and addresses.
+# FFmpeg also opens playlists and file lists, which would make it read other files and URLs: allow only containers.
 _CONTAINERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,mov,mp3,mp4,mpc,mpc8,mpeg,mpegts,ogg,oma,tta,voc,w64,"
     "wav,webm,wv"
@@ -34,32 +34,32 @@ _CONTAINERS = (
 
 
 class AudioError(ValueError):
-    """A recording that cannot be used; the message names the file and the reason."""
+    """A recording that cannot be used; the message contains the file and the reason."""
 
 
 def check_format(sample_rate: float, n_channels: int) -> None:
-    """Refuse sample rates and channel counts that no recording has.
+    """Check the sample rate and the number of channels.
 
     Raises
     ------
     AudioError
-        Naming the value and the allowed range.
+        With the value and the allowed range.
     """
-    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE or sample_rate != int(sample_rate):
-        msg = f"sample_rate is {sample_rate}, allowed is a whole number from {LOWEST_RATE} to {HIGHEST_RATE} Hz"
+    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE or sample_rate != int(sample_rate):
+        msg = f"sample_rate is {sample_rate}, allowed is a whole number from {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz"
         raise AudioError(msg)
-    if not 1 <= n_channels <= MOST_CHANNELS:
-        msg = f"{n_channels} channels, allowed is 1 to {MOST_CHANNELS}"
+    if not 1 <= n_channels <= MAX_CHANNELS:
+        msg = f"{n_channels} channels, allowed is 1 to {MAX_CHANNELS}"
         raise AudioError(msg)
 
 
 class AudioReader:
-    """An audio file, read block by block: memory does not grow with its length.
+    """Iterator over the blocks of an audio file, in constant memory.
 
     Parameters
     ----------
     path : path
-        wav, flac, ogg, aiff and others through libsndfile; mp3, m4a, webm and whatever else through FFmpeg.
+        wav, flac, ogg, aiff and others through libsndfile; mp3, m4a, webm and others through FFmpeg.
 
     Attributes
     ----------
@@ -67,25 +67,25 @@ class AudioReader:
         Hz.
     n_channels : int
     promised : float
-        Seconds, by the header; 0 where it tells none. What can be read may be shorter or longer.
+        Seconds according to the header, 0 if unknown; the decoded audio may be shorter or longer.
 
     Raises
     ------
     AudioError
-        If the file is missing, empty, or holds no audio. While iterating: if it ends early or is damaged.
+        If the file is missing, empty or has no audio; while iterating, if it is cut off or damaged.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        with self._blame_file():
+        with self._errors_with_path():
             _check_file(self.path)
-            self._blocks, self.sample_rate, self.n_channels, self.promised = _open(self.path)
+            self._blocks, self.sample_rate, self.n_channels, self.header_duration = _open(self.path)
             check_format(self.sample_rate, self.n_channels)
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         """Yield blocks of shape (channel, sample), full scale at 1."""
         n_samples = 0
-        with self._blame_file():
+        with self._errors_with_path():
             for block in self._blocks:
                 n_samples += block.shape[1]
                 yield block
@@ -94,7 +94,7 @@ class AudioReader:
                 raise AudioError(msg)
 
     @contextmanager
-    def _blame_file(self) -> Iterator[None]:
+    def _errors_with_path(self) -> Iterator[None]:
         try:
             yield
         except AudioError as error:
@@ -124,14 +124,14 @@ _Opened = tuple[Iterator[NDArray[np.float32]], int, int, float]
 
 
 def _open(path: Path) -> _Opened:
-    """Open a file with the decoder that knows it: blocks, sample rate, channels, seconds by the header."""
-    # libsndfile's mp3 decoder writes its own warnings to the terminal; FFmpeg's is silent and finds a cut.
+    """Return blocks, sample rate, number of channels and duration by the header (seconds)."""
+    # libsndfile's mp3 decoder prints warnings; FFmpeg's does not, and detects truncated files.
     opened = None if path.suffix.lower() == ".mp3" else _open_soundfile(path)
     return opened or _open_ffmpeg(path)
 
 
 def _open_soundfile(path: Path) -> _Opened | None:
-    """Open what libsndfile knows."""
+    """Open a file with libsndfile, or return None if it does not support the format."""
     import soundfile
 
     try:
@@ -158,8 +158,8 @@ def _open_soundfile(path: Path) -> _Opened | None:
 
 
 def _open_ffmpeg(path: Path) -> _Opened:
-    """Open what FFmpeg knows."""
-    import av  # a fifth of a second, and few files need it
+    """Open a file with FFmpeg."""
+    import av  # takes 0.2 s, and few files need it
 
     try:
         container = av.open(str(path), options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"})
@@ -168,39 +168,39 @@ def _open_ffmpeg(path: Path) -> _Opened:
     except av.FFmpegError as error:
         msg = "no audio can be read from it: another kind of file, or cut off"
         raise AudioError(msg) from error
-    known = (item for item in container.streams.audio if hasattr(item, "rate"))  # missing where no decoder is known
-    stream = next(known, None)
+    decodable = (item for item in container.streams.audio if hasattr(item, "rate"))  # absent without a decoder
+    stream = next(decodable, None)
     if stream is None:
         container.close()
         msg = "the file holds no sound"
         raise AudioError(msg)
     sample_rate, n_channels = int(stream.rate or 0), int(stream.channels or 0)
-    promised = _promised_seconds(path, container, stream)
-    exact = None
+    header_duration = _header_duration(path, container, stream)
+    n_encoded = None
     if stream.duration and stream.time_base and stream.time_base * sample_rate == 1:
-        exact = int(stream.duration)
+        n_encoded = int(stream.duration)
 
     def blocks() -> Iterator[NDArray[np.float32]]:
         n_samples = 0
-        plain = av.AudioResampler(format="flt", rate=sample_rate)  # planar arrays of over 8 channels crash PyAV
+        interleave = av.AudioResampler(format="flt", rate=sample_rate)  # planar, over 8 channels crash PyAV
         with container:
             for frame in _decode(container, stream):
                 if (frame.sample_rate, frame.layout.nb_channels) != (sample_rate, n_channels):
                     msg = "the audio is damaged (sample rate or channels change on the way)"
                     raise AudioError(msg)
-                for part in plain.resample(frame):
+                for part in interleave.resample(frame):
                     block = part.to_ndarray().reshape(-1, n_channels).T.astype(np.float32, copy=False)
-                    if exact is not None:
-                        block = block[:, : max(0, exact - n_samples)]  # what the encoder padded was never recorded
+                    if n_encoded is not None:
+                        block = block[:, : max(0, n_encoded - n_samples)]  # without encoder padding
                     n_samples += block.shape[1]
                     yield block
-        _check_length(n_samples / sample_rate, promised)
+        _check_length(n_samples / sample_rate, header_duration)
 
-    return _gather(blocks()), sample_rate, n_channels, promised
+    return _join_frames(blocks()), sample_rate, n_channels, header_duration
 
 
 def _decode(container: Any, stream: Any) -> Iterator[Any]:
-    """Decode all frames; one packet in a hundred may be bad, as at the start of many an mp3."""
+    """Decode all frames; up to one packet in a hundred may be invalid, as at the start of many mp3 files."""
     import av
 
     n_packets = n_bad = 0
@@ -221,18 +221,18 @@ def _decode(container: Any, stream: Any) -> Iterator[Any]:
         raise AudioError(msg)
 
 
-def _promised_seconds(path: Path, container: Any, stream: Any) -> float:
-    """Duration that the header tells; 0 when it tells none and FFmpeg would only guess, by as much as a factor of 3."""
+def _header_duration(path: Path, container: Any, stream: Any) -> float:
+    """Duration in seconds by the header; 0 if it has none, where FFmpeg's estimate can be wrong by a factor of 3."""
     kinds = set(container.format.name.split(","))
-    if not (kinds & {"mov", "matroska"} or ("mp3" in kinds and _mp3_tells_length(path))):
+    if not (kinds & {"mov", "matroska"} or ("mp3" in kinds and _mp3_has_length(path))):
         return 0.0
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return float(container.duration / 1e6) if container.duration else 0.0
 
 
-def _mp3_tells_length(path: Path) -> bool:
-    """Whether the first frame, after a tag of some length, is a header with the number of frames."""
+def _mp3_has_length(path: Path) -> bool:
+    """Whether the first frame, after an ID3 tag, is a Xing or Info header with the number of frames."""
     with path.open("rb") as file:
         start = file.read(10)
         tag = sum(byte << shift for byte, shift in zip(start[6:10], (21, 14, 7, 0), strict=False))
@@ -241,21 +241,21 @@ def _mp3_tells_length(path: Path) -> bool:
     return b"Xing" in frame or b"Info" in frame
 
 
-def _check_length(seconds: float, promised: float) -> None:
-    if seconds < promised - max(0.1, 0.01 * promised):
-        msg = f"the file is cut off: {seconds:.2f} s of {promised:.2f} s can be read"
+def _check_length(seconds: float, header_duration: float) -> None:
+    if seconds < header_duration - max(0.1, 0.01 * header_duration):
+        msg = f"the file is cut off: {seconds:.2f} s of {header_duration:.2f} s can be read"
         raise AudioError(msg)
 
 
-def _gather(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-    """Join a codec's frames of about a thousand samples to blocks worth a call."""
-    waiting: list[NDArray[np.float32]] = []
+def _join_frames(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    """Join the frames of a codec, of about a thousand samples, to blocks of ``BLOCK_SAMPLES`` or more."""
+    pending: list[NDArray[np.float32]] = []
     n_samples = 0
     for block in blocks:
-        waiting.append(block)
+        pending.append(block)
         n_samples += block.shape[1]
         if n_samples >= BLOCK_SAMPLES:
-            yield np.concatenate(waiting, axis=1)
-            waiting, n_samples = [], 0
+            yield np.concatenate(pending, axis=1)
+            pending, n_samples = [], 0
     if n_samples:
-        yield np.concatenate(waiting, axis=1)
+        yield np.concatenate(pending, axis=1)

@@ -1,4 +1,4 @@
-"""A recording as the program hears it: one channel at 16 kHz, and what was wrong with it."""
+"""Recordings as the transcriber takes them: mono at 16 kHz, with warnings about their quality."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hf_model.audio.reader import BLOCK_SAMPLES, AudioError, AudioReader, check_
 from hf_model.audio.resampling import resample_blocks
 
 SILENCE = 10 ** (-70 / 20)
-"""Peak under which a recording counts as silent (-70 dB)."""
+"""Peak below which a recording is silent (-70 dB)."""
 
 FULL_SCALE = 0.99
-"""Magnitude from which equal neighbours count as clipped."""
+"""Magnitude from which equal neighbouring samples are clipped."""
 
-SHORTEST = 0.1
-"""Seconds under which no note fits."""
+MIN_SECONDS = 0.1
+"""Shorter recordings cannot hold a note."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Recording:
     Attributes
     ----------
     voice : ndarray, shape (sample,)
-        float32 at 16 kHz, the mean of the channels; at least 0.1 s, silent at the end if need be.
+        float32 at 16 kHz, the mean of the channels; zero-padded to at least 0.1 s.
     n_samples, sample_rate : int
-        Length in samples and rate in Hz of the original.
+        Length (samples) and rate (Hz) of the original.
     warnings : tuple of str
-        What a musician should know about the recording.
+        Problems of the recording, for the user.
     """
 
     voice: NDArray[np.float32]
@@ -50,46 +50,46 @@ class Recording:
         return self.n_samples / self.sample_rate
 
 
-def read_recording(path: Path | str, longest: float = math.inf) -> Recording:
-    """Read a file of any rate and channel count, block by block.
+def read_recording(path: Path | str, max_seconds: float = math.inf) -> Recording:
+    """Read an audio file with any sample rate and number of channels.
 
     Parameters
     ----------
     path : path
-    longest : float
-        Seconds; a longer recording is refused, by its header where that tells, and otherwise as soon as it shows.
+    max_seconds : float
+        Maximum duration, seconds; checked by the header if it has a duration, and while reading.
 
     Raises
     ------
     AudioError
-        If it cannot be read to its end, is too long, or holds values that are not numbers.
+        If it is damaged or cut off, too long, or has non-finite samples.
     """
     reader = AudioReader(path)
     try:
-        _check_length(reader.promised, longest)
-        return _listen(_measured(reader, reader.sample_rate, longest), reader.sample_rate)
+        _check_length(reader.header_duration, max_seconds)
+        return _from_blocks(_limited(reader, reader.sample_rate, max_seconds), reader.sample_rate)
     except AudioError as error:
         msg = str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
         raise AudioError(msg) from error
 
 
-def _measured(blocks: Iterable[NDArray[Any]], sample_rate: int, longest: float) -> Iterator[NDArray[Any]]:
+def _limited(blocks: Iterable[NDArray[Any]], sample_rate: int, max_seconds: float) -> Iterator[NDArray[Any]]:
     n_samples = 0
     for block in blocks:
         n_samples += block.shape[1]
-        _check_length(n_samples / sample_rate, longest)
+        _check_length(n_samples / sample_rate, max_seconds)
         yield block
 
 
-def _check_length(seconds: float, longest: float) -> None:
-    if seconds > longest:
-        told = f"{longest / 60:g} minutes" if longest >= 60 else f"{longest:g} seconds"
-        msg = f"it is longer than {told}"
+def _check_length(seconds: float, max_seconds: float) -> None:
+    if seconds > max_seconds:
+        limit = f"{max_seconds / 60:g} minutes" if max_seconds >= 60 else f"{max_seconds:g} seconds"
+        msg = f"it is longer than {limit}"
         raise AudioError(msg)
 
 
 def as_recording(audio: Any, sample_rate: int) -> Recording:
-    """Take audio from memory.
+    """Make a recording of an array.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def as_recording(audio: Any, sample_rate: int) -> Recording:
     Raises
     ------
     AudioError
-        For another shape or type, for no samples, and for values that are not numbers.
+        For another shape or type, an empty array, or non-finite samples.
     """
     array = np.asarray(audio)
     if not np.issubdtype(array.dtype, np.floating):
@@ -119,12 +119,12 @@ def as_recording(audio: Any, sample_rate: int) -> Recording:
         raise AudioError(msg)
     check_format(sample_rate, channels.shape[0])
     starts = range(0, channels.shape[1], BLOCK_SAMPLES)
-    return _listen((channels[:, start : start + BLOCK_SAMPLES] for start in starts), int(sample_rate))
+    return _from_blocks((channels[:, start : start + BLOCK_SAMPLES] for start in starts), int(sample_rate))
 
 
 @dataclass
-class _Meter:
-    """What is measured while the blocks pass."""
+class _Statistics:
+    """Statistics of the blocks read so far."""
 
     n_samples: int = 0
     peak: float = 0.0
@@ -134,7 +134,7 @@ class _Meter:
     warnings: list[str] = field(default_factory=list)
 
     def mix(self, blocks: Iterable[NDArray[Any]], sample_rate: int) -> Iterator[NDArray[np.float32]]:
-        """Average the channels of each block, and measure."""
+        """Average the channels of each block, and update the statistics."""
         for block in blocks:
             peak = float(np.abs(block).max(initial=0.0))
             if not np.isfinite(peak):
@@ -151,12 +151,12 @@ class _Meter:
             self.n_samples += block.shape[1]
             yield mono
 
-    def judge(self, duration: float) -> tuple[str, ...]:
-        """Put what was measured into words."""
+    def describe_problems(self, duration: float) -> tuple[str, ...]:
+        """List the problems of a recording of ``duration`` seconds."""
         if self.peak < SILENCE:
             return ("the recording is silent",)
         found = []
-        if duration < SHORTEST:
+        if duration < MIN_SECONDS:
             found.append(f"{duration:.2f} s is too short for a note")
         clipped = self.n_clipped / self.n_samples
         if clipped > 1e-3:
@@ -167,17 +167,19 @@ class _Meter:
 
 
 def _count_flat_tops(block: NDArray[Any]) -> int:
-    """Count samples at full scale that equal both the next two: a wave's own crest is never so flat."""
+    """Count samples at full scale that equal both neighbours; unclipped crests are not flat."""
     middle = block[:, 1:-1]
     flat = (middle == block[:, :-2]) & (middle == block[:, 2:]) & (np.abs(middle) >= FULL_SCALE)
     return int(np.count_nonzero(flat))
 
 
-def _listen(blocks: Iterable[NDArray[Any]], sample_rate: int) -> Recording:
-    meter = _Meter()
-    mixed = meter.mix(blocks, sample_rate)
+def _from_blocks(blocks: Iterable[NDArray[Any]], sample_rate: int) -> Recording:
+    statistics = _Statistics()
+    mixed = statistics.mix(blocks, sample_rate)
     voice = np.concatenate(list(resample_blocks(mixed, sample_rate, VOICE_STFT.sample_rate)))
-    shortest = seconds_to_samples(SHORTEST, VOICE_STFT.sample_rate)
-    if voice.size < shortest:  # so that a handful of samples needs no special care later
+    shortest = seconds_to_samples(MIN_SECONDS, VOICE_STFT.sample_rate)
+    if voice.size < shortest:  # no special cases for tiny inputs later
         voice = np.pad(voice, (0, shortest - voice.size))
-    return Recording(voice, meter.n_samples, sample_rate, meter.judge(meter.n_samples / sample_rate))
+    return Recording(
+        voice, statistics.n_samples, sample_rate, statistics.describe_problems(statistics.n_samples / sample_rate)
+    )

@@ -1,4 +1,4 @@
-"""Spectrograms in NumPy, for metrics and for work without torch."""
+"""Spectrograms in NumPy, for code that does not need torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def magnitude(audio: NDArray[np.float32], n_fft: int, hop: int) -> NDArray[np.fl
 
 
 def spectrum(audio: NDArray[np.float32], n_fft: int, hop: int) -> NDArray[np.complex64]:
-    """Spectrogram (bin, frame) of mono audio: Hann window, centred frames, zeros beyond the ends."""
+    """Spectrogram (bin, frame) of mono audio: Hann window, centred frames, zero-padded at the ends."""
     padded = np.pad(audio, n_fft // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop]
     window = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)

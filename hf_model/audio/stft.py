@@ -1,4 +1,4 @@
-"""The only time grid: the short-time Fourier transform, its inverse, and frames against seconds."""
+"""The short-time Fourier transform in torch, and its inverse."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hf_model.audio.grid import StftConfig, frame_count
 
 BLOCK_SAMPLES = 2**17
-"""Samples, in the windows of its frames, of a block of :func:`stft_in_blocks`."""
+"""Total window length, in samples, of a block of :func:`stft_in_blocks`."""
 
 
 def stft(waveform: Tensor, config: StftConfig, *, center: bool = True) -> Tensor:
@@ -21,15 +21,15 @@ def stft(waveform: Tensor, config: StftConfig, *, center: bool = True) -> Tensor
     waveform : Tensor, shape (..., sample)
         Audio in [-1, 1] at ``config.sample_rate``.
     center : bool
-        Without it, the first frame begins with the first sample and the last one ends within the audio.
+        If False, the first frame begins at the first sample and the last one ends within the audio.
 
     Returns
     -------
     Tensor, complex, shape (..., frame, bin)
-        Frame ``m`` is centred on ``m / frame_rate`` seconds; the signal is zero beyond its ends.
-        There are ``1 + n_samples // hop_length`` frames.
+        Frame ``m`` is centred on ``m / frame_rate`` seconds, with zero padding at the ends; there are
+        ``1 + n_samples // hop_length`` frames.
     """
-    lead = waveform.shape[:-1]
+    leading = waveform.shape[:-1]
     spectrum = torch.stft(
         waveform.reshape(-1, waveform.shape[-1]),
         n_fft=config.n_fft,
@@ -40,21 +40,20 @@ def stft(waveform: Tensor, config: StftConfig, *, center: bool = True) -> Tensor
         pad_mode="constant",
         return_complex=True,
     )
-    return spectrum.transpose(-1, -2).reshape(*lead, -1, config.n_bins)
+    return spectrum.transpose(-1, -2).reshape(*leading, -1, config.n_bins)
 
 
 def stft_in_blocks(waveform: Tensor, config: StftConfig, block_samples: int = BLOCK_SAMPLES) -> Iterator[Tensor]:
-    """Transform audio as :func:`stft` does, a few frames at a time; joined, they are the same.
+    """Transform audio a few frames at a time; concatenated, the blocks are what :func:`stft` gives.
 
-    What is done with a block finds it in the processor's cache, and asks for no new memory: long audio takes a third
-    of the time.
+    Blocks that fit the processor's cache make long audio three times as fast.
 
     Parameters
     ----------
     waveform, config
         As for :func:`stft`.
     block_samples : int
-        Windows of as many frames as fit in so many samples, at least one, are taken at once.
+        Total window length of a block in samples; a block has at least one frame.
 
     Yields
     ------
@@ -62,9 +61,9 @@ def stft_in_blocks(waveform: Tensor, config: StftConfig, block_samples: int = BL
     """
     half = config.n_fft // 2
     padded = nn.functional.pad(waveform, (half, half))
-    n_frames, at_once = frame_count(waveform.shape[-1], config), max(1, block_samples // config.n_fft)
-    for first in range(0, n_frames, at_once):
-        last = min(first + at_once, n_frames) - 1
+    n_frames, block_frames = frame_count(waveform.shape[-1], config), max(1, block_samples // config.n_fft)
+    for first in range(0, n_frames, block_frames):
+        last = min(first + block_frames, n_frames) - 1
         part = padded[..., first * config.hop_length : last * config.hop_length + config.n_fft]
         yield stft(part, config, center=False)
 
@@ -77,14 +76,14 @@ def istft(spectrum: Tensor, config: StftConfig, n_samples: int) -> Tensor:
     spectrum : Tensor, complex, shape (..., frame, bin)
         As :func:`stft` returns.
     n_samples : int
-        Samples wanted; at most ``hop_length`` beyond the last frame's centre.
+        Length of the audio; at most ``hop_length`` beyond the last frame's centre.
 
     Returns
     -------
     Tensor, shape (..., n_samples)
-        The least-squares signal whose spectrum is nearest to the given one.
+        The signal whose spectrum is closest to the given one in the least-squares sense.
     """
-    lead = spectrum.shape[:-2]
+    leading = spectrum.shape[:-2]
     needed = 1 + n_samples // config.hop_length
     frames = spectrum.reshape(-1, *spectrum.shape[-2:])
     if frames.shape[1] < needed:
@@ -99,7 +98,7 @@ def istft(spectrum: Tensor, config: StftConfig, n_samples: int) -> Tensor:
         center=True,
         length=n_samples,
     )
-    return waveform.reshape(*lead, n_samples)
+    return waveform.reshape(*leading, n_samples)
 
 
 def window(config: StftConfig, device: torch.device | str = "cpu") -> Tensor:

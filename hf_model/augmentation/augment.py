@@ -1,4 +1,4 @@
-"""The world around a voice, for training: rooms, noise, microphones, telephones, other voices, tempo and tuning."""
+"""Augmentation of voices for training: room, noise, microphone, telephone, other voices, tempo and pitch."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hf_model.augmentation.backgrounds import beside
+from hf_model.audio.grid import VOICE_STFT
+from hf_model.augmentation.backgrounds import background_excerpts
 from hf_model.config import check_range
-from hf_model.parallel.distributed import before, my_share, n_processes
+from hf_model.parallel.distributed import local_rows, n_processes, previous_in_batch
 
 SHARES = (
     "room", "noise", "colour", "phone", "clip", "neighbour", "background", "voiceless", "codec", "compress"
 )  # fmt: skip
-"""Settings that are shares of the examples."""
+"""Settings that are fractions of the examples."""
 
 HUM_SHARE = 0.15
-"""Of the examples, those that get mains hum."""
+"""Fraction of the examples with mains hum."""
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How much of the world is added.
+    """Strength of the augmentation.
 
     Attributes
     ----------
     stretch : float
-        Recordings are played up to this factor faster or slower, pitch and tempo together (1 is off).
+        Maximum factor of speed, faster or slower; pitch and tempo change together (1 is off).
     room, noise, colour, phone, clip, neighbour : float
-        Share of the examples that get a room, noise, another microphone, a telephone band, clipping, a second voice.
+        Fraction of the examples with a room, noise, another microphone, a telephone band, clipping, a second voice.
     background, voiceless : float
-        Share that gets a street, rain, talk or music, and share in which that is all: no voice and no notes.
+        Fraction with background sound (street, rain, talk, music), and fraction without voice and notes.
     codec, compress : float
-        Share that goes through a coder of a low bit rate, and through a compressor of the loudness.
+        Fraction with the artefacts of a low-bit-rate codec, and with dynamic range compression.
     snr_low, snr_high : float
-        dB, of the noise and of what sounds in the background.
+        Signal-to-noise ratio of noise and background, dB.
     """
 
     stretch: float = 1.26
@@ -53,7 +54,7 @@ class AugmentConfig:
     snr_high: float = 40.0
 
     def __post_init__(self) -> None:
-        """Refuse impossible shares."""
+        """Check the ranges."""
         check_range("stretch", self.stretch, 1.0, 2.0)
         for name in SHARES:
             check_range(name, getattr(self, name), 0.0, 1.0)
@@ -64,7 +65,7 @@ class AugmentConfig:
 def augment(
     waveform: Tensor, notes: Tensor, n_frames: Tensor, config: AugmentConfig, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Put each voice of a batch into a world of its own; the time it is heard at stays.
+    """Augment each voice of a batch independently; audio and notes stay aligned.
 
     Parameters
     ----------
@@ -73,20 +74,20 @@ def augment(
     notes : Tensor, shape (batch, note, 4)
         onset, offset (s), pitch, velocity; padding rows have pitch 0.
     n_frames : Tensor, shape (batch,)
-        Real frames of each example (100 a second).
+        Frames of each example without padding (100 per second).
     generator : torch.Generator
-        On the CPU; draws all decisions, so that a resumed run continues exactly. Processes that share a step's batch
-        out each draw for all of it, so that an example's world does not depend on how many they are.
+        On the CPU; draws all random numbers, so that a resumed run continues exactly. Each process draws for the whole
+        batch of a step, so that the augmentation of an example does not depend on the number of processes.
 
     Returns
     -------
     tuple
-        waveform, notes and n_frames, changed together; the batch's length may differ.
+        waveform, notes and n_frames; the length of the waveforms may differ.
     """
     draw = _Draw(waveform.shape[0] * n_processes(), waveform.device, generator)
     waveform, notes, n_frames = _stretch(waveform, notes, n_frames, config.stretch, draw)
     level = waveform.square().mean(1, keepdim=True).sqrt().clamp_min(1e-5)
-    others = before(waveform) * draw.decibels(-30, -14)
+    others = previous_in_batch(waveform) * draw.decibels(-30, -14)
     waveform = waveform + others * draw.chosen(config.neighbour)
     singing = 1 - draw.chosen(config.voiceless)
     waveform, notes = waveform * singing, notes * singing[:, :, None]
@@ -95,18 +96,18 @@ def augment(
     waveform = waveform + _noise(waveform, level, config, draw) + _background(waveform, level, config, draw)
     waveform = _coded(waveform, config, draw)
     waveform = _filtered(waveform, _telephone(waveform, config, draw))
-    drive = draw.decibels(0, 24) / waveform.abs().amax(1, keepdim=True).clamp_min(1e-5)
-    clipped = (waveform * drive).clamp(-1, 1) / drive
+    gain = draw.decibels(0, 24) / waveform.abs().amax(1, keepdim=True).clamp_min(1e-5)
+    clipped = (waveform * gain).clamp(-1, 1) / gain
     chosen = draw.chosen(config.clip)
     waveform = clipped * chosen + waveform * (1 - chosen)
     return waveform * draw.decibels(-3, 3), notes, n_frames
 
 
 class _Draw:
-    """Random numbers, one a row of the step's batch, of which this process gets its rows: shape (batch, 1)."""
+    """Random numbers for this process' rows of the batch of a step: shape (batch, 1)."""
 
     def __init__(self, total: int, device: torch.device, generator: torch.Generator) -> None:
-        self.total, self.rows, self.device, self.generator = total, my_share(total), device, generator
+        self.total, self.rows, self.device, self.generator = total, local_rows(total), device, generator
 
     def uniform(self, low: float, high: float, width: int = 1) -> Tensor:
         values = torch.rand(self.total, width, generator=self.generator)[self.rows]
@@ -122,20 +123,20 @@ class _Draw:
         return float(torch.rand(1, generator=self.generator))
 
     def gaussian(self, n_samples: int) -> Tensor:
-        """Noise made where it is used, (batch, n_samples), from a seed that the generator draws."""
+        """Gaussian noise (batch, n_samples), generated on the device from a drawn seed."""
         seed = int(torch.randint(0, 2**62, (1,), generator=self.generator))
         local = torch.Generator(self.device).manual_seed(seed)
         return torch.randn(self.total, n_samples, device=self.device, generator=local)[self.rows]
 
 
 def _stretch(
-    waveform: Tensor, notes: Tensor, n_frames: Tensor, most: float, draw: _Draw
+    waveform: Tensor, notes: Tensor, n_frames: Tensor, max_factor: float, draw: _Draw
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Resample the whole batch by one factor in the Fourier domain: pitch and tempo move together."""
-    if most == 1.0:
+    """Resample the whole batch by one factor in the Fourier domain: pitch and tempo change together."""
+    if max_factor == 1.0:
         return waveform, notes, n_frames
     old = waveform.shape[1]
-    new = _fast_length(old * most ** (2 * draw.one() - 1))
+    new = _fast_length(old * max_factor ** (2 * draw.one() - 1))
     spectrum = torch.fft.rfft(waveform)
     kept = min(spectrum.shape[1], new // 2 + 1)
     resized = torch.zeros(waveform.shape[0], new // 2 + 1, dtype=spectrum.dtype, device=waveform.device)
@@ -149,12 +150,12 @@ def _stretch(
 
 
 def _fast_length(n_samples: float) -> int:
-    """Nearest multiple of the 160-sample hop whose Fourier transform is fast (no prime factor above 5)."""
-    wanted = max(1, round(n_samples / 160))
+    """Nearest multiple of the 160-sample hop with a fast Fourier transform (no prime factor above 5)."""
+    target = max(1, round(n_samples / 160))
     return 160 * next(
         frames
-        for distance in range(wanted)
-        for frames in (wanted - distance, wanted + distance)
+        for distance in range(target)
+        for frames in (target - distance, target + distance)
         if (60**20) % frames == 0  # 60 = 2 * 2 * 3 * 5
     )
 
@@ -166,8 +167,8 @@ def _filtered(waveform: Tensor, response: Tensor) -> Tensor:
     return filtered[:, :n_samples]
 
 
-def _curve(knots: Tensor, n_bins: int) -> Tensor:
-    """Smooth gain over frequency: knots in dB (batch, knot) on a square-root axis of frequency, to (batch, bin)."""
+def _equalizer(knots: Tensor, n_bins: int) -> Tensor:
+    """Interpolate gains in dB (batch, knot) on a square-root frequency axis to linear gains (batch, bin)."""
     position = torch.linspace(0, 1, n_bins, device=knots.device).sqrt() * (knots.shape[1] - 1)
     left = position.floor().long().clamp_max(knots.shape[1] - 2)
     share = position - left
@@ -175,18 +176,18 @@ def _curve(knots: Tensor, n_bins: int) -> Tensor:
 
 
 def _room_and_microphone(waveform: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
-    """Frequency response of a decaying-noise room behind a coloured microphone: (batch, bin), complex."""
+    """Complex frequency response (batch, bin) of a room (decaying noise) and a microphone (equaliser)."""
     n_samples = waveform.shape[1]
-    length = 16000
-    times = torch.arange(length, device=waveform.device) / 16000
+    length = VOICE_STFT.sample_rate
+    times = torch.arange(length, device=waveform.device) / VOICE_STFT.sample_rate
     decay = torch.exp(-6.9 * times / draw.uniform(0.1, 0.9))
     tail = draw.gaussian(length) * decay
     tail = tail / tail.square().sum(1, keepdim=True).sqrt() * draw.decibels(-15, 4) * draw.chosen(config.room)
-    tail = torch.cat([torch.zeros_like(tail[:, :32]), tail[:, 32:]], dim=1)  # the direct sound comes first, by 2 ms
+    tail = torch.cat([torch.zeros_like(tail[:, :32]), tail[:, 32:]], dim=1)  # the direct sound leads by 2 ms
     tail[:, 0] += 1.0
     response: Tensor = torch.fft.rfft(tail, n=2 * n_samples)
     knots = draw.uniform(-10, 10, 12) * draw.chosen(config.colour)
-    return response * _curve(knots, response.shape[1])
+    return response * _equalizer(knots, response.shape[1])
 
 
 def _noise(waveform: Tensor, level: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
@@ -194,32 +195,32 @@ def _noise(waveform: Tensor, level: Tensor, config: AugmentConfig, draw: _Draw) 
     n_samples = waveform.shape[1]
     spectrum = torch.fft.rfft(draw.gaussian(n_samples))
     slope = torch.arange(1, spectrum.shape[1] + 1, device=waveform.device) / spectrum.shape[1]
-    shaped = spectrum * slope ** -draw.uniform(0.0, 1.2) * _curve(draw.uniform(-10, 10, 6), spectrum.shape[1])
+    shaped = spectrum * slope ** -draw.uniform(0.0, 1.2) * _equalizer(draw.uniform(-10, 10, 6), spectrum.shape[1])
     noise = torch.fft.irfft(shaped, n=n_samples)
     noise = noise / noise.square().mean(1, keepdim=True).sqrt().clamp_min(1e-9)
-    times = torch.arange(n_samples, device=waveform.device) / 16000
+    times = torch.arange(n_samples, device=waveform.device) / VOICE_STFT.sample_rate
     mains = torch.where(draw.uniform(0, 1) < 0.5, 50.0, 60.0)
     partials = [torch.sin(2 * torch.pi * mains * k * times + draw.uniform(0, 6.28)) / k for k in (1, 2, 3, 5)]
     hum = torch.stack(partials).sum(0)
     swell = 1 + draw.uniform(0, 0.9) * torch.sin(2 * torch.pi * draw.uniform(0.05, 2) * times + draw.uniform(0, 6.28))
     snr = torch.pow(10.0, -draw.uniform(config.snr_low, config.snr_high) / 20)
-    hiss: Tensor = noise * swell * snr * draw.chosen(config.noise)
-    return level * (hiss + hum * draw.decibels(-45, -20) * draw.chosen(HUM_SHARE))
+    scaled: Tensor = noise * swell * snr * draw.chosen(config.noise)
+    return level * (scaled + hum * draw.decibels(-45, -20) * draw.chosen(HUM_SHARE))
 
 
 def _background(waveform: Tensor, level: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
-    """Street, rain, talk, music: (batch, sample)."""
-    loud = level * draw.decibels(-config.snr_high, -config.snr_low) * draw.chosen(config.background)
-    choice, place = draw.uniform(0, 1).cpu()[:, 0], draw.uniform(0, 1).cpu()[:, 0]
+    """Background sound (batch, sample)."""
+    gain = level * draw.decibels(-config.snr_high, -config.snr_low) * draw.chosen(config.background)
+    choice, start = draw.uniform(0, 1).cpu()[:, 0], draw.uniform(0, 1).cpu()[:, 0]
     sound = torch.zeros_like(waveform)
-    rows = torch.nonzero(loud[:, 0])[:, 0].cpu()
+    rows = torch.nonzero(gain[:, 0])[:, 0].cpu()
     if len(rows):
-        sound[rows] = beside(choice[rows], place[rows], waveform.shape[1]).to(waveform.device)
-    return loud * sound
+        sound[rows] = background_excerpts(choice[rows], start[rows], waveform.shape[1]).to(waveform.device)
+    return gain * sound
 
 
 def _compressed(waveform: Tensor, level: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
-    """Even the loudness out as an automatic gain does: what is louder than the mean is turned down, and back."""
+    """Compress the dynamic range, as an automatic gain control does."""
     power = torch.nn.functional.avg_pool1d(waveform[:, None].square(), 801, stride=160, padding=400)
     gain = ((power.sqrt() + 0.03 * level[:, :, None]) / level[:, :, None]).log()
     gain = torch.nn.functional.interpolate(gain, waveform.shape[1], mode="linear", align_corners=True)[:, 0]
@@ -228,26 +229,26 @@ def _compressed(waveform: Tensor, level: Tensor, config: AugmentConfig, draw: _D
 
 
 def _coded(waveform: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
-    """Lose what a coder of a low bit rate loses: weak bins beside strong ones, in steps, and the highest band."""
+    """Simulate a low-bit-rate codec: quantise bins relative to their strongest neighbours, and cut the highest band."""
     rows = torch.nonzero(draw.chosen(config.codec)[:, 0])[:, 0]
     depth, top = draw.uniform(6, 24), draw.uniform(3500, 8000)
     if not len(rows):
         return waveform
     window = torch.hann_window(1024, device=waveform.device).sqrt()
     spectrum = torch.stft(waveform[rows], 1024, 512, window=window, return_complex=True)
-    size = spectrum.abs()
-    peak = torch.nn.functional.max_pool2d(size[:, None], (17, 1), stride=1, padding=(8, 0))[:, 0]
+    magnitude = spectrum.abs()
+    peak = torch.nn.functional.max_pool2d(magnitude[:, None], (17, 1), stride=1, padding=(8, 0))[:, 0]
     step = peak * torch.pow(10.0, -depth[rows] / 20)[:, :, None]
-    kept = (size / step.clamp_min(1e-9)).round() * step
+    kept = (magnitude / step.clamp_min(1e-9)).round() * step
     hz = torch.linspace(0, 8000, 513, device=waveform.device)
-    spectrum = spectrum * (kept / size.clamp_min(1e-9)) * (hz < top[rows])[:, :, None]
+    spectrum = spectrum * (kept / magnitude.clamp_min(1e-9)) * (hz < top[rows])[:, :, None]
     changed = waveform.clone()
     changed[rows] = torch.istft(spectrum, 1024, 512, window=window, length=waveform.shape[1])
     return changed
 
 
 def _telephone(waveform: Tensor, config: AugmentConfig, draw: _Draw) -> Tensor:
-    """Frequency response of a narrow band, (batch, bin): a telephone, a small loudspeaker, a low-rate codec."""
+    """Frequency response (batch, bin) of a telephone or a small loudspeaker."""
     hz = torch.linspace(0, 8000, waveform.shape[1] + 1, device=waveform.device)
     low, high = draw.uniform(100, 450), draw.uniform(2800, 7000)
     band = torch.sigmoid((hz - low) / 30) * torch.sigmoid((high - hz) / 120)

@@ -1,4 +1,4 @@
-"""What sounds beside a voice in training: pieces of street, talk, rain and music, made once and drawn from."""
+"""Background sounds for augmentation: synthetic street, talk, rain and music, generated once and cut at random."""
 
 from __future__ import annotations
 
@@ -13,47 +13,48 @@ from torch import Tensor
 from hf_model.augmentation.noise import RATE, noise
 
 BACKGROUNDS = ("street", "talk", "wind", "fan", "rain", "typing", "birds", "hiss", "hum", "music")
-"""Kinds that are drawn from, all equally often."""
+"""Kinds, drawn with equal probability."""
 
-N_PIECES = 24
-"""Pieces of each kind; where in a piece an example begins is drawn, too."""
+N_SOUNDS = 24
+"""Sounds of each kind."""
 
-PIECE_SECONDS = 12.0
+SOUND_SECONDS = 12.0
 
 
 @cache
-def piece(kind: str, number: int) -> Tensor:
-    """Make one piece of a kind, (sample,) at 16 kHz with an RMS amplitude of 1; the same every time."""
-    sound = music(PIECE_SECONDS, number) if kind == "music" else noise(kind, PIECE_SECONDS, number)
+def background(kind: str, number: int) -> Tensor:
+    """Generate a sound of a kind, (sample,) at 16 kHz with an RMS amplitude of 1; deterministic."""
+    sound = music(SOUND_SECONDS, number) if kind == "music" else noise(kind, SOUND_SECONDS, number)
     return torch.from_numpy(sound / max(float(np.sqrt(np.mean(np.square(sound)))), 1e-9))
 
 
-def beside(choice: Tensor, place: Tensor, n_samples: int) -> Tensor:
-    """Cut what sounds beside each example.
+def background_excerpts(choice: Tensor, start: Tensor, n_samples: int) -> Tensor:
+    """Cut an excerpt of a background sound for each example.
 
     Parameters
     ----------
     choice : Tensor, shape (batch,)
-        0-1: which piece.
-    place : Tensor, shape (batch,)
-        0-1: where in the piece, which goes round.
+        0-1: which sound.
+    start : Tensor, shape (batch,)
+        0-1: where in the sound, which repeats.
     n_samples : int
 
     Returns
     -------
     Tensor, shape (batch, n_samples)
-        On the CPU; each piece as a whole has an RMS amplitude of 1.
+        On the CPU; each whole sound has an RMS amplitude of 1.
     """
     rows = []
-    for chosen, begin in zip(choice.tolist(), place.tolist(), strict=True):
-        kind, number = divmod(min(int(chosen * len(BACKGROUNDS) * N_PIECES), len(BACKGROUNDS) * N_PIECES - 1), N_PIECES)
-        sound = piece(BACKGROUNDS[kind], number)
+    total = len(BACKGROUNDS) * N_SOUNDS
+    for chosen, begin in zip(choice.tolist(), start.tolist(), strict=True):
+        kind, number = divmod(min(int(chosen * len(BACKGROUNDS) * N_SOUNDS), total - 1), N_SOUNDS)
+        sound = background(BACKGROUNDS[kind], number)
         rows.append(sound.roll(-int(begin * len(sound))).repeat(1 + n_samples // len(sound))[:n_samples])
     return torch.stack(rows)
 
 
 def music(seconds: float, seed: int) -> NDArray[np.float32]:
-    """Play a band in the distance, without a tune: chords, a bass and drums in time; float32 (sample,) at 16 kHz."""
+    """Generate music without a melody: chords, bass and drums on a beat; float32 (sample,) at 16 kHz."""
     rng = np.random.default_rng([seed, 0xBA2D])
     sound = np.zeros(round(seconds * RATE))
     beat = 60.0 / rng.uniform(70.0, 150.0)
@@ -74,7 +75,7 @@ def music(seconds: float, seed: int) -> NDArray[np.float32]:
 
 
 def _tone(key: int, seconds: float, bright: float, rng: Generator) -> NDArray[np.float64]:
-    """Pluck one string: partials that fall in strength and die away."""
+    """Generate a plucked tone: decaying partials."""
     times = np.arange(int(seconds * RATE)) / RATE
     hz = 440.0 * 2.0 ** ((key - 69) / 12.0)
     partials = np.arange(1, min(12, int(7000 / hz)) + 1)

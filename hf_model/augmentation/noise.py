@@ -1,4 +1,4 @@
-"""Sounds that are no notes, made by arithmetic: hiss, hum, streets, fans, rain, keyboards, talk in the distance."""
+"""Synthetic noises without notes: hiss, hum, street, fan, rain, typing, distant talk."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from hf_model.audio.grid import VOICE_STFT
 from hf_model.config import check_choice, check_range
 from hf_model.singer.voice import VOWELS
 
 Sound = NDArray[np.float32]
 
-RATE = 16000
+RATE = VOICE_STFT.sample_rate
 """Hz."""
 
 BENCH_SEED = 1_000_000
-"""Seeds from here on belong to the benches: training draws smaller ones, so that it never meets what measures it."""
+"""Seeds from here on are reserved for benchmarks; training draws smaller ones."""
 
-LOUDEST, SOFTEST = -25.0, -60.0
-"""dB below full scale, RMS: between them the seed draws how loud a noise is."""
+MIN_LEVEL, MAX_LEVEL = -60.0, -25.0
+"""RMS level, dB relative to full scale; drawn between them from the seed."""
 
 
 def noise(kind: str, seconds: float, seed: int) -> Sound:
-    """Make a noise in which nobody would hear a melody.
+    """Generate a noise without a melody.
 
     Parameters
     ----------
@@ -33,12 +34,12 @@ def noise(kind: str, seconds: float, seed: int) -> Sound:
     seconds : float
         0.05 to 36,000.
     seed : int
-        Decides on every detail; the same seed gives the same sound.
+        Determines every detail; the same seed gives the same sound.
 
     Returns
     -------
     ndarray, shape (sample,)
-        float32 at 16 kHz in [-1, 1]; apart from silence and dither at a level between ``SOFTEST`` and ``LOUDEST``.
+        float32 at 16 kHz in [-1, 1]; except for silence and dither, between ``MIN_LEVEL`` and ``MAX_LEVEL``.
     """
     check_choice("kind", kind, KINDS)
     check_range("seconds", seconds, 0.05, 36000.0)
@@ -46,7 +47,7 @@ def noise(kind: str, seconds: float, seed: int) -> Sound:
     sound = _MAKERS[kind](round(seconds * RATE), rng)
     if kind in ("silence", "dither"):
         return sound
-    level = 10 ** (rng.uniform(SOFTEST, LOUDEST) / 20)
+    level = 10 ** (rng.uniform(MIN_LEVEL, MAX_LEVEL) / 20)
     sound *= min(level / _rms(sound), 0.99 / float(np.abs(sound).max()))
     return sound
 
@@ -56,24 +57,24 @@ def _silence(n: int, _: Generator) -> Sound:
 
 
 def _dither(n: int, rng: Generator) -> Sound:
-    """Give what a 16-bit file of silence holds: triangular noise of one step, rounded."""
+    """Triangular dither of one 16-bit step, rounded, as in a 16-bit file of silence."""
     steps = np.rint(rng.random(n, dtype=np.float32) - rng.random(n, dtype=np.float32))
     return np.asarray(steps / 32768, dtype=np.float32)
 
 
 def _hiss(n: int, rng: Generator) -> Sound:
-    """Microphone and room: from nearly white to darker than pink."""
+    """Microphone and room noise: from nearly white to steeper than pink."""
     return _coloured(n, rng, rng.uniform(0.2, 1.6), rng.uniform(-8, 8, 6))
 
 
 def _hum(n: int, rng: Generator) -> Sound:
-    """Mains at 50 or 60 Hz: from a sine to the buzz of a dimmer, alone or in hiss."""
+    """Mains hum at 50 or 60 Hz: from a sine to a buzz, with or without hiss."""
     mains = float(rng.choice([50.0, 60.0])) * (1 + rng.normal(0, 3e-4))
     wander = _swell(n, rng, 0.1, 1.0) * 2e-4
     phase = 2 * np.pi * np.cumsum(mains / RATE * (1 + wander), dtype=np.float64)
-    fall, odd_only, most = rng.uniform(0.3, 2.5), rng.random() < 0.3, int(rng.integers(1, 40))
+    fall, odd_only, n_partials = rng.uniform(0.3, 2.5), rng.random() < 0.3, int(rng.integers(1, 40))
     sound = np.zeros(n, dtype=np.float32)
-    for k in range(1, most + 1, 2 if odd_only else 1):
+    for k in range(1, n_partials + 1, 2 if odd_only else 1):
         strength = k**-fall * 10 ** (rng.normal(0, 5) / 20)
         sound += strength * np.sin(np.float32(np.mod(k * phase + rng.uniform(0, 6.28), 2 * np.pi)))
     sound /= _rms(sound)
@@ -83,7 +84,7 @@ def _hum(n: int, rng: Generator) -> Sound:
 
 
 def _fan(n: int, rng: Generator) -> Sound:
-    """Move air, with weak lines at the rate of the blades and of the motor."""
+    """Air noise with weak harmonics of blades and motor."""
     sound = _unit(_coloured(n, rng, rng.uniform(0.5, 1.8), rng.uniform(-8, 8, 6)))
     sound *= 10 ** (rng.uniform(0, 1.5) * _swell(n, rng, 1.0, 1.0) / 20)
     for hz, weight in ((rng.uniform(15, 60) * rng.integers(3, 9), -14.0), (rng.uniform(80, 1200), -22.0)):
@@ -95,7 +96,7 @@ def _fan(n: int, rng: Generator) -> Sound:
 
 
 def _rain(n: int, rng: Generator) -> Sound:
-    """Countless drops, and a few that ring on something hollow."""
+    """Many drops, and a few resonant ones."""
     drops = np.zeros(n, dtype=np.float32)
     hits = rng.integers(0, n, max(1, int(n / RATE * rng.uniform(200, 3000))))
     np.add.at(drops, hits, rng.lognormal(0, 1, len(hits)).astype(np.float32))
@@ -107,10 +108,10 @@ def _rain(n: int, rng: Generator) -> Sound:
 
 
 def _typing(n: int, rng: Generator) -> Sound:
-    """Keys that go down and up, in bursts; the space bar is the loudest."""
+    """Bursts of key presses and releases; the space bar is the loudest."""
     room = _unit(_hiss(n, rng)) * 10 ** (rng.uniform(-40, -22) / 20)
     body, top = rng.uniform(120, 400), rng.uniform(1500, 4500)
-    for start, stop in _bouts(n, rng, 1.0, 8.0, 0.2, 4.0):
+    for start, stop in _spans(n, rng, 1.0, 8.0, 0.2, 4.0):
         at = start
         while at < stop:
             size = rng.lognormal(0, 0.3) * (2.0 if rng.random() < 0.15 else 1.0)
@@ -123,7 +124,7 @@ def _typing(n: int, rng: Generator) -> Sound:
 
 
 def _wind(n: int, rng: Generator) -> Sound:
-    """Gusts in a microphone: deep, uneven, brighter when they are strong."""
+    """Gusts in a microphone: low-frequency noise that is brighter when stronger."""
     gust = 10 ** (_swell(n, rng, rng.uniform(0.2, 1.0), rng.uniform(4, 10)) / 20)
     deep = _unit(_coloured(n, rng, rng.uniform(1.5, 3.0), np.zeros(2)))
     bright = _unit(_coloured(n, rng, rng.uniform(0.5, 1.2), np.array([0, 0, -6, -12])))
@@ -131,9 +132,9 @@ def _wind(n: int, rng: Generator) -> Sound:
 
 
 def _birds(n: int, rng: Generator) -> Sound:
-    """Short calls far above any singer, over a quiet garden."""
+    """Short calls above 2 kHz over quiet hiss."""
     sound = _unit(_hiss(n, rng)) * 10 ** (rng.uniform(-30, -10) / 20)
-    for start, stop in _bouts(n, rng, 0.5, 4.0, 0.5, 8.0):
+    for start, stop in _spans(n, rng, 0.5, 4.0, 0.5, 8.0):
         low, high, length = rng.uniform(2000, 4000), rng.uniform(3000, 7000), rng.uniform(0.04, 0.25)
         size, trill, at = rng.uniform(0.2, 1.0), rng.uniform(0, 40), start
         while at < stop:
@@ -145,33 +146,33 @@ def _birds(n: int, rng: Generator) -> Sound:
 
 
 def _talk(n: int, rng: Generator) -> Sound:
-    """Several people who speak at some distance, in a room's echo and noise."""
+    """One to four distant speakers with reverberation and noise."""
     sound = np.zeros(n, dtype=np.float32)
     for _ in range(int(rng.integers(1, 5))):
         height, size, strength = rng.uniform(80, 260), rng.uniform(0.95, 1.3), 10 ** (rng.uniform(-12, 0) / 20)
         tail = rng.standard_normal(int(RATE * rng.uniform(0.1, 0.5)))
         tail *= np.exp(-6.9 * np.arange(tail.size) / tail.size) * rng.uniform(0.02, 0.12)
         tail[0] = 1.0
-        for start, stop in _bouts(n, rng, 1.0, 5.0, 2.0, 12.0):
+        for start, stop in _spans(n, rng, 1.0, 5.0, 2.0, 12.0):
             _add(sound, start, strength * _speech((stop - start) / RATE, height, size, tail, rng))
     return sound + _unit(_hiss(n, rng)) * max(_rms(sound), 1e-3) * 10 ** (rng.uniform(-25, 0) / 20)
 
 
 def _street(n: int, rng: Generator) -> Sound:
-    """Traffic far and near, steps, wind, talk, birds: each as loud as it happens to be."""
+    """Traffic, steps, wind, talk and birds at random levels."""
     sound = _unit(_coloured(n, rng, 2.0, rng.uniform(-6, 6, 6)))
     sound *= 10 ** (_swell(n, rng, 0.1, 3.0) / 20)
     for at in _times(n, rng, rng.uniform(0.03, 0.25)):
         _add(sound, at, rng.uniform(0.3, 4.0) * _car(rng))
-    for start, stop in _bouts(n, rng, 3.0, 15.0, 4.0, 20.0):
+    for start, stop in _spans(n, rng, 3.0, 15.0, 4.0, 20.0):
         size, pace = rng.uniform(0.3, 2.0), rng.uniform(0.45, 0.65)
         step = rng.standard_normal(1600) * np.exp(-np.arange(1600) / rng.uniform(60, 300))
         step += _ring(rng.uniform(80, 250), 0.02)[:1600]
         for at in range(start, stop, int(RATE * pace)):
             _add(sound, at + int(rng.normal(0, 200)), size * rng.uniform(0.6, 1.2) * step)
-    for maker, loudest in ((_wind, 3.0), (_talk, -3.0), (_birds, -6.0)):
+    for maker, max_db in ((_wind, 3.0), (_talk, -3.0), (_birds, -6.0)):
         if rng.random() < 0.6:
-            sound += 10 ** (rng.uniform(loudest - 18, loudest) / 20) * _unit(maker(n, rng))
+            sound += 10 ** (rng.uniform(max_db - 18, max_db) / 20) * _unit(maker(n, rng))
     return sound
 
 
@@ -190,14 +191,11 @@ _MAKERS: dict[str, Callable[[int, Generator], Sound]] = {
 }
 
 KINDS = tuple(_MAKERS)
-"""What can be made."""
-
-
-# ------------------------------------------------------------------------------------------------- what they are of
+"""Kinds of noise."""
 
 
 def _car(rng: Generator) -> NDArray[np.float64]:
-    """Pass by: tyres that are brighter when near, and an engine whose pitch falls as it passes."""
+    """Generate a passing car: tyre noise that is brighter when near, and an engine with a falling pitch."""
     n = int(RATE * rng.uniform(3.0, 10.0))
     t = np.linspace(-1, 1, n)
     near = 1 / (1 + (t / rng.uniform(0.1, 0.4)) ** 2) * (1 - t**2)
@@ -211,7 +209,7 @@ def _car(rng: Generator) -> NDArray[np.float64]:
 
 
 def _speech(seconds: float, height: float, size: float, tail: NDArray[np.float64], rng: Generator) -> Sound:
-    """Say something: syllables that slide, vowels and consonants' noise; ``height`` in Hz, ``size`` scales formants."""
+    """Unintelligible speech: gliding syllables of vowels and noise; ``height`` in Hz, ``size`` scales the formants."""
     n = int(seconds * RATE)
     edges = np.cumsum(rng.uniform(0.09, 0.28, int(seconds / 0.09) + 2)) * RATE
     count, at = len(edges), np.arange(n)
@@ -252,7 +250,7 @@ def _ring(hz: float, decay: float) -> NDArray[np.float64]:
 
 
 def _coloured(n: int, rng: Generator, slope: float, knots: NDArray[np.float64]) -> Sound:
-    """Noise whose power falls with frequency to the power of ``slope``, through a smooth equaliser (knots in dB)."""
+    """Noise with power proportional to 1 / frequency**slope, through a smooth equaliser (knots in dB)."""
     n_fft = _fast_length(n)
     bins = n_fft // 2 + 1
     spectrum = rng.standard_normal(2 * bins, dtype=np.float32).view(np.complex64)
@@ -260,7 +258,7 @@ def _coloured(n: int, rng: Generator, slope: float, knots: NDArray[np.float64]) 
 
 
 def _colour(n: int, slope: float, knots: NDArray[np.float64]) -> Sound:
-    """Gain of each bin of :func:`_coloured`; what lies below 20 Hz fades."""
+    """Gain of each bin of :func:`_coloured`; rolls off below 20 Hz."""
     bins = _fast_length(n) // 2 + 1
     hz = np.geomspace(1.0, RATE / 2, 400)
     decibels = -10 * slope * np.log10(np.maximum(hz, 20.0)) + np.minimum(0.0, 24 * np.log2(hz / 20.0))
@@ -275,36 +273,36 @@ def _filtered(sound: Sound, gain: Sound) -> Sound:
 
 
 def _fast_length(n: int) -> int:
-    """Give a length of at least ``n`` whose Fourier transform is fast."""
+    """Return the next power of two."""
     return 1 << (n - 1).bit_length()
 
 
 def _swell(n: int, rng: Generator, hz: float, spread: float) -> Sound:
-    """Wander slowly: normal values of that spread, ``hz`` times a second, joined by lines."""
+    """Slow random variation: normal values at ``hz`` per second, linearly interpolated."""
     step = RATE / hz
     values = rng.normal(0, spread, int(n / step) + 3)
     return np.interp(np.arange(n) / step + rng.random(), np.arange(len(values)), values).astype(np.float32)
 
 
 def _times(n: int, rng: Generator, rate: float) -> Iterator[int]:
-    """Give samples at which something happens, ``rate`` times a second on average."""
+    """Draw the sample positions of random events, ``rate`` per second on average."""
     yield from np.sort(rng.integers(-2 * RATE, n, rng.poisson(rate * (n / RATE + 2)))).tolist()
 
 
-def _bouts(
-    n: int, rng: Generator, shortest: float, longest: float, least: float, most: float
+def _spans(
+    n: int, rng: Generator, min_length: float, max_length: float, min_pause: float, max_pause: float
 ) -> Iterator[tuple[int, int]]:
-    """Spans in samples that last between shortest and longest, with pauses between least and most (seconds)."""
-    at = -int(RATE * rng.uniform(0, longest))
+    """Draw spans (start, stop) in samples; lengths and pauses between them are in seconds."""
+    at = -int(RATE * rng.uniform(0, max_length))
     while at < n:
-        stop = at + int(RATE * rng.uniform(shortest, longest))
+        stop = at + int(RATE * rng.uniform(min_length, max_length))
         if stop > 0:
             yield at, stop
-        at = stop + int(RATE * rng.uniform(least, most))
+        at = stop + int(RATE * rng.uniform(min_pause, max_pause))
 
 
 def _add(sound: Sound, at: int, part: NDArray[np.float64] | Sound) -> None:
-    """Add a part where it lies within the sound."""
+    """Add a part at a sample position, cut to the sound."""
     first, last = max(at, 0), min(at + part.size, sound.size)
     if first < last:
         sound[first:last] += part[first - at : last - at]

@@ -1,4 +1,4 @@
-"""Completion of the command line in bash, zsh and tcsh."""
+"""Tab completion in bash, zsh and tcsh."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ SHELLS = ("bash", "zsh", "tcsh")
 
 FOLDERS = {"DIR"}
 FILES = {"INPUT", "NOTES", "OUT", "FILE"}
-"""Metavars that stand for paths: what TAB offers there."""
+"""Metavars of paths, for which files or folders are completed."""
 
-HOW = """\
-put it where your shell looks:
+INSTALLATION = """\
+installation:
   bash   hummingface completion bash > ~/.local/share/bash-completion/completions/hummingface
   zsh    hummingface completion zsh > ~/.zfunc/_hummingface      (with fpath+=~/.zfunc before compinit in ~/.zshrc)
   tcsh   hummingface completion tcsh | source /dev/stdin
 """
 
 
-def script(parser: argparse.ArgumentParser, shell: str) -> str:
-    """Write the completion script of a shell (one of ``SHELLS``)."""
+def completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
+    """Generate the completion script for a shell (one of ``SHELLS``)."""
     import shtab
 
     for action in _actions(parser):
@@ -32,7 +32,7 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
 
 
 def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    """Give the actions of a parser and of its commands."""
+    """List the actions of a parser and of its subcommands."""
     found = []
     for action in parser._actions:
         found.append(action)

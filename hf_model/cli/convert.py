@@ -1,8 +1,9 @@
-"""From audio files to piano files: which inputs, which outputs, and no half-written file."""
+"""`hummingface convert`: find the inputs, name the outputs, convert file by file and report on each."""
 
 from __future__ import annotations
 
 import glob
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,31 +11,42 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hf_model.audio.grid import resampled_length
-from hf_model.audio.io import write_wav_blocks
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, resampled_length
 from hf_model.audio.reader import SUFFIXES, AudioError
 from hf_model.audio.recording import read_recording
-from hf_model.export.midi_score import write_score
-from hf_model.export.outputs import FileError, Job, blame_disk, level_of, whole_files
-from hf_model.inference import Models, default_models, hear_arranged
+from hf_model.export.outputs import Conversion, OutputError, all_or_none
+from hf_model.inference import Models, arrange_recording, default_models
 from hf_model.music.arrangement import Arranged, Arrangement
 from hf_model.notes.note import Note
-from hf_model.notes.note_files import write_csv
 from hf_model.notes.pitch import pitch_to_name
-from hf_model.piano.performance import Performance, perform
-from hf_model.piano.rendering import PIANO_RATE
+from hf_model.piano.performance import Performance, Take, perform
 
 OUTPUT_ENDING = "_piano"
 
 
 @dataclass(frozen=True)
+class Job:
+    """One input, its outputs by kind ("wav", "midi" and optional ones), or why it is refused or left out."""
+
+    source: Path
+    outputs: Mapping[str, Path] = field(default_factory=dict)
+    problem: str | None = None
+    skipped: str | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is something to convert."""
+        return not (self.problem or self.skipped)
+
+
+@dataclass(frozen=True)
 class Options:
-    """What to make of each file.
+    """What to write for each input.
 
     Attributes
     ----------
     out_dir : path, optional
-        Where the outputs go; beside each input when not given.
+        Folder of the outputs; the folder of each input when not given.
     csv, musicxml, plot, structure, overwrite : bool
     arrangement, performance, tuning
         As for :func:`hf_model.inference.convert`.
@@ -53,12 +65,12 @@ class Options:
 
 @dataclass
 class Report:
-    """What became of one input: fields as ``--json`` prints them, times in seconds.
+    """The result of one input: fields as ``--json`` prints them, times in seconds.
 
-    ``notes`` and ``accompaniment`` are what the right and the left hand play, ``sung`` the pitch that a note was sung
-    at; ``repeats`` lists, for each phrase that is sung more than once, where. ``gain`` is the factor that brought the
-    piano to its level, ``loudness`` (LUFS) and ``true_peak`` (dB) what it has then; both are missing for silence.
-    ``timings`` says how long listening and playing took.
+    ``notes`` is the right hand, with ``sung``, the float pitch of the voice; ``accompaniment`` is the left hand.
+    ``repeats`` lists the onset and offset of each repetition of a phrase. ``gain`` brought the piano to its level;
+    ``loudness`` (LUFS) and ``true_peak`` (dB) include it and are missing for silence. ``timings`` is how long
+    transcription ("listen") and rendering ("play") took.
     """
 
     input: str
@@ -84,11 +96,48 @@ class Report:
         """Give plain values for JSON."""
         return asdict(self)
 
+    def add_level(self, take: Take) -> None:
+        """Set gain, loudness and true peak."""
+        self.gain = round(take.gain, 4)
+        self.loudness, self.true_peak = (
+            round(level, 2) if math.isfinite(level) else None for level in (take.loudness, take.true_peak)
+        )
+
+    def add_music(self, arranged: Arranged) -> None:
+        """Set the notes, tempo, key, tuning, repeats and remarks."""
+        tempo, key = arranged.tempo, arranged.key
+        self.n_notes = len(arranged.piano_notes)
+        self.tuning_cents = round(100 * arranged.tuning, 1)
+        self.tempo = {
+            "bpm": round(tempo.bpm, 2),
+            "confidence": round(tempo.confidence, 3),
+            "meter": tempo.meter_name,
+            "meter_confidence": round(tempo.meter_confidence, 3),
+            "beats": [round(beat, 3) for beat in tempo.beats],
+            "downbeat": tempo.downbeat,
+        }
+        self.key = {"name": key.name, "confidence": round(key.confidence, 3)}
+        self.notes = [
+            _note_fields(played, sung=round(sung.pitch, 3), confidence=round(sung.confidence, 3))
+            for sung, played in zip(arranged.notes, arranged.piano_notes, strict=True)
+        ]
+        self.accompaniment = [_note_fields(note) for note in arranged.accompaniment]
+        self.repeats = [
+            [[round(onset, 3), round(offset, 3)] for onset, offset in phrase] for phrase in arranged.repeats
+        ]
+        self.remarks = list(arranged.remarks)
+
+
+def _note_fields(note: Note, **more: float) -> dict[str, Any]:
+    key = int(note.pitch)
+    times = {"onset": round(note.onset, 4), "offset": round(note.offset, 4)}
+    return {**times, "pitch": key, "name": pitch_to_name(key), "velocity": note.velocity, **more}
+
 
 def find_inputs(patterns: Iterable[str]) -> list[Job]:
-    """Resolve files, folders (searched through) and globs to one job an input, in order, without repetition.
+    """Resolve files, folders (recursively) and globs to one job per input, in order, without duplicates.
 
-    Folders and globs leave out hidden files and what this program wrote (``*_piano.wav``).
+    Folders and globs leave out hidden files and outputs of this program (``*_piano.wav``).
     """
     jobs: dict[str, Job] = {}
     for pattern in patterns:
@@ -104,7 +153,7 @@ def find_inputs(patterns: Iterable[str]) -> list[Job]:
 
 
 def _search(pattern: str) -> tuple[list[Path], str | None]:
-    """Give the files of one argument, or say why there are none."""
+    """Give the files of one argument, or the reason why there are none."""
     path = Path(pattern)
     if path.is_dir():
         found = sorted(item for item in path.rglob("*") if item.suffix.lower() in SUFFIXES and _is_input(item))
@@ -121,13 +170,13 @@ def _is_input(path: Path) -> bool:
 
 
 def plan(jobs: Sequence[Job], options: Options) -> list[Job]:
-    """Name each job's outputs; leave out inputs that are another one's output (``*.wav`` twice in one folder)."""
+    """Name the outputs of each job; skip inputs that are outputs of another job (``*.wav`` twice in one folder)."""
     outputs = [name_outputs(job.source, options) for job in jobs]
-    made = {os.path.realpath(paths["wav"]) for paths in outputs}
+    written = {os.path.realpath(paths["wav"]) for paths in outputs}
     planned = []
     for job, paths in zip(jobs, outputs, strict=True):
-        is_made = not job.problem and os.path.realpath(job.source) in made
-        skipped = "left out: it is what this run makes of another input" if is_made else None
+        is_output = not job.problem and os.path.realpath(job.source) in written
+        skipped = "skipped: it is the output of another input" if is_output else None
         planned.append(Job(job.source, paths, job.problem, skipped))
     return planned
 
@@ -144,20 +193,22 @@ def name_outputs(source: Path, options: Options) -> dict[str, Path]:
 
 
 def convert_jobs(jobs: Iterable[Job], options: Options, models: Models | None = None) -> Iterator[Report]:
-    """Convert files one by one; what goes wrong with one is told in its report, and then nothing is written of it."""
-    made: dict[str, Path] = {}
+    """Convert files one by one; a file that fails has its error in the report and no outputs."""
+    written: dict[str, Path] = {}
     for job in jobs:
         started = time.perf_counter()
-        report = Report(str(job.source))
+        report = Report(str(job.source), error=job.problem)
         try:
             if job.skipped:
                 report.warnings.append(job.skipped)
-            else:
-                _check_outputs(job, options, made)
+            elif not job.problem:
+                _check_outputs(job, options, written)
                 _convert(job, options, models or default_models(), report)
-                made[os.path.realpath(job.outputs["wav"])] = job.source
-        except (AudioError, FileError) as error:
+                written[os.path.realpath(job.outputs["wav"])] = job.source
+        except AudioError as error:
             report.error = str(error)
+        except OutputError as error:
+            report.error = f"{job.source}: {error}"
         except OSError as error:
             report.error = f"{job.source}: {error.strerror or error}"
         except (MemoryError, RuntimeError) as error:
@@ -168,81 +219,38 @@ def convert_jobs(jobs: Iterable[Job], options: Options, models: Models | None = 
         yield report
 
 
-def _check_outputs(job: Job, options: Options, made: Mapping[str, Path]) -> None:
-    """Refuse to write over what this run made of another input, and over older files unless asked to."""
-    problem = job.problem
-    first = made.get(os.path.realpath(job.outputs["wav"]))
+def _check_outputs(job: Job, options: Options, written: Mapping[str, Path]) -> None:
+    """Refuse to replace outputs of this run, and older files unless ``options.overwrite``."""
+    wav = job.outputs["wav"]
+    first = written.get(os.path.realpath(wav))
     older = next((path for path in job.outputs.values() if path.exists()), None)
-    if not problem and first:
-        problem = f"{job.source}: {job.outputs['wav']} was just made of {first}; rename one of the two"
-    if not problem and older and not options.overwrite:
-        problem = f"{job.source}: {older} exists; add --overwrite to replace it"
+    problem = None
+    if older and not options.overwrite:
+        problem = f"{older} exists; add --overwrite to replace it"
+    if first:
+        problem = f"{wav} was just made of {first}; rename one of the two"
     if problem:
-        raise FileError(problem)
+        raise OutputError(problem)
 
 
 def _convert(job: Job, options: Options, models: Models, report: Report) -> None:
     started = time.perf_counter()
     recording = read_recording(job.source)
-    with whole_files(job) as temporary:
-        arranged, warnings = hear_arranged(recording, options.arrangement, tuning=options.tuning, models=models)
-        heard = time.perf_counter()
-        n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_RATE)
-        with perform(arranged.both_hands, n_samples, options.performance, models) as take, blame_disk(job):
-            write_wav_blocks(temporary["wav"], take.blocks(), PIANO_RATE, n_samples)
+    with all_or_none(job.outputs, make_folder=True) as temporary:
+        arranged, warnings = arrange_recording(recording, options.arrangement, tuning=options.tuning, models=models)
+        transcribed = time.perf_counter()
+        n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_SAMPLE_RATE)
+        with perform(arranged.both_hands, n_samples, options.performance, models) as take:
             pedals = options.performance.pedals(arranged.both_hands)
-            write_score(temporary["midi"], arranged, recording.duration, pedals=pedals)
-            report.gain, report.loudness, report.true_peak = level_of(take)
-            if "csv" in temporary:
-                write_csv(temporary["csv"], *arranged.side_by_side)
-            if "musicxml" in temporary:
-                from hf_model.export.musicxml import MusicXMLError, write_musicxml
-
-                try:
-                    write_musicxml(temporary["musicxml"], arranged, job.source.stem)
-                except MusicXMLError as error:
-                    raise FileError(f"{job.source}: {error}") from error
-            if "plot" in temporary:
-                from hf_model.export.picture import save_picture
-
-                save_picture(temporary["plot"], recording.voice, arranged.notes, arranged.piano_notes, job.source.name)
-            if "structure" in temporary:
-                from hf_model.export.repetition_picture import save_repeats_picture
-
-                save_repeats_picture(temporary["structure"], arranged.notes, job.source.name, arranged.tuning)
+            Conversion(job.source.name, recording, arranged, pedals, take).write(temporary)
+            report.add_level(take)
     report.outputs = {kind: str(path) for kind, path in job.outputs.items()}
     report.duration = round(recording.duration, 6)
     report.warnings = list(warnings)
-    _tell_music(arranged, report)
-    if report.gain < 1 and not options.performance.normalize:
-        report.warnings.append(f"the piano was turned down to {100 * report.gain:.0f} % so that it does not clip")
-    report.timings = {"listen": round(heard - started, 3), "play": round(time.perf_counter() - heard, 3)}
-
-
-def _tell_music(arranged: Arranged, report: Report) -> None:
-    """Put what is played, and what was found on the way, into a report."""
-    tempo, key = arranged.tempo, arranged.key
-    report.n_notes = len(arranged.piano_notes)
-    report.tuning_cents = round(100 * arranged.tuning, 1)
-    report.tempo = {
-        "bpm": round(tempo.bpm, 2),
-        "confidence": round(tempo.confidence, 3),
-        "meter": tempo.meter_name,
-        "meter_confidence": round(tempo.meter_confidence, 3),
-        "beats": [round(beat, 3) for beat in tempo.beats],
-        "downbeat": tempo.downbeat,
+    report.add_music(arranged)
+    if take.gain < 1 and not options.performance.normalize:
+        report.warnings.append(f"the piano was turned down to {100 * take.gain:.0f} % to avoid clipping")
+    report.timings = {
+        "listen": round(transcribed - started, 3),
+        "play": round(time.perf_counter() - transcribed, 3),
     }
-    report.key = {"name": key.name, "confidence": round(key.confidence, 3)}
-    report.notes = [
-        _told(played, sung=round(sung.pitch, 3), confidence=round(sung.confidence, 3))
-        for sung, played in zip(arranged.notes, arranged.piano_notes, strict=True)
-    ]
-    report.accompaniment = [_told(note) for note in arranged.accompaniment]
-    report.repeats = [[[round(onset, 3), round(offset, 3)] for onset, offset in phrase] for phrase in arranged.repeats]
-    report.remarks = list(arranged.remarks)
-
-
-def _told(note: Note, **more: float) -> dict[str, Any]:
-    key = int(note.pitch)
-    times = {"onset": round(note.onset, 4), "offset": round(note.offset, 4)}
-    return {**times, "pitch": key, "name": pitch_to_name(key), "velocity": note.velocity, **more}

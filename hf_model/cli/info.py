@@ -1,4 +1,4 @@
-"""What is installed: versions, and the weights that ship with their licences. Imports nothing heavy."""
+"""`hummingface info`: installed versions, and the weights with their licences. Heavy imports are avoided."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ LIBRARIES = ("torch", "numpy", "soundfile", "av", "soxr", "pretty_midi")
 
 
 def installed() -> dict[str, Any]:
-    """Describe this installation in plain values.
+    """Describe this installation.
 
     Returns
     -------
     dict
         ``version``, ``python``, ``libraries`` (name to version), ``folder`` and ``weights``: for each model its
-        ``name``, ``folder``, ``bytes``, ``licence`` and ``trained_on`` as its ``config.json`` tells them (empty when
-        it does not), and the path of its model ``card``.
+        ``name``, ``folder``, ``bytes``, ``licence`` and ``trained_on`` from its ``config.json`` (empty if missing
+        there), and the path of its model ``card``.
     """
     return {
         "version": __version__,
@@ -37,7 +37,7 @@ def installed() -> dict[str, Any]:
 
 
 def as_text(description: dict[str, Any]) -> str:
-    """Write what :func:`installed` gave for people."""
+    """Format the result of :func:`installed` as text."""
     lines = [
         f"HummingFace {description['version']} (MIT licence), Python {description['python']}",
         f"in {description['folder']}",
@@ -73,7 +73,7 @@ def _weights(folder: Path) -> dict[str, Any]:
 
 
 def _find(settings: Any, key: str) -> str:
-    """Find a text in nested settings: some weights carry the description of what they were made of."""
+    """Find a text in nested settings: some weights hold the description of the data in a nested field."""
     if not isinstance(settings, dict):
         return ""
     own = settings.get(key, "")

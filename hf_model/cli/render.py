@@ -1,4 +1,4 @@
-"""From a file of notes to a file of piano: what ``hummingface render`` does."""
+"""`hummingface render`: render a MIDI file or a table of notes to a wav file."""
 
 from __future__ import annotations
 
@@ -6,32 +6,30 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hf_model.audio.grid import seconds_to_samples
-from hf_model.audio.io import write_wav_blocks
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, seconds_to_samples
 from hf_model.cli.convert import Report
-from hf_model.export.outputs import FileError, Job, blame_disk, level_of, whole_files
+from hf_model.export.outputs import OutputError, all_or_none, write_take
 from hf_model.inference import Models, default_models
 from hf_model.notes.note_files import NoteFileError, read_score
 from hf_model.notes.pedal import Pedal
 from hf_model.piano.performance import Performance, perform
-from hf_model.piano.rendering import PIANO_RATE
 
 TAIL_SECONDS = 1.5
-"""What is added after the last note for its release."""
+"""Added after the last note for its release."""
 
-MOST_SECONDS = 4 * 3600.0
+MAX_SECONDS = 4 * 3600.0
 
 
 @dataclass(frozen=True)
 class RenderOptions:
-    """How a file of notes is played.
+    """How a file of notes is rendered.
 
     Attributes
     ----------
     out : path, optional
-        The wav file; beside the notes when not given, ``tune.mid`` to ``tune.wav``.
+        The wav file; when not given, the path of the notes with the suffix ``.wav``.
     duration : float, optional
-        Seconds; to the end of the last note and its release when not given.
+        Seconds; when not given, to the end of the last note and its release.
     overwrite : bool
     performance : Performance
     """
@@ -43,14 +41,15 @@ class RenderOptions:
 
 
 def render_file(source: Path, options: RenderOptions, models: Models | None = None) -> Report:
-    """Play a file of notes into a wav file; what goes wrong is told in the report, and then nothing is written."""
+    """Render a file of notes to a wav file; if that fails, the report has the error and nothing is written."""
     started = time.perf_counter()
     report = Report(str(source))
-    out = options.out or source.with_suffix(".wav")
     try:
-        _render(Job(source, {"wav": out}), options, models or default_models(), report)
-    except (NoteFileError, FileError) as error:
+        _render(source, options, models or default_models(), report)
+    except NoteFileError as error:
         report.error = str(error)
+    except OutputError as error:
+        report.error = f"{source}: {error}"
     except OSError as error:
         report.error = f"{source}: {error.strerror.lower() if error.strerror else error}"
     except MemoryError:
@@ -59,33 +58,31 @@ def render_file(source: Path, options: RenderOptions, models: Models | None = No
     return report
 
 
-def _render(job: Job, options: RenderOptions, models: Models, report: Report) -> None:
-    out = job.outputs["wav"]
+def _render(source: Path, options: RenderOptions, models: Models, report: Report) -> None:
+    out = options.out or source.with_suffix(".wav")
     if out.suffix.lower() != ".wav":
-        msg = f"{out}: the output is a wav file, name it so"
-        raise FileError(msg)
-    score = read_score(job.source)
+        msg = f"the output is a wav file, but {out} does not end in .wav"
+        raise OutputError(msg)
+    score = read_score(source)
     if out.exists() and not options.overwrite:
-        msg = f"{job.source}: {out} exists; add --overwrite to replace it, or name another with -o"
-        raise FileError(msg)
+        msg = f"{out} exists; add --overwrite to replace it, or choose another file with -o"
+        raise OutputError(msg)
     last = max((note.offset for note in score.notes), default=0.0)
     seconds = last + TAIL_SECONDS if options.duration is None else options.duration
-    if seconds > MOST_SECONDS:
-        msg = f"{job.source}: {seconds / 3600:.1f} hours of notes, at most {MOST_SECONDS / 3600:.0f} are played"
-        raise FileError(msg)
-    n_samples = seconds_to_samples(seconds, PIANO_RATE)
+    if seconds > MAX_SECONDS:
+        msg = f"{seconds / 3600:.1f} hours of notes, at most {MAX_SECONDS / 3600:.0f} are rendered"
+        raise OutputError(msg)
+    n_samples = seconds_to_samples(seconds, PIANO_SAMPLE_RATE)
     notes = [note for note in score.notes if note.onset < seconds]
     pedals: list[Pedal] | None = [] if score.has_pedal else None
     with (
         perform(notes, n_samples, options.performance, models, pedals=pedals) as take,
-        whole_files(job) as temporary,
-        blame_disk(job),
+        all_or_none({"wav": out}, make_folder=True) as temporary,
     ):
-        write_wav_blocks(temporary["wav"], take.blocks(), PIANO_RATE, n_samples)
-        level = level_of(take)
+        write_take(temporary["wav"], take)
+        report.add_level(take)
     report.outputs = {"wav": str(out)}
-    report.duration, report.n_notes = round(n_samples / PIANO_RATE, 6), len(notes)
-    report.gain, report.loudness, report.true_peak = level
+    report.duration, report.n_notes = round(n_samples / PIANO_SAMPLE_RATE, 6), len(notes)
     report.warnings = list(score.warnings)
     if len(notes) < len(score.notes):
         report.warnings.append(f"{len(score.notes) - len(notes)} notes begin after {seconds:g} s and are left out")

@@ -1,4 +1,4 @@
-"""Unpack zip and tar archives from strangers: all of what is wanted or nothing, and never outside the folder."""
+"""Unpack untrusted zip and tar archives: all wanted files or none, and never outside the folder."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 MAX_RATIO = 100
-"""Unpacked bytes for each packed byte; MIDI and text pack to a tenth at best, audio hardly at all."""
+"""Unpacked bytes per packed byte; MIDI and text compress to a tenth at best, audio hardly at all."""
 
 MIN_LIMIT = 64 * 2**20
-"""Bytes that any archive may unpack to, however small it is."""
+"""Bytes that an archive of any size may unpack to."""
 
 _BROKEN = (
     zipfile.BadZipFile,
@@ -32,7 +32,7 @@ _BROKEN = (
 
 
 class ArchiveError(ValueError):
-    """An archive that is broken or tries something; the message names it and the member."""
+    """A broken or malicious archive; the message names it and the member."""
 
 
 def unpack(
@@ -43,20 +43,20 @@ def unpack(
     wanted: Callable[[str], bool] = lambda path: True,  # noqa: ARG005
     max_bytes: int | None = None,
 ) -> list[str]:
-    """Unpack the files of an archive that are wanted.
+    """Unpack the wanted files of an archive.
 
     Parameters
     ----------
     archive : Path
-        zip, tar, tar.gz, tar.bz2 or tar.xz, told apart by content.
+        zip, tar, tar.gz, tar.bz2 or tar.xz, detected by content.
     folder : Path
-        Where to; existing files of the same name are replaced.
+        Target; existing files of the same name are replaced.
     strip : int
-        Leading folders to drop from each name; members with fewer are left out.
+        Leading folders to drop from each name; members with fewer folders are skipped.
     wanted : callable
-        Takes a name after stripping.
+        Called with each stripped name.
     max_bytes : int, optional
-        Most bytes to write; by default ``MAX_RATIO`` times the archive, at least ``MIN_LIMIT``.
+        Maximum number of bytes to write; by default ``MAX_RATIO`` times the archive, at least ``MIN_LIMIT``.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def unpack(
     ------
     ArchiveError
         For a broken archive; an absolute name or one with ``..``, wanted or not; a wanted link or device; too many
-        bytes. Nothing of it is left in ``folder`` then.
+        bytes. Then no file of it remains in ``folder``.
     """
     limit = max(MIN_LIMIT, MAX_RATIO * archive.stat().st_size) if max_bytes is None else max_bytes
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ def unpack(
 
 
 def _members(archive: Path) -> Iterator[tuple[str, str, Callable[[], IO[bytes]]]]:
-    """Name, kind ("file", "folder" or what else it is) and opener of each member, in the archive's order."""
+    """Yield name, kind ("file", "folder", "link", ...) and opener of each member, in the archive's order."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             for info in packed.infolist():
@@ -117,7 +117,7 @@ def _tar_stream(tape: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
 
 
 def _safe(archive: Path, name: str) -> PurePosixPath:
-    """Refuse a name that leads outside, in the manner of any system."""
+    """Refuse a name that leads outside the folder on any operating system."""
     parts = re.split(r"[/\\]", name)
     if not name or name.startswith(("/", "\\")) or ".." in parts or re.match(r"[A-Za-z]:", name) or "\0" in name:
         raise ArchiveError(f"{archive}: refused, the name {name!r} leads outside the folder")
@@ -136,6 +136,8 @@ def _write(stream: IO[bytes], target: Path, budget: int, archive: Path) -> int:
         while block := stream.read(1 << 20):
             written += len(block)
             if written > budget:
-                raise ArchiveError(f"{archive}: refused, it unpacks to far more than its size allows (a bomb?)")
+                raise ArchiveError(
+                    f"{archive}: refused, it unpacks to far more than its size allows (an archive bomb?)"
+                )
             file.write(block)
     return written

@@ -1,21 +1,42 @@
-"""Look corpora up, choose them, read them. ``python -m hf_model.corpora.catalogue`` prints them as a table."""
+"""All corpora by name, from ``registry.toml``. ``python -m hf_model.corpora.catalogue`` prints them as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hf_model.config import ConfigError, check_choice
+from hf_model.config import ConfigError, check_choice, from_mapping
 from hf_model.corpora.corpus import PERMISSIVE, Corpus
-from hf_model.corpora.registry import CORPORA
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from hf_model.corpora.records import Record
+
+REGISTRY = Path(__file__).with_name("registry.toml")
+READERS = "hf_model.corpora.readers"
+
+
+def load_registry(path: Path = REGISTRY) -> dict[str, Corpus]:
+    """Load all corpora, in the order of the file.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown key, a wrong type or an unknown role, with the name of the corpus.
+    """
+    entries = tomllib.loads(path.read_text(encoding="utf-8"))
+    return {
+        name: from_mapping(Corpus, {"name": name, **entry}, f"{path.name}: {name}") for name, entry in entries.items()
+    }
+
+
+CORPORA = load_registry()
+"""Every corpus by name."""
 
 
 def get(name: str) -> Corpus:
@@ -24,7 +45,7 @@ def get(name: str) -> Corpus:
     Raises
     ------
     ConfigError
-        Naming the known ones.
+        For an unknown name; the message lists the known ones.
     """
     check_choice("corpus", name, CORPORA)
     return CORPORA[name]
@@ -38,7 +59,7 @@ def read(name: str, raw: Path | str) -> Iterator[Record]:
     name : str
         Its name in the registry.
     raw : path
-        The folder that holds all corpora (``data/raw``): the labels of one may belong to the audio of another.
+        The folder of all corpora (``data/raw``): the labels of one may belong to the audio of another.
 
     Yields
     ------
@@ -48,15 +69,21 @@ def read(name: str, raw: Path | str) -> Iterator[Record]:
     Raises
     ------
     ConfigError
-        For an unknown corpus, or one that is made rather than read.
+        For an unknown corpus, or the synthetic one, which has no files.
     hf_model.corpora.records.CorpusError
-        For a missing or broken file, naming it.
+        For a missing or broken file; the message names it.
     """
     corpus = get(name)
     if not corpus.reader:
         raise ConfigError(f"corpus {name!r} is made, not read: see hf_model.singer.synthesis")
+    yield from find_reader(corpus)(Path(raw))
+
+
+def find_reader(corpus: Corpus) -> Callable[[Path], Iterator[Record]]:
+    """Import the reader of a corpus: "voice:read_ssvd" is ``hf_model.corpora.readers.voice.read_ssvd``."""
     module, function = corpus.reader.split(":")
-    yield from getattr(import_module(module), function)(Path(raw))
+    reader: Callable[[Path], Iterator[Record]] = getattr(import_module(f"{READERS}.{module}"), function)
+    return reader
 
 
 @dataclass(frozen=True)
@@ -68,8 +95,7 @@ class DownloadSettings:
     corpora : tuple of str
         Names in the registry.
     accept_license : tuple of str
-        Licences that are not permissive and that you accept, as the registry writes them ("CC BY-NC-SA 4.0",
-        "unstated").
+        Accepted licences that are not permissive, as written in the registry ("CC BY-NC-SA 4.0", "unstated").
     """
 
     corpora: tuple[str, ...] = ("made",)
@@ -85,8 +111,8 @@ class DownloadSettings:
         for name in self.corpora:
             if not self.accepts(CORPORA[name].licence):
                 raise ConfigError(
-                    f"corpora: {name} stands under {CORPORA[name].licence!r}, which is not permissive; if you accept "
-                    f"it, add {CORPORA[name].licence!r} to download.accept_license in params.yaml"
+                    f"corpora: the licence of {name}, {CORPORA[name].licence!r}, is not permissive; if you accept it, "
+                    f"add {CORPORA[name].licence!r} to download.accept_license in params.yaml"
                 )
 
     def accepts(self, licence: str) -> bool:

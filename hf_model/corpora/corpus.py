@@ -1,4 +1,4 @@
-"""What an entry of the registry holds, and the known hashes of single files (``hashes/``, as sha256sum writes them)."""
+"""The fields of a corpus in ``registry.toml``, and the known hashes of its files (``hashes/``, in sha256sum format)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
-Role = Literal["voice with notes", "scores", "piano", "instruments"]
+from hf_model.config import check_choice
+
+ROLES = ("voice with notes", "scores", "piano", "instruments")
 
 PERMISSIVE = ("MIT", "CC BY 4.0", "CC0 1.0")
 """Licences that ask for attribution at most; all others need ``download.accept_license``."""
@@ -31,13 +32,13 @@ class Archive:
     url : str
         Public address; empty if none is known.
     hash : str, optional
-        "sha256:..." or "md5:..."; None if none could be confirmed (the note of the corpus says so).
+        "sha256:..." or "md5:..."; None if none could be confirmed (then the note of the corpus mentions it).
     size : int
         Bytes; 0 if unknown.
     strip : int
-        Leading folders to drop, so that what lies on disk has the layout that the reader expects.
+        Leading folders to drop, so that the unpacked files have the layout that the reader expects.
     url_confirmed : bool
-        Whether the address was found in a public source other than the publisher's word of mouth.
+        Whether the address was found in a public source.
     """
 
     name: str
@@ -55,31 +56,36 @@ class Corpus:
     Attributes
     ----------
     name, title, citation, homepage : str
-        What it is.
+        Identification; the homepage is empty for synthetic singing.
     licence : str
-        Of all its files, but for those in ``exceptions``.
+        Licence of all files except those in ``exceptions``.
     role : str
-        What it is for.
+        One of ``ROLES``.
     use : str
-        The part it plays here, in one sentence.
+        How it is used here, in one sentence.
     size : int
-        Bytes to download, about.
+        Approximate download size in bytes.
     keep : tuple of str
         Patterns (fnmatch; ``*`` crosses folders) of the files that the reader needs.
     reader : str
-        "module:function"; empty for what is made, not read.
+        "module:function" in ``hf_model.corpora.readers``; empty for synthetic singing, which has no files.
     archives : tuple of Archive
         The public copy, as archives ...
     base_url : str
-        ... or as single files below this address; those are all listed in ``hashes/``.
+        ... or as single files below this address; all of them are listed in ``hashes/``.
     listed : bool
-        Whether ``hashes/`` lists every file, so that a missing one is an error.
+        Whether ``hashes/`` lists every file; then a missing file is an error.
     exceptions : tuple of (str, str)
-        Pattern and licence of files that stand under another licence.
+        Pattern and licence of the files under another licence.
     measure_only : bool
-        Never train on it.
+        Used for evaluation only, never for training.
     note : str
-        What could not be confirmed, and other things to know.
+        What could not be confirmed, and other remarks.
+
+    Raises
+    ------
+    hf_model.config.ConfigError
+        For an unknown role.
     """
 
     name: str
@@ -87,7 +93,7 @@ class Corpus:
     citation: str
     homepage: str
     licence: str
-    role: Role
+    role: str
     use: str
     size: int = 0
     keep: tuple[str, ...] = ("*",)
@@ -98,6 +104,10 @@ class Corpus:
     exceptions: tuple[tuple[str, str], ...] = ()
     measure_only: bool = False
     note: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the role."""
+        check_choice("role", self.role, ROLES)
 
     @property
     def permissive(self) -> bool:

@@ -1,7 +1,7 @@
-"""Bring corpora here, from their public addresses or from a mirror: verified, resumable, whole or not at all.
+"""Download corpora from their public addresses or a mirror: verified, resumable, complete or not at all.
 
-Why pooch and not mirdata: mirdata knows few of the corpora here (vocadito, Groove, an older MAESTRO), its loaders ask
-for librosa and more, and its hashes are MD5. pooch is small and verifies; what it lacks is :class:`Resuming`.
+Why pooch and not mirdata: mirdata has few of these corpora (vocadito, Groove, an older MAESTRO), its loaders require
+librosa and more, and its hashes are MD5. pooch is small and verifies files; :class:`ResumingDownloader` adds resuming.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 MIRROR_VARIABLE = "HUMMINGFACE_MIRROR"
-"""Environment: a folder or an http(s) address holding ``<corpus>/...``; it replaces every public address."""
+"""Environment variable: a folder or an http(s) address with ``<corpus>/...``; replaces all public addresses."""
 
 RETRIES = 4
-"""Tries after the first, when a connection fails."""
+"""Retries when a connection fails."""
 
 BACKOFF = 1.0
-"""Seconds before the second try; doubles each time."""
+"""Seconds before the first retry; doubles each time."""
 
 BLOCK = 1 << 16
-"""Bytes written at a time: a break loses less than this."""
+"""Bytes written at a time: a broken connection loses less than this."""
 
 TIMEOUT = 60
-"""Seconds without an answer, or without a byte, before a try counts as failed."""
+"""Seconds without an answer or a byte before a connection counts as failed."""
 
 RESERVE = 200 * 2**20
 """Bytes of disk to leave free."""
 
 
 class FetchError(RuntimeError):
-    """A corpus that cannot be had; the message names it, and says what to do."""
+    """A failed download; the message names the corpus and the remedy."""
 
 
 @dataclass
 class Fetched:
-    """What came of one corpus.
+    """The result of one corpus.
 
     Attributes
     ----------
     files, bytes : int
-        What lies in its folder now.
+        Number of files in its folder, and their size.
     unverified : int
-        Files that no known hash vouches for, neither their own nor their archive's.
+        Files without a known hash, neither their own nor their archive's.
     left_out : list of str
         Files whose licence is not accepted.
     """
@@ -66,18 +66,18 @@ class Fetched:
 
 
 def download(settings: DownloadSettings, folder: Path, cache: Path, mirror: str | None = None) -> dict[str, Fetched]:
-    """Bring every corpus of the settings to ``folder/<corpus>/``, in the layout of its publisher.
+    """Download every corpus of the settings to ``folder/<corpus>/``, in its published layout.
 
     Parameters
     ----------
     settings : DownloadSettings
-        Which, and the licences accepted.
+        The corpora and the accepted licences.
     folder : Path
-        Filled; what a failure leaves in it is the caller's to remove.
+        Target; after a failure the caller removes what is in it.
     cache : Path
-        Keeps what came over the network, whole or in part, for the next time.
+        Stores complete and partial downloads for the next time.
     mirror : str, optional
-        A folder or an address; by default the environment's ``HUMMINGFACE_MIRROR``.
+        A folder or an address; by default ``HUMMINGFACE_MIRROR`` from the environment.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def download(settings: DownloadSettings, folder: Path, cache: Path, mirror: str 
     Raises
     ------
     FetchError
-        For a corpus that cannot be had.
+        For a corpus that cannot be downloaded.
     """
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
@@ -102,7 +102,7 @@ def download(settings: DownloadSettings, folder: Path, cache: Path, mirror: str 
 
 @dataclass
 class Fetch:
-    """One corpus on its way here."""
+    """The download of one corpus."""
 
     corpus: Corpus
     settings: DownloadSettings
@@ -112,7 +112,7 @@ class Fetch:
     progress: Progress
 
     def run(self) -> Fetched:
-        """Bring it, from the one place that applies."""
+        """Download it, from a folder, a mirror or its publisher."""
         result = Fetched()
         if not self.corpus.reader:
             return result
@@ -138,7 +138,9 @@ class Fetch:
 
     def _from_folder(self, source: Path, result: Fetched) -> None:
         if not source.is_dir():
-            raise FetchError(f"{self.corpus.name}: {source} is no folder; {MIRROR_VARIABLE} must hold one a corpus")
+            raise FetchError(
+                f"{self.corpus.name}: {source} is not a folder; {MIRROR_VARIABLE} must contain one for each corpus"
+            )
         archives = [archive for archive in self.corpus.archives if (source / archive.name).is_file()]
         for archive in archives:
             self._check_hash(source / archive.name, archive.hash)
@@ -169,9 +171,9 @@ class Fetch:
         for archive in self.corpus.archives:
             if not archive.url:
                 raise FetchError(
-                    f"{self.corpus.name}: {archive.name} has no public address that a program can use; get it by hand "
-                    f"({self.corpus.homepage}), put it into a folder {self.corpus.name}/ and name the folder above in "
-                    f"{MIRROR_VARIABLE}"
+                    f"{self.corpus.name}: {archive.name} cannot be downloaded by a program; download it by hand "
+                    f"({self.corpus.homepage}) into a folder {self.corpus.name}/ and set {MIRROR_VARIABLE} to the "
+                    f"folder above it"
                 )
             self._fetch_archive(archive.url, archive, result)
 
@@ -189,17 +191,17 @@ class Fetch:
         import pooch
         import requests
 
-        pooch.get_logger().setLevel("ERROR")  # its progress notes tear the bar apart
+        pooch.get_logger().setLevel("ERROR")  # its messages would break the progress bar
         fetcher = pooch.create(self.cache, base_url="", registry={name: known_hash}, urls={name: url})
-        fetcher.retry_if_failed = 1  # after a wrong hash, once; connections are Resuming's business
+        fetcher.retry_if_failed = 1  # for a wrong hash; ResumingDownloader retries connections
         try:
-            return Path(fetcher.fetch(name, downloader=Resuming(self.progress)))
+            return Path(fetcher.fetch(name, downloader=ResumingDownloader(self.progress)))
         except ValueError as error:
             raise FetchError(f"{self.corpus.name}: {url}: {' '.join(str(error).split())}") from error
         except requests.exceptions.RequestException as error:
             raise FetchError(
-                f"{self.corpus.name}: {url}: {_reason(error)}; what came so far is kept, run the stage again to go on"
-                f" (no internet here? name a folder or address with copies in {MIRROR_VARIABLE})"
+                f"{self.corpus.name}: {url}: {_reason(error)}; partial downloads are kept, run the stage again to "
+                f"continue (without internet, set {MIRROR_VARIABLE} to a folder or address with copies)"
             ) from error
 
     def _unpack(self, path: Path, archive: Archive, result: Fetched) -> None:
@@ -232,7 +234,7 @@ class Fetch:
         if found != expected:
             raise FetchError(
                 f"{self.corpus.name}: {source or path} has {kind} {found[:16]}..., expected {expected[:16]}...: "
-                f"broken, or another version; get it anew"
+                f"broken, or another version; download it again"
             )
 
     def _check_space(self, needed: int) -> None:
@@ -251,17 +253,17 @@ class Fetch:
             if missing:
                 raise FetchError(f"{self.corpus.name}: {missing[0]} is missing (and {len(missing) - 1} more)")
         if not found:
-            raise FetchError(f"{self.corpus.name}: nothing that its reader needs was found")
+            raise FetchError(f"{self.corpus.name}: no file that its reader needs was found")
         result.files = len(found)
         result.bytes = sum(path.stat().st_size for path in found.values())
         result.left_out.sort()
 
 
-class Resuming:
-    """A downloader for pooch that goes on where an earlier try, or an earlier run, stopped.
+class ResumingDownloader:
+    """A downloader for pooch that resumes partial downloads, also those of an earlier run.
 
-    Bytes gather in ``.<hash of the address>.part`` beside the target; the file moves to its place when it has its full
-    length, and pooch then checks its hash, so a part that does not fit the rest cannot survive.
+    Bytes are collected in ``.<hash of the address>.part`` next to the target, which is renamed at its full length; then
+    pooch checks the hash, so a part of another file is detected.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -278,7 +280,7 @@ class Resuming:
                 self._fetch(url, part)
                 break
             except requests.exceptions.RequestException as error:
-                refused = error.response is not None and error.response.status_code < 500  # asking again is no use
+                refused = error.response is not None and error.response.status_code < 500  # a retry would fail too
                 if refused or attempt == RETRIES:
                     raise
             time.sleep(BACKOFF * 2**attempt)
@@ -291,8 +293,8 @@ class Resuming:
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable:
-                part.unlink()  # longer than the file itself: start over
-                raise requests.exceptions.ConnectionError("the part kept does not belong to this file")
+                part.unlink()  # longer than the file itself: start again
+                raise requests.exceptions.ConnectionError("the partial download belongs to another file")
             response.raise_for_status()
             if response.status_code != requests.codes.partial_content:
                 done = 0  # the server sends all of it again
@@ -313,5 +315,5 @@ class Resuming:
 def _reason(error: Exception) -> str:
     response = getattr(error, "response", None)
     if response is not None:
-        return f"the server says {response.status_code} {response.reason}"
+        return f"the server answered {response.status_code} {response.reason}"
     return f"the connection failed ({type(error).__name__})"

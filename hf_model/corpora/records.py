@@ -1,4 +1,4 @@
-"""What a reader yields: one frozen record a recording, a score or a sound (times in s, pitches in MIDI numbers)."""
+"""Records of a corpus, as readers yield them (times in seconds, pitches in MIDI numbers)."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ class VoiceRecord:
     Attributes
     ----------
     corpus, pair_id : str
-        The corpus and the recording's name in it, unique within the corpus.
+        The corpus, and the name of the recording, unique in the corpus.
     singer : str
-        Recordings that may share a singer carry the same name; splits never divide it.
+        Recordings that may share a singer have the same name; they are never in different splits.
     licence : str
-        Of this recording.
+        Licence of this recording.
     audio_path : Path
         The recording.
     notes : list of Note, optional
-        What was sung, as published: nothing is corrected here.
+        Note labels as published, without correction.
     score : list of Note, optional
-        What was meant. See the reader for what its times are worth.
+        The intended notes; the docstring of the reader describes their times.
     measure_only : bool
-        Never train on it.
+        Used for evaluation only, never for training.
     """
 
     corpus: str
@@ -45,7 +45,7 @@ class VoiceRecord:
 
 @dataclass(frozen=True)
 class Span:
-    """Something that holds from ``onset`` to ``offset`` (seconds): a chord, a key."""
+    """A chord or key from ``onset`` to ``offset`` (seconds)."""
 
     onset: float
     offset: float
@@ -54,7 +54,7 @@ class Span:
 
 @dataclass(frozen=True, eq=False)
 class ScoreRecord:
-    """A melody without a recording, for the singer to sing.
+    """A melody without a recording, for the synthetic singer.
 
     Attributes
     ----------
@@ -69,9 +69,9 @@ class ScoreRecord:
     key : str, optional
         The first key as published ("Gb:maj").
     labels : dict
-        Other numbers published with it (VGMIDI: valence and arousal).
+        Other published values (VGMIDI: valence and arousal).
     singer : None
-        Nobody sang it yet.
+        There is no recording.
     """
 
     corpus: str
@@ -87,16 +87,16 @@ class ScoreRecord:
 
 @dataclass(frozen=True)
 class PianoRecord:
-    """A piano recording with the notes that the keys played.
+    """A piano recording with its MIDI file.
 
     Attributes
     ----------
     corpus, pair_id, licence : str
         As in :class:`VoiceRecord`.
     audio_path : Path, optional
-        None where only the MIDI part of the corpus was downloaded.
+        None if only the MIDI part of the corpus was downloaded.
     midi_path : Path
-        Notes; read them with :func:`hf_model.notes.midi.read_midi`.
+        The notes; read them with :func:`hf_model.notes.midi.read_midi`.
     split : str
         As published: "train", "validation" or "test".
     duration : float
@@ -114,18 +114,18 @@ class PianoRecord:
 
 @dataclass(frozen=True)
 class InstrumentRecord:
-    """A sound of other instruments: one note, a drum take, a clip with labels.
+    """A recording of other instruments: one note, a drum take, a labelled clip.
 
     Attributes
     ----------
     corpus, pair_id, licence : str
         As in :class:`VoiceRecord`.
     audio_path, midi_path : Path, optional
-        At least one of them is there.
+        At least one of them is given.
     instruments : tuple of str
-        What plays ("keyboard_acoustic", "drums").
+        Names of the instruments ("keyboard_acoustic", "drums").
     notes : list of Note
-        Empty where the corpus has no notes in tables; a MIDI file is left to whoever needs it.
+        Empty if the corpus has no tables of notes; MIDI files are not read.
     split : str
         As published; empty if there is none.
     """
@@ -144,7 +144,7 @@ Record = VoiceRecord | ScoreRecord | PianoRecord | InstrumentRecord
 
 
 class CorpusError(ValueError):
-    """A file of a corpus that is missing or cannot be read; the message names it."""
+    """A missing or unreadable file of a corpus; the message names it."""
 
 
 def find_files(folder: Path, pattern: str) -> list[Path]:
@@ -153,7 +153,7 @@ def find_files(folder: Path, pattern: str) -> list[Path]:
     Raises
     ------
     CorpusError
-        If there is none: then the corpus is not there, or not in the layout of its publisher.
+        If there are none: the corpus is missing, or not in its published layout.
     """
     found = sorted(folder.glob(pattern))
     if not found:

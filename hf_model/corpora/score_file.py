@@ -1,8 +1,7 @@
-"""Many melodies in one small file, for machines to which a corpus of scores cannot be brought.
+"""Many melodies in one small file, for machines without the corpus of scores.
 
-``python -m hf_model.corpora.score_file pop909 data/raw elsewhere/data/raw`` packs the scores of a downloaded corpus;
-where
-``data/raw/<corpus>/scores.json.gz`` lies, the align stage reads it instead of the corpus.
+``python -m hf_model.corpora.score_file pop909 data/raw elsewhere/data/raw`` writes the scores of a downloaded corpus;
+the align stage reads ``data/raw/<corpus>/scores.json.gz``, if it exists, instead of the corpus.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ SCORE_FILE = "scores.json.gz"
 
 
 def write_scores(path: Path, records: Iterable[Record]) -> int:
-    """Write the melodies among the records, times to a millisecond; returns how many."""
+    """Write the melodies of the records, with times in milliseconds; returns their number."""
     songs = {
         record.pair_id: {
             "licence": record.licence,
@@ -31,18 +30,18 @@ def write_scores(path: Path, records: Iterable[Record]) -> int:
         if isinstance(record, ScoreRecord)
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    # no time of writing in the file: the same scores give the same bytes
+    # no time stamp, so that the same scores give the same bytes
     path.write_bytes(gzip.compress(json.dumps(songs, sort_keys=True).encode(), mtime=0))
     return len(songs)
 
 
 def read_scores(path: Path, corpus: str) -> list[Record]:
-    """Read what :func:`write_scores` wrote.
+    """Read a file of :func:`write_scores`.
 
     Raises
     ------
     CorpusError
-        Naming a file that is damaged.
+        For a damaged file; the message names it.
     """
     try:
         songs: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
@@ -56,7 +55,7 @@ def read_scores(path: Path, corpus: str) -> list[Record]:
 
 
 def main(arguments: list[str]) -> str:
-    """Pack the scores of a corpus: ``corpus from to``, two folders of corpora."""
+    """Write the scores of a corpus; arguments: the corpus, the source and the target folder of corpora."""
     from hf_model.corpora.catalogue import read
 
     corpus, source, target = arguments

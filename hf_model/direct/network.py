@@ -1,6 +1,6 @@
-"""The proposal's own idea, kept as the baseline: one U-Net from the voice's spectrogram to the piano's.
+"""The direct baseline, the idea of the project's proposal: one U-Net from the voice's spectrogram to the piano's.
 
-It predicts magnitudes; phase comes from a few Griffin-Lim iterations. There are no notes between voice and piano.
+It predicts magnitudes without notes in between; the phase is estimated by a few Griffin-Lim iterations.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from hf_model.piano.rendering import fade_end
 from hf_model.pretrained import Pretrained
 
 LOWEST_HZ, BANDS_PER_OCTAVE, N_BANDS = 50.0, 36, 304
-"""The U-Net's frequency axis: even in octaves, so that a melody a third higher looks the same a few bands up."""
+"""The U-Net's logarithmic frequency axis, on which transposition is a shift."""
 
 FLOOR = 1e-3
-"""Magnitudes are taken to logarithms above this (the spectra of audio in [-1, 1] reach some hundreds)."""
+"""Added to magnitudes before the logarithm (the spectra of audio in [-1, 1] reach some hundreds)."""
 
 CHUNK_FRAMES, CONTEXT_FRAMES = 1500, 10
-"""Frames of the pieces that rendering goes through, and of the cross-fade between two."""
+"""Frames that are rendered at a time, and of the cross-fade between two chunks."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class DirectConfig:
     Attributes
     ----------
     channels : int
-        Of the outermost level; every level further in has twice as many.
+        Channels of the outermost level; each deeper level has twice as many.
     depth : int
-        Times that the spectrogram is halved.
+        Number of times that the spectrogram is halved.
     adversarial : float
         Weight of an adversarial loss; 0 trains without a discriminator.
     phase_iterations : int
-        Of Griffin-Lim.
+        Griffin-Lim iterations.
     """
 
     channels: int = 8
@@ -53,7 +53,7 @@ class DirectConfig:
     phase_iterations: int = 16
 
     def __post_init__(self) -> None:
-        """Refuse impossible values."""
+        """Check the values."""
         check_range("channels", self.channels, 4, 512)
         check_range("depth", self.depth, 1, 4)
         check_range("adversarial", self.adversarial, 0.0, 100.0)
@@ -91,7 +91,7 @@ class Direct(Pretrained):
         Returns
         -------
         Tensor, float32, shape (batch, frame, 1025)
-            Of the piano on ``PIANO_STFT``.
+            Magnitudes of the piano on ``PIANO_STFT``.
         """
         n_frames = voice_stft.shape[1]
         image = torch.log10(voice_stft.abs().float() + FLOOR) @ self.voice_bands
@@ -110,34 +110,33 @@ class Direct(Pretrained):
 
     @torch.no_grad()
     def render(self, voice_audio: NDArray[np.float32], n_samples: int) -> NDArray[np.float32]:
-        """Turn a voice (sample,) at 16 kHz into piano audio (1, n_samples) at 44.1 kHz, piece by piece."""
+        """Convert a voice (sample,) at 16 kHz to piano audio (1, n_samples) at 44.1 kHz, in chunks."""
         device = self.voice_bands.device
         voice = stft(torch.from_numpy(voice_audio).to(device), VOICE_STFT)
-        needed = frame_count(n_samples, PIANO_STFT)
-        voice = functional.pad(torch.view_as_real(voice), (0, 0, 0, 0, 0, max(0, needed + 1 - len(voice))))
-        voice = torch.view_as_complex(voice[: needed + 1].contiguous())
+        n_frames = frame_count(n_samples, PIANO_STFT)
+        voice = functional.pad(torch.view_as_real(voice), (0, 0, 0, 0, 0, max(0, n_frames + 1 - len(voice))))
+        voice = torch.view_as_complex(voice[: n_frames + 1].contiguous())
         hop = PIANO_STFT.hop_length
         audio = np.zeros((1, n_samples + hop), dtype=np.float32)
-        rise = np.linspace(0.0, 1.0, CONTEXT_FRAMES * hop, dtype=np.float32)
-        for first in range(0, needed, CHUNK_FRAMES):
-            piece = voice[first : first + CHUNK_FRAMES + CONTEXT_FRAMES]
-            magnitude = self(piece[None])[0]
-            sound = griffin_lim(magnitude, self.config.phase_iterations).cpu().numpy()
+        fade_in = np.linspace(0.0, 1.0, CONTEXT_FRAMES * hop, dtype=np.float32)
+        for first in range(0, n_frames, CHUNK_FRAMES):
+            magnitude = self(voice[None, first : first + CHUNK_FRAMES + CONTEXT_FRAMES])[0]
+            chunk = griffin_lim(magnitude, self.config.phase_iterations).cpu().numpy()
             if first:
-                n_rise = min(len(rise), len(sound))
-                sound[:n_rise] *= rise[:n_rise]
-            if first + CHUNK_FRAMES < needed:
-                fall = slice(CHUNK_FRAMES * hop, len(sound))
-                sound[fall] *= rise[::-1][: len(sound[fall])]
-            place = audio[0, first * hop : first * hop + len(sound)]
-            place += sound[: len(place)]
+                n_fade = min(len(fade_in), len(chunk))
+                chunk[:n_fade] *= fade_in[:n_fade]
+            if first + CHUNK_FRAMES < n_frames:
+                end = slice(CHUNK_FRAMES * hop, len(chunk))
+                chunk[end] *= fade_in[::-1][: len(chunk[end])]
+            target = audio[0, first * hop : first * hop + len(chunk)]
+            target += chunk[: len(target)]
         audio = audio[:, :n_samples]
         fade_end(audio)
         return audio
 
 
 def block(n_in: int, n_out: int) -> nn.Sequential:
-    """Two 3 x 3 convolutions with group normalisation."""
+    """Build two 3 x 3 convolutions with group normalisation."""
     return nn.Sequential(
         nn.Conv2d(n_in, n_out, 3, padding=1),
         nn.GroupNorm(4, n_out),
@@ -149,7 +148,7 @@ def block(n_in: int, n_out: int) -> nn.Sequential:
 
 
 def discriminator(channels: int) -> nn.Sequential:
-    """Judge patches of a log-magnitude spectrogram (batch, 1, frame, bin)."""
+    """Build a discriminator of patches of a log-magnitude spectrogram (batch, 1, frame, bin)."""
     return nn.Sequential(
         nn.Conv2d(1, channels, (3, 9), stride=(1, 4), padding=(1, 4)),
         nn.LeakyReLU(0.2),
@@ -160,20 +159,20 @@ def discriminator(channels: int) -> nn.Sequential:
 
 
 def band_hz() -> NDArray[np.float64]:
-    """Centre frequencies of the U-Net's bands."""
+    """Compute the centre frequencies of the U-Net's bands in Hz, (band,)."""
     return np.asarray(LOWEST_HZ * 2.0 ** (np.arange(N_BANDS) / BANDS_PER_OCTAVE))
 
 
 def band_matrix(config: StftConfig) -> Tensor:
-    """Interpolate a spectrum's bins to bands: (bin, band); zero for bands above the spectrum."""
-    place = band_hz() / config.sample_rate * config.n_fft
-    weights = np.maximum(0.0, 1.0 - np.abs(np.arange(config.n_bins)[:, None] - place))
+    """Build the matrix (bin, band) that interpolates a spectrum's bins to bands; zero for bands above the spectrum."""
+    position = band_hz() / config.sample_rate * config.n_fft
+    weights = np.maximum(0.0, 1.0 - np.abs(np.arange(config.n_bins)[:, None] - position))
     return torch.from_numpy(weights.astype(np.float32))
 
 
 def bin_matrix(config: StftConfig) -> Tensor:
-    """Interpolate bands to a spectrum's bins: (band, bin); the outermost bands go on to both ends."""
+    """Build the matrix (band, bin) that interpolates bands to a spectrum's bins; constant beyond the outer bands."""
     hz = np.maximum(np.arange(config.n_bins) * config.sample_rate / config.n_fft, 1.0)
-    place = np.clip(np.log2(hz / LOWEST_HZ) * BANDS_PER_OCTAVE, 0, N_BANDS - 1)
-    weights = np.maximum(0.0, 1.0 - np.abs(np.arange(N_BANDS)[:, None] - place))
+    position = np.clip(np.log2(hz / LOWEST_HZ) * BANDS_PER_OCTAVE, 0, N_BANDS - 1)
+    weights = np.maximum(0.0, 1.0 - np.abs(np.arange(N_BANDS)[:, None] - position))
     return torch.from_numpy(weights.astype(np.float32))

@@ -8,11 +8,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hf_model.audio.grid import PIANO_STFT
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, PIANO_STFT
 from hf_model.audio.spectrogram import magnitude, spectrum
 
 RANGE_DB = 60.0
-"""Only what lies within this many dB of the reference's peak counts."""
+"""Levels more than this far below the peak of the reference are ignored."""
 
 N_MELS, MEL_TOP_HZ, MEL_N_FFT, MEL_HOP = 128, 16000.0, 2048, 512
 RESOLUTIONS = (512, 1024, 2048, 4096)
@@ -40,9 +40,9 @@ def log_mel_distance(reference: NDArray[np.float32], estimate: NDArray[np.float3
     floor = float(powers[0].max()) * 10.0 ** (-RANGE_DB / 10.0)
     if floor <= 0:
         return 0.0
-    heard = np.maximum(powers[0], powers[1]) > floor
+    audible = np.maximum(powers[0], powers[1]) > floor
     levels = [10.0 * np.log10(np.maximum(power, floor)) for power in powers]
-    return float(np.abs(levels[0] - levels[1])[heard].mean())
+    return float(np.abs(levels[0] - levels[1])[audible].mean())
 
 
 def spectral_convergence(
@@ -89,36 +89,36 @@ def complex_convergence(reference: NDArray[np.float32], estimate: NDArray[np.flo
 
 def rise_time(audio: NDArray[np.float32]) -> float:
     """Seconds in which a single note's level (RMS over 10 ms) goes from 10 to 90 % of its peak."""
-    width = PIANO_STFT.sample_rate // 100
+    width = PIANO_SAMPLE_RATE // 100
     energy = np.cumsum(np.pad(audio.astype(np.float64) ** 2, (width, 0)))
     level = np.sqrt(np.maximum(0.0, energy[width:] - energy[:-width]))
     peak = float(level.max(initial=0.0))
-    return float(np.argmax(level >= 0.9 * peak) - np.argmax(level >= 0.1 * peak)) / PIANO_STFT.sample_rate
+    return float(np.argmax(level >= 0.9 * peak) - np.argmax(level >= 0.1 * peak)) / PIANO_SAMPLE_RATE
 
 
-def partial_frequencies(audio: NDArray[np.float32], f0: float, most: int = 8) -> NDArray[np.float64]:
-    """Find the partials of a single note: the highest peaks within 3 % of f0's multiples, but for those 40 dB down.
+def partial_frequencies(audio: NDArray[np.float32], f0: float, n_partials: int = 8) -> NDArray[np.float64]:
+    """Find the partials of a single note: peaks within 3 % of the multiples of f0, less than 40 dB below the loudest.
 
     Parameters
     ----------
     audio : ndarray, shape (sample,)
-        Of the reference, so that all renderings are measured at the same places; two seconds are looked at.
+        The reference, so that all renderings are measured at the same frequencies; its first two seconds are used.
     f0 : float
         Hz.
-    most : int
-        Partials looked for; none lies above 8 kHz.
+    n_partials : int
+        Partials that are searched for; none above 8 kHz.
 
     Returns
     -------
     ndarray, shape (partial,)
-        Hz, rising.
+        Hz, increasing.
     """
     n_fft = 1 << 17
-    part = audio[: 2 * PIANO_STFT.sample_rate]
+    part = audio[: 2 * PIANO_SAMPLE_RATE]
     level = np.abs(np.fft.rfft(part * np.hanning(len(part)), n_fft))
-    hz = PIANO_STFT.sample_rate / n_fft
+    hz = PIANO_SAMPLE_RATE / n_fft
     found = []
-    for number in range(1, most + 1):
+    for number in range(1, n_partials + 1):
         low, high = int(0.97 * number * f0 / hz), int(1.03 * number * f0 / hz) + 1
         if high * hz > 8000.0:
             break
@@ -131,7 +131,7 @@ def partial_frequencies(audio: NDArray[np.float32], f0: float, most: int = 8) ->
 def decay_rates(
     audio: NDArray[np.float32], frequencies: ArrayLike, begin: float = 0.1, end: float = 1.1
 ) -> NDArray[np.float64]:
-    """How fast the partials of a single note decay.
+    """Measure how fast the partials of a single note decay.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def decay_rates(
     Returns
     -------
     ndarray, shape (partial,)
-        dB a second; positive decays.
+        dB a second, positive for a decay.
     """
     n_fft, hop = 4096, PIANO_STFT.hop_length
     power = magnitude(audio, n_fft, hop) ** 2
@@ -154,19 +154,19 @@ def decay_rates(
     seconds = np.arange(power.shape[1])[frames] / PIANO_STFT.frame_rate
     slopes = []
     for frequency in np.asarray(frequencies, dtype=np.float64):
-        centre = round(float(frequency) / PIANO_STFT.sample_rate * n_fft)
+        centre = round(float(frequency) / PIANO_SAMPLE_RATE * n_fft)
         band = power[max(0, centre - 2) : centre + 3, frames].sum(axis=0)
         slopes.append(-float(np.polyfit(seconds, 10.0 * np.log10(band + 1e-12), 1)[0]))
     return np.array(slopes)
 
 
 def largest_step(audio: NDArray[np.float32]) -> float:
-    """Largest difference of two neighbouring samples, in any channel: a click stands out."""
+    """Largest difference of two neighbouring samples, in any channel: it reveals clicks."""
     return float(np.abs(np.diff(audio, axis=-1)).max(initial=0.0))
 
 
 def constant_offset(audio: NDArray[np.float32]) -> float:
-    """Mean of the samples relative to their peak, the worst channel: 0 is free of DC."""
+    """Mean of the samples relative to their peak, of the worst channel: 0 without DC."""
     peak = float(np.abs(audio).max(initial=0.0))
     return float(np.abs(audio.mean(axis=-1)).max()) / peak if peak > 0 else 0.0
 
@@ -176,7 +176,7 @@ def mel_filters() -> NDArray[np.float32]:
     """Triangular filters (128, bin) with unit area, equally spaced on the mel scale ``2595 log10(1 + f / 700)``."""
     top = 2595.0 * np.log10(1.0 + MEL_TOP_HZ / 700.0)
     edges = 700.0 * (10.0 ** (np.linspace(0.0, top, N_MELS + 2) / 2595.0) - 1.0)
-    bins = np.arange(MEL_N_FFT // 2 + 1) * PIANO_STFT.sample_rate / MEL_N_FFT
+    bins = np.arange(MEL_N_FFT // 2 + 1) * PIANO_SAMPLE_RATE / MEL_N_FFT
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     triangles = np.maximum(0.0, np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)))
     return np.asarray(triangles * 2.0 / (high - low), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What others make of the same singing: librosa's pYIN with a plain segmenter, and two peers where installed."""
+"""Other transcribers to compare with: librosa's pYIN with a plain segmenter, and two peers if they are installed."""
 
 from __future__ import annotations
 
@@ -14,25 +14,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hf_model.audio.grid import VOICE_STFT
 from hf_model.audio.io import to_mono, write_audio
 from hf_model.audio.resampling import resample
 from hf_model.notes.note import Note
 from hf_model.notes.pitch import hz_to_pitch
 
-RATE = 16000
-"""Hz, of what pYIN and swift-f0 listen to."""
-
 PYIN_FRAME, PYIN_HOP = 1024, 256
 """Samples: 64 ms, every 16 ms."""
 
-LOWEST_HZ, HIGHEST_HZ = 65.4, 1046.5
+MIN_HZ, MAX_HZ = 65.4, 1046.5
 """C2 to C6: pYIN's time grows with the range."""
 
-SHORTEST_NOTE = 0.1
+MIN_NOTE = 0.1
 """Seconds."""
 
 SPLIT_SEMITONES, SPLIT_FRAMES = 0.7, 4
-"""A new note begins where the pitch stays that far from the note's median for so many frames."""
+"""A new note begins where the pitch differs from the note's median by more than this for so many frames."""
 
 
 def pyin_notes(audio: NDArray[np.float32], sample_rate: int) -> list[Note]:
@@ -51,17 +49,23 @@ def pyin_notes(audio: NDArray[np.float32], sample_rate: int) -> list[Note]:
     """
     import librosa
 
-    voice = resample(to_mono(audio), sample_rate, RATE)
+    voice = resample(to_mono(audio), sample_rate, VOICE_STFT.sample_rate)
     if voice.size < PYIN_FRAME or not np.any(voice):
         return []
     f0, _, _ = librosa.pyin(
-        voice, fmin=LOWEST_HZ, fmax=HIGHEST_HZ, sr=RATE, frame_length=PYIN_FRAME, hop_length=PYIN_HOP, fill_na=0.0
+        voice,
+        fmin=MIN_HZ,
+        fmax=MAX_HZ,
+        sr=VOICE_STFT.sample_rate,
+        frame_length=PYIN_FRAME,
+        hop_length=PYIN_HOP,
+        fill_na=0.0,
     )
-    return segment(np.asarray(f0, dtype=np.float64), RATE / PYIN_HOP)
+    return segment(np.asarray(f0, dtype=np.float64), VOICE_STFT.sample_rate / PYIN_HOP)
 
 
 def segment(f0: NDArray[np.float64], frame_rate: float) -> list[Note]:
-    """Cut a melody into notes where it is unvoiced, or moves to another pitch and stays there.
+    """Divide a melody into notes where it is unvoiced, or stays at another pitch.
 
     Parameters
     ----------
@@ -83,7 +87,7 @@ def segment(f0: NDArray[np.float64], frame_rate: float) -> list[Note]:
         if (away or not voiced) and pitches:
             kept = pitches[:-SPLIT_FRAMES] if away else pitches
             stop = start + len(kept)
-            if len(kept) / frame_rate >= SHORTEST_NOTE:
+            if len(kept) / frame_rate >= MIN_NOTE:
                 notes.append(Note(start / frame_rate, stop / frame_rate, float(np.median(kept))))
             pitches = pitches[-SPLIT_FRAMES:] if away else []
             start = stop if away else frame + 1
@@ -99,28 +103,28 @@ def swift_f0_notes(audio: NDArray[np.float32], sample_rate: int) -> list[Note]:
     voice = resample(to_mono(audio), sample_rate, swift_f0.SAMPLE_RATE)
     if voice.size < swift_f0.SAMPLE_RATE // 10:
         return []
-    found = swift_f0.segment_notes(swift_f0.SwiftF0(threads=1).detect(voice, swift_f0.SAMPLE_RATE))
+    segments = swift_f0.segment_notes(swift_f0.SwiftF0(threads=1).detect(voice, swift_f0.SAMPLE_RATE))
     return [
         Note(max(0.0, float(note.start)), float(note.end), float(hz_to_pitch(note.pitch_hz)))
-        for note in found
+        for note in segments
         if note.end > max(0.0, note.start)
     ]
 
 
 def basic_pitch_notes(audio: NDArray[np.float32], sample_rate: int) -> list[Note]:
-    """Transcribe singing with basic-pitch on onnxruntime, its own settings."""
+    """Transcribe singing with basic-pitch on onnxruntime, with its own settings."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "voice.wav"
         write_audio(path, to_mono(audio), sample_rate)
-        events = basic_pitch_events()(path)
+        events = load_basic_pitch()(path)
     return sorted(Note(float(start), float(end), float(pitch)) for start, end, pitch, *_ in events if end > start)
 
 
-def basic_pitch_events() -> Callable[[Path], list[Any]]:
-    """Load basic-pitch's model, for onnxruntime; what is returned hears a file: start, end, pitch, ... of each note."""
+def load_basic_pitch() -> Callable[[Path], list[Any]]:
+    """Load basic-pitch's model for onnxruntime: a function from a file to start, end, pitch, ... of each note."""
     root = logging.getLogger()
     level = root.level
-    root.setLevel(logging.ERROR)  # importing it warns of every backend that is not there
+    root.setLevel(logging.ERROR)  # the import warns of every backend that is missing
     try:
         from basic_pitch import FilenameSuffix, build_icassp_2022_model_path
         from basic_pitch.inference import Model, predict
@@ -128,11 +132,11 @@ def basic_pitch_events() -> Callable[[Path], list[Any]]:
         root.setLevel(level)
     model = Model(build_icassp_2022_model_path(FilenameSuffix.onnx))
 
-    def hear(path: Path) -> list[Any]:
+    def transcribe(path: Path) -> list[Any]:
         with contextlib.redirect_stdout(io.StringIO()):
             return list(predict(path, model)[2])
 
-    return hear
+    return transcribe
 
 
 BASELINES: dict[str, tuple[Sequence[str], Callable[[NDArray[np.float32], int], list[Note]]]] = {
@@ -140,7 +144,7 @@ BASELINES: dict[str, tuple[Sequence[str], Callable[[NDArray[np.float32], int], l
     "swift_f0": (("swift_f0",), swift_f0_notes),
     "basic_pitch": (("basic_pitch", "onnxruntime", "resampy"), basic_pitch_notes),
 }
-"""For each baseline: the packages it needs, and the function."""
+"""The packages that each baseline needs, and its function."""
 
 
 def installed(names: Sequence[str]) -> list[str]:

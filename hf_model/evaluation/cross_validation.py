@@ -1,4 +1,4 @@
-"""Folds of a cross-validation by singer: which groups of recordings each of the folds holds out."""
+"""Folds of a cross-validation by singer: the groups of recordings that each fold holds out."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ N_FOLDS = 5
 
 
 def assign_folds(notes: Mapping[str, int], n_folds: int = N_FOLDS) -> list[list[str]]:
-    """Deal groups out so that the folds have about as many notes each.
+    """Assign groups to folds so that the folds have similar numbers of notes.
 
-    Groups stay whole, the largest are dealt first, each to the fold that has the fewest notes so far. A group larger
-    than a fold's share (ssvd-1201 has 45 % of SSVD's notes) therefore fills a fold alone: folds are balanced as far as
-    whole groups allow, and no further.
+    Groups stay whole; the largest is assigned first, each to the fold with the fewest notes so far. A group larger than
+    a fold's share (ssvd-1201 has 45 % of SSVD's notes) fills a fold alone.
 
     Parameters
     ----------
@@ -24,8 +23,8 @@ def assign_folds(notes: Mapping[str, int], n_folds: int = N_FOLDS) -> list[list[
     Returns
     -------
     list of list of str
-        The groups that each fold holds out, sorted; every group once, no fold empty. The order in which ``notes`` was
-        filled does not matter.
+        The groups that each fold holds out, sorted; every group once, no fold empty, whatever the order of
+        ``notes``.
 
     Raises
     ------
@@ -38,7 +37,7 @@ def assign_folds(notes: Mapping[str, int], n_folds: int = N_FOLDS) -> list[list[
     folds: list[list[str]] = [[] for _ in range(n_folds)]
     total = [0] * n_folds
     for group in sorted(notes, key=lambda name: (-notes[name], name)):
-        least = min(range(n_folds), key=lambda fold: (total[fold], len(folds[fold]), fold))
-        folds[least].append(group)
-        total[least] += notes[group]
+        smallest = min(range(n_folds), key=lambda fold: (total[fold], len(folds[fold]), fold))
+        folds[smallest].append(group)
+        total[smallest] += notes[group]
     return [sorted(groups) for groups in folds]

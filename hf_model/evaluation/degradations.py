@@ -1,8 +1,7 @@
-"""Worse recordings of a voice, to measure under: street noise, a room, a telephone, a whisper of a level, a poor mp3.
+"""Degradations of a voice for measuring: street noise, a room, a telephone, a low level, mp3.
 
-Each takes mono audio at any rate and gives back as many samples, at the same time: what is sung at 3.2 s is still heard
-at 3.2 s, so that the labels stay true. The same seed gives the same recording. Training has worlds of its own
-(:mod:`hf_model.augmentation.augment`); nothing here is used there.
+Each takes mono audio at any sample rate and returns as many samples without a delay, so that the labels stay valid. The
+same seed gives the same recording. Training has augmentations of its own (:mod:`hf_model.augmentation.augment`).
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from hf_model.audio.grid import seconds_to_samples
 Audio = NDArray[np.float32]
 
 SNR_DB = 10.0
-"""Of the street noise, against the level of the singing (not of the silence around it)."""
+"""Of the street noise, relative to the level of the singing without rests."""
 
 ROOM_SECONDS = 0.5
 """Time in which the room decays by 60 dB."""
 
 DIRECT_DB = 0.0
-"""Energy of the direct sound against the room's: some two metres from the singer in such a room."""
+"""Energy of the direct sound relative to the reverberation: about two metres from the singer in such a room."""
 
 GAP_SECONDS = 0.003
-"""Between the direct sound and the first that the walls return."""
+"""Between the direct sound and the first reflection."""
 
 PHONE_LOW_HZ, PHONE_HIGH_HZ = 300.0, 3400.0
 
@@ -35,17 +34,17 @@ LEVEL_DB = -40.0
 """Gain of the quiet recording, before it is rounded to 16 bits."""
 
 MP3_BITS = 32_000
-"""A second."""
+"""Bits a second."""
 
 _BLOCK_SECONDS = 0.05
 _SILENCE_DB = 25.0
-"""Blocks so far under the loud ones count as silence."""
+"""Blocks this far below the loud ones count as silence."""
 _CARS_EVERY = 4.0
 """Seconds between cars, on average."""
 
 
 def add_street_noise(audio: Audio, sample_rate: int, seed: int = 0, snr_db: float = SNR_DB) -> Audio:
-    """Add noise as at a street: steady and falling by 4.5 dB an octave, with cars that come, pass and go.
+    """Add street noise: steady noise that falls by 4.5 dB an octave, and passing cars.
 
     Parameters
     ----------
@@ -72,7 +71,7 @@ def add_street_noise(audio: Audio, sample_rate: int, seed: int = 0, snr_db: floa
 
 
 def singing_power(audio: Audio, sample_rate: int) -> float:
-    """Mean power of what is sung: of blocks of 50 ms that are at most 25 dB softer than the loud ones."""
+    """Mean power of the singing: of blocks of 50 ms that are at most 25 dB softer than the loud ones."""
     length = seconds_to_samples(_BLOCK_SECONDS, sample_rate)
     blocks = audio[: audio.shape[0] // length * length].reshape(-1, length).astype(np.float64)
     if not blocks.size:
@@ -82,16 +81,16 @@ def singing_power(audio: Audio, sample_rate: int) -> float:
 
 
 def put_in_room(audio: Audio, sample_rate: int, seed: int = 0, rt60: float = ROOM_SECONDS) -> Audio:
-    """Convolve with a room's response (:func:`room_response`); as long as the dry voice, whose level it keeps."""
+    """Convolve with a room's impulse response (:func:`room_response`); length and level stay."""
     from scipy.signal import fftconvolve
 
     wet = fftconvolve(audio.astype(np.float64), room_response(sample_rate, seed, rt60))[: audio.shape[0]]
-    before, after = (float(np.mean(np.square(sound, dtype=np.float64))) for sound in (audio, wet))
-    return np.asarray(wet * np.sqrt(before / max(after, 1e-20)), dtype=np.float32)
+    power, wet_power = (float(np.mean(np.square(sound, dtype=np.float64))) for sound in (audio, wet))
+    return np.asarray(wet * np.sqrt(power / max(wet_power, 1e-20)), dtype=np.float32)
 
 
 def room_response(sample_rate: int, seed: int = 0, rt60: float = ROOM_SECONDS) -> NDArray[np.float64]:
-    """Make a room's response (sample,): the direct sound at sample 0, then noise that decays by 60 dB in ``rt60`` s."""
+    """Make an impulse response (sample,): direct sound at sample 0, then noise that decays by 60 dB in ``rt60`` s."""
     n_samples = seconds_to_samples(1.5 * rt60, sample_rate)
     seconds = np.arange(n_samples) / sample_rate
     tail = np.random.default_rng([seed, 0x300]).standard_normal(n_samples) * 10.0 ** (-3.0 * seconds / rt60)
@@ -102,7 +101,7 @@ def room_response(sample_rate: int, seed: int = 0, rt60: float = ROOM_SECONDS) -
 
 
 def through_phone(audio: Audio, sample_rate: int, seed: int = 0) -> Audio:  # noqa: ARG001
-    """Keep the band of a telephone, 300-3400 Hz, with edges 100 Hz wide and without delay."""
+    """Filter to the band of a telephone, 300-3400 Hz, with edges 100 Hz wide and without a delay."""
     n_fft = _fast(2 * audio.shape[0])
     hz = np.fft.rfftfreq(n_fft, 1.0 / sample_rate)
     rise = np.clip((hz - PHONE_LOW_HZ) / 100.0 + 0.5, 0.0, 1.0)
@@ -113,20 +112,19 @@ def through_phone(audio: Audio, sample_rate: int, seed: int = 0) -> Audio:  # no
 
 
 def make_quiet(audio: Audio, sample_rate: int, seed: int = 0, level_db: float = LEVEL_DB) -> Audio:  # noqa: ARG001
-    """Turn down by 40 dB and round to 16 bits, as a microphone set far too low leaves it."""
+    """Lower the level by 40 dB and round to 16 bits, as with a microphone gain that is far too low."""
     return np.asarray(np.round(audio * 10.0 ** (level_db / 20.0) * 32768.0) / 32768.0, dtype=np.float32)
 
 
 def through_mp3(audio: Audio, sample_rate: int, seed: int = 0, bits: int = MP3_BITS) -> Audio:  # noqa: ARG001
-    """Encode as mono mp3 of a constant bit rate and decode again.
+    """Encode as mono mp3 with a constant bit rate and decode again.
 
-    Encoder and decoder together delay by some 1,100 to 1,700 samples; the file's header says by how many, and the
-    decoder takes them off again.
+    The decoder removes the delay of encoder and decoder, some 1,100 to 1,700 samples, which is in the file's header.
     """
     import av
     import soundfile
 
-    # loud recordings overshoot when they are coded; the decoder clips nothing, but 16 bits would
+    # a coded loud recording overshoots: 16 bits would clip it
     peak = max(1.0, float(np.abs(audio).max(initial=0.0)))
     samples = np.round(audio / peak * 32767.0).astype(np.int16)
     encoded = io.BytesIO()
@@ -150,13 +148,13 @@ CONDITIONS: dict[str, Callable[[Audio, int, int], Audio]] = {
     "quiet": make_quiet,
     "mp3": through_mp3,
 }
-"""Each is called with audio (sample,), its rate in Hz, and a seed."""
+"""Functions of audio (sample,), its sample rate in Hz, and a seed."""
 
 
 def _coloured(
     rng: np.random.Generator, n_samples: int, sample_rate: int, corner_hz: float, fall_db: float
 ) -> NDArray[np.float64]:
-    """Noise (sample,) of unit power, flat up to a corner and falling by so many dB an octave above it."""
+    """Make noise (sample,) of unit power, flat up to a corner and falling by so many dB an octave above it."""
     if not n_samples:
         return np.zeros(0)
     n_fft = _fast(n_samples)
@@ -168,7 +166,7 @@ def _coloured(
 
 
 def _fast(n_samples: int) -> int:
-    """Length from here on whose Fourier transform is fast."""
+    """Next length whose Fourier transform is fast."""
     from scipy.fft import next_fast_len
 
     return int(next_fast_len(max(n_samples, 1), real=True))

@@ -1,4 +1,4 @@
-"""What kind of mistake a transcription makes of each note, and what kind of note it was."""
+"""The kinds of errors of a transcription, note by note, and the traits of the notes."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
+from hf_model.evaluation.note_matching import (
+    OFFSET_MIN_TOLERANCE,
+    OFFSET_RATIO,
+    ONSET_TOLERANCE,
+    PITCH_TOLERANCE,
+    find_hits,
+)
 from hf_model.notes.note import Note
 
-ONSET_TOLERANCE = 0.05
-"""Seconds, either side: as the scores have it."""
-
-OFFSET_RATIO = 0.2
-"""An offset may be off by the larger of this share of the note and ``ONSET_TOLERANCE``."""
-
-PITCH_TOLERANCE = 0.5
-"""Semitones."""
-
 QUARTER_TONE, SEMITONE = 0.75, 1.5
-"""Semitones: up to the first a pitch is a near miss, up to the second a semitone off."""
+"""Semitones: limits of the pitch errors "50-75 cents" and "semitone"."""
 
 MOVED = 0.25
-"""Seconds: a note of the right pitch whose onset is off by no more is early or late, not missed."""
+"""Seconds: a note of the right pitch whose onset error is no larger is early or late, not missed."""
 
 COVERED = 0.5
-"""Share of a note that another must fill to stand for it."""
+"""Share of a note that another must cover to count as its estimate."""
 
 RIGHT = "right"
 KINDS = (
@@ -43,34 +41,34 @@ KINDS = (
     "offset early",
     "offset late",
 )
-"""Every way to be wrong. ``merged`` are both notes that were heard as one; what a split note was split into is not
-``extra``."""
+"""Each wrong note is of one kind. ``merged``: both of two notes that were transcribed as one. The parts of a ``split``
+note are not ``extra``."""
 
 SHORT, LONG = 0.25, 0.6
 """Seconds: shorter and longer notes."""
 
 LOW, HIGH = 55.0, 67.0
-"""MIDI numbers: lower notes, and those from here on."""
+"""MIDI numbers: below the first, and from the second on."""
 
 STEP = 2.5
 """Semitones: a larger interval is a leap."""
 
 LEGATO, PHRASE = 0.03, 0.4
-"""Seconds of silence: less is none, more divides phrases."""
+"""Seconds of silence before a note: less is legato, more begins a phrase."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What became of one note.
+class NoteOutcome:
+    """The result for one note.
 
     Attributes
     ----------
     kind : str
         ``RIGHT`` or one of ``KINDS``.
     reference, estimate : Note, optional
-        The labelled note (none if ``extra``) and the one heard for it, if any.
+        The labelled note (None if ``extra``) and its estimate (None if ``missed``).
     traits : tuple of str
-        What kind of note it was (:func:`traits`); empty if ``extra``.
+        As :func:`traits` gives them; empty if ``extra``.
     """
 
     kind: str
@@ -80,13 +78,13 @@ class Verdict:
 
     @property
     def onset(self) -> float:
-        """Seconds: where to look."""
+        """Seconds: the labelled onset, the estimated one of an ``extra`` note."""
         note = self.reference or self.estimate
         return note.onset if note else 0.0
 
 
-def judge(reference: Sequence[Note], estimate: Sequence[Note]) -> list[Verdict]:
-    """Say of every note of the reference what became of it, and list the estimated notes that nobody sang.
+def classify_errors(reference: Sequence[Note], estimate: Sequence[Note]) -> list[NoteOutcome]:
+    """Classify every note of the reference, and every estimated note that belongs to none of them.
 
     Parameters
     ----------
@@ -95,47 +93,43 @@ def judge(reference: Sequence[Note], estimate: Sequence[Note]) -> list[Verdict]:
 
     Returns
     -------
-    list of Verdict
-        One for each reference note, in order, each of exactly one kind; then one for each ``extra`` note. A note is
-        "right" where COnPOff counts it.
+    list of NoteOutcome
+        One for each reference note, sorted, then one for each ``extra`` note. A note is "right" where COnPOff counts
+        it.
     """
-    truth, heard = sorted(reference), sorted(estimate)
-    partner = _pair(truth, heard)
-    kinds: dict[int, str] = {}
-    explained = set(partner.values())
-    for index, note in enumerate(truth):
-        if index in partner:
-            kinds[index] = _kind_of_pair(note, heard[partner[index]])
-    for index, note in enumerate(truth):
+    reference, estimate = sorted(reference), sorted(estimate)
+    partner = _pair(reference, estimate)
+    used = set(partner.values())
+    kinds = {i: _kind_of_pair(reference[i], estimate[j]) for i, j in partner.items()}
+    for index, note in enumerate(reference):
         if kinds.get(index) == "offset early":
-            rest = [i for i in _inside(note, heard) if i not in explained and _same_pitch(note, heard[i])]
+            rest = [i for i in _inside(note, estimate) if i not in used and _same_pitch(note, estimate[i])]
             if rest:
                 kinds[index] = "split"
-                explained.update(rest)
-    for index, note in enumerate(truth):
+                used.update(rest)
+    for index, note in enumerate(reference):
         if index in partner:
             continue
-        kinds[index], found = _kind_without_onset(note, heard, explained)
+        kinds[index], found = _kind_without_onset(note, estimate, used)
         if found is not None and kinds[index] == "merged":
             owner = next((i for i, j in partner.items() if j == found), None)
             if owner is not None and kinds[owner] == "offset late":
                 kinds[owner] = "merged"
         if found is not None:
             partner[index] = found
-            explained.add(found)
-    kept = [
-        Verdict(kinds[i], note, heard[partner[i]] if i in partner else None, found)
-        for i, (note, found) in enumerate(zip(truth, traits(truth), strict=True))
+            used.add(found)
+    outcomes = [
+        NoteOutcome(kinds[i], note, estimate[partner[i]] if i in partner else None, its_traits)
+        for i, (note, its_traits) in enumerate(zip(reference, traits(reference), strict=True))
     ]
-    return kept + [Verdict("extra", None, note) for i, note in enumerate(heard) if i not in explained]
+    return outcomes + [NoteOutcome("extra", None, note) for i, note in enumerate(estimate) if i not in used]
 
 
 def traits(notes: Sequence[Note]) -> Iterator[tuple[str, ...]]:
-    """Say of each note of a melody, in order of onset, what kind of note it is: five traits, one of each family.
+    """Give the traits of each note of a melody, in order of onset.
 
-    Duration (short, middling, long), pitch (low, middle, high), how it is reached (first of a phrase, legato onset,
-    onset after a gap), from where (repeated pitch, step, leap; nothing at the beginning), where it stands (last of a
-    phrase; nothing elsewhere).
+    Duration (short, middling, long), pitch (low, middle, high), onset (first of a phrase, legato onset, onset after a
+    gap), interval (repeated pitch, step, leap; none for the first note), and for some: last of a phrase.
     """
     for index, note in enumerate(notes):
         before = notes[index - 1] if index else None
@@ -158,42 +152,28 @@ TRAITS = (
     *("short", "middling", "long", "low", "middle", "high", "first of a phrase", "legato onset", "onset after a gap"),
     *("repeated pitch", "step", "leap", "last of a phrase"),
 )
-"""All that :func:`traits` says."""
+"""All values of :func:`traits`."""
 
 
-def _pair(truth: Sequence[Note], heard: Sequence[Note]) -> dict[int, int]:
-    """Pair notes whose onsets are within the tolerance: as many right ones as COnPOff counts, then all that can be."""
-    if not truth or not heard:
+def _pair(reference: Sequence[Note], estimate: Sequence[Note]) -> dict[int, int]:
+    """Pair notes whose onsets are within the tolerance: as many right ones as COnPOff counts, then all possible."""
+    if not reference or not estimate:
         return {}
-    from scipy.optimize import linear_sum_assignment
-
-    away = np.abs(_column(truth, "onset")[:, None] - _column(heard, "onset")[None])
-    pitch = np.abs(_column(truth, "pitch")[:, None] - _column(heard, "pitch")[None])
-    late = np.abs(_column(truth, "offset")[:, None] - _column(heard, "offset")[None])
-    allowed = away.round(4) <= ONSET_TOLERANCE
+    con, conp, conpoff = find_hits(reference, estimate)
+    onsets = (np.array([note.onset for note in notes], dtype=np.float64) for notes in (reference, estimate))
+    distance = np.abs(np.subtract.outer(*onsets))
     # right in all, then in pitch, then in onset, then near: no number of lesser pairs outweighs a better one
-    tolerance = np.array([offset_tolerance(note) for note in truth])[:, None]
-    right = allowed & (pitch <= PITCH_TOLERANCE)
-    worth = 1e6 * (right & (late.round(4) <= tolerance)) + 1e3 * right + 1.0 * allowed - 0.01 * allowed * away
+    worth = 1e6 * conpoff + 1e3 * conp + 1.0 * con - 0.01 * con * distance
     rows, columns = linear_sum_assignment(-worth)
-    return {int(i): int(j) for i, j in zip(rows, columns, strict=True) if allowed[i, j]}
-
-
-def offset_tolerance(note: Note) -> float:
-    """Seconds by which a note's offset may be off."""
-    return max(ONSET_TOLERANCE, OFFSET_RATIO * note.duration)
-
-
-def _column(notes: Sequence[Note], name: str) -> NDArray[np.float64]:
-    return np.array([getattr(note, name) for note in notes], dtype=np.float64)
+    return {int(i): int(j) for i, j in zip(rows, columns, strict=True) if con[i, j]}
 
 
 def _kind_of_pair(note: Note, found: Note) -> str:
-    """Judge two notes that begin together."""
+    """Classify a pair of notes whose onsets match."""
     if not _same_pitch(note, found):
         return _kind_of_pitch(found.pitch - note.pitch)
     late = found.offset - note.offset
-    if round(abs(late), 4) <= offset_tolerance(note):
+    if round(abs(late), 4) <= max(OFFSET_MIN_TOLERANCE, OFFSET_RATIO * note.duration):
         return RIGHT
     return "offset late" if late > 0 else "offset early"
 
@@ -205,26 +185,28 @@ def _kind_of_pitch(away: float) -> str:
     return "50-75 cents" if abs(away) < QUARTER_TONE else "semitone" if abs(away) < SEMITONE else "other pitch"
 
 
-def _kind_without_onset(note: Note, heard: Sequence[Note], explained: set[int]) -> tuple[str, int | None]:
-    """Judge a note whose onset was not found: moved, swallowed by a neighbour, or missed; and by what it was heard."""
-    over = [i for i, other in enumerate(heard) if _overlap(note, other) >= COVERED * min(note.duration, other.duration)]
+def _kind_without_onset(note: Note, estimate: Sequence[Note], used: set[int]) -> tuple[str, int | None]:
+    """Classify a note whose onset matches none, as moved, merged or missed, with the index of its estimate if any."""
+    over = [
+        i for i, other in enumerate(estimate) if _overlap(note, other) >= COVERED * min(note.duration, other.duration)
+    ]
     moved = [
         i
         for i in over
-        if i not in explained and _same_pitch(note, heard[i]) and abs(heard[i].onset - note.onset) <= MOVED
+        if i not in used and _same_pitch(note, estimate[i]) and abs(estimate[i].onset - note.onset) <= MOVED
     ]
     if moved:
-        nearest = min(moved, key=lambda i: abs(heard[i].onset - note.onset))
-        return ("onset early" if heard[nearest].onset < note.onset else "onset late"), nearest
-    swallowing = [i for i in over if i in explained and _overlap(note, heard[i]) >= COVERED * note.duration]
-    return ("merged", swallowing[0]) if swallowing else ("missed", None)
+        nearest = min(moved, key=lambda i: abs(estimate[i].onset - note.onset))
+        return ("onset early" if estimate[nearest].onset < note.onset else "onset late"), nearest
+    merged_into = [i for i in over if i in used and _overlap(note, estimate[i]) >= COVERED * note.duration]
+    return ("merged", merged_into[0]) if merged_into else ("missed", None)
 
 
-def _inside(note: Note, heard: Sequence[Note]) -> list[int]:
-    """Estimated notes that begin later inside the note and lie mostly in it."""
+def _inside(note: Note, estimate: Sequence[Note]) -> list[int]:
+    """List the indices of estimated notes that begin later inside the note and lie mostly in it."""
     return [
         i
-        for i, other in enumerate(heard)
+        for i, other in enumerate(estimate)
         if note.onset + ONSET_TOLERANCE < other.onset < note.offset
         and _overlap(note, other) >= COVERED * other.duration
     ]

@@ -1,4 +1,4 @@
-"""The figures of the test split: each recording measured, then averaged over each corpus, with intervals."""
+"""The figures of the test split: measured for each recording, averaged over each corpus, with intervals."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hf_model.audio.grid import PIANO_SAMPLE_RATE
 from hf_model.audio.io import read_audio
 from hf_model.config import check_choice, check_range
 from hf_model.evaluation.audio_metrics import log_mel_distance, spectral_convergence
@@ -20,17 +21,20 @@ from hf_model.evaluation.metrics import (
     note_scores,
     notes_to_melody,
 )
+from hf_model.evaluation.note_matching import RULES
 from hf_model.evaluation.render_test_set import LABELLED, SOUNDS, Item, read_listing, spread
 from hf_model.notes.note import Note, to_keys
 from hf_model.notes.note_files import read_csv
 from hf_model.parallel.workers import run_all
-from hf_model.piano.rendering import PIANO_RATE
 from hf_model.piano.transcription import piano_to_notes
 
 OURS = "hummingface"
 
-HEADLINES = ("con", "conp", "conpoff", "onset_bias")
+WITH_INTERVALS = (*RULES, "onset_bias")
 """Figures that get an interval."""
+
+UNLABELLED = "unlabelled"
+"""Key of the report for corpora without labels."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class EvaluateSettings:
     baselines : tuple of str
         Compared with, where installed: "pyin", "swift_f0", "basic_pitch".
     baseline_files : int
-        Recordings of each corpus that the baselines hear (pYIN takes about as long as the recording lasts); 0 for all.
+        Recordings of each corpus that the baselines transcribe (pYIN runs in about real time); 0 for all.
     sound_files : int
         Recordings of each corpus whose sounds are compared and re-transcribed; 0 for all. Lengths are always checked.
     bootstrap : int
@@ -75,15 +79,15 @@ class Measured:
     ----------
     item : Item
     notes, keys : list of Note
-        As heard, and as played.
+        As transcribed, and as played on the piano.
     scores : dict
         For each system (``OURS`` and baselines) the figures against the labels; empty without labels.
     sounds : dict
-        For each sound, "labels" and "reference" the figures of its audio.
+        The figures of the audio of each sound, of "labels" and of "reference".
     errors : NoteErrors
         Of our notes.
     baseline_notes : dict
-        What each baseline heard.
+        The estimate of each baseline.
     """
 
     item: Item
@@ -99,15 +103,17 @@ def measure_all(rendered: Path, settings: EvaluateSettings, workers: int = 1) ->
     """Measure every rendered recording, in the order of the listing."""
     items = read_listing(rendered)
     present = installed(settings.baselines)
-    compared, listened = _some(items, settings.baseline_files), _some(items, settings.sound_files)
-    jobs = [(rendered, item, present if _name(item) in compared else [], _name(item) in listened) for item in items]
+    with_baselines, with_sounds = (_some(items, n) for n in (settings.baseline_files, settings.sound_files))
+    jobs = [
+        (rendered, item, present if _name(item) in with_baselines else [], _name(item) in with_sounds) for item in items
+    ]
     return list(run_all(measure, jobs, workers=min(workers, -(-len(jobs) // 4)), title="evaluating"))
 
 
-def _some(items: Sequence[Item], most: int) -> set[tuple[str, str]]:
+def _some(items: Sequence[Item], n_files: int) -> set[tuple[str, str]]:
     """Choose at most so many recordings of each corpus, evenly spread."""
     corpora = {item.corpus for item in items}
-    chosen = (spread([item for item in items if item.corpus == corpus], most) for corpus in corpora)
+    chosen = (spread([item for item in items if item.corpus == corpus], n_files) for corpus in corpora)
     return {_name(item) for group in chosen for item in group}
 
 
@@ -116,21 +122,22 @@ def _name(item: Item) -> tuple[str, str]:
 
 
 def measure(job: tuple[Path, Item, Sequence[str], bool]) -> Measured:
-    """Measure one recording: with which baselines, and whether its sounds are listened to."""
-    rendered, item, baselines, listen = job
+    """Measure one recording, with some baselines, and with the distances of its sounds or only their lengths."""
+    rendered, item, baselines, compare_sounds = job
     notes, keys = read_csv(item.path(rendered, ".csv"))
-    heard: dict[str, list[Note]] = {}
+    estimates: dict[str, list[Note]] = {}
     if baselines:
         voice, sample_rate = read_audio(item.voice)
-        heard = {name: BASELINES[name][1](voice, sample_rate) for name in baselines}
-    duration = item.n_samples / PIANO_RATE
+        estimates = {name: BASELINES[name][1](voice, sample_rate) for name in baselines}
+    duration = item.n_samples / PIANO_SAMPLE_RATE
     scores = {}
     if item.notes:
         scores = {
-            name: transcription_scores(item.notes, found, duration) for name, found in [(OURS, notes), *heard.items()]
+            name: transcription_scores(item.notes, found, duration)
+            for name, found in [(OURS, notes), *estimates.items()]
         }
     errors = note_errors(item.notes, notes)
-    return Measured(item, notes, keys, scores, _sounds(rendered, item, keys, listen), errors, heard)
+    return Measured(item, notes, keys, scores, _sounds(rendered, item, keys, compare_sounds), errors, estimates)
 
 
 def transcription_scores(reference: Sequence[Note], estimate: Sequence[Note], duration: float) -> dict[str, float]:
@@ -139,27 +146,27 @@ def transcription_scores(reference: Sequence[Note], estimate: Sequence[Note], du
     return {**note_scores(reference, estimate), **melody}
 
 
-def _sounds(rendered: Path, item: Item, keys: Sequence[Note], listen: bool) -> dict[str, dict[str, float]]:
-    """Measure every wav file of one recording, and the reference piano; only their lengths unless ``listen``."""
-    reference = read_audio(item.piano)[0] if item.piano and listen else None
-    meant = to_keys(item.notes, item.label_tuning)
+def _sounds(rendered: Path, item: Item, keys: Sequence[Note], compare: bool) -> dict[str, dict[str, float]]:
+    """Measure every wav file of one recording, and the reference piano; unless ``compare`` only their lengths."""
+    reference = read_audio(item.piano)[0] if item.piano and compare else None
+    labelled = to_keys(item.notes, item.label_tuning)
     figures = {}
     for sound in (*SOUNDS, LABELLED):
         path = item.path(rendered, f"_{sound}.wav")
         if not path.is_file():
             continue
         audio, sample_rate = read_audio(path)
-        row = {"same_length": float(audio.shape[1] == item.n_samples and sample_rate == PIANO_RATE)}
+        row = {"same_length": float(audio.shape[1] == item.n_samples and sample_rate == PIANO_SAMPLE_RATE)}
         if reference is not None and reference.shape[1] == audio.shape[1]:
             row["log_mel_distance"] = log_mel_distance(reference, audio)
             row["spectral_convergence"] = spectral_convergence(reference, audio)
-        asked = keys if sound in ("sampled", "neural") else meant
-        if asked and listen:
-            row["retranscribed_conp"] = note_scores(asked, piano_to_notes(audio, sample_rate))["conp"]
+        expected = keys if sound in ("sampled", "neural") else labelled
+        if expected and compare:
+            row["retranscribed_conp"] = note_scores(expected, piano_to_notes(audio, sample_rate))["conp"]
         figures[sound] = row
-    if reference is not None and meant:
-        heard = piano_to_notes(reference, PIANO_RATE)
-        figures["reference"] = {"retranscribed_conp": note_scores(meant, heard)["conp"]}
+    if reference is not None and labelled:
+        estimate = piano_to_notes(reference, PIANO_SAMPLE_RATE)
+        figures["reference"] = {"retranscribed_conp": note_scores(labelled, estimate)["conp"]}
     return figures
 
 
@@ -169,21 +176,21 @@ def summarize(measured: Sequence[Measured], settings: EvaluateSettings) -> dict[
     Returns
     -------
     dict
-        ``notes.<corpus>.<system>.<figure>`` with ``_low`` and ``_high`` (95 %, by recording) beside the headlines,
+        ``notes.<corpus>.<system>.<figure>``, with ``_low`` and ``_high`` (95 %, by recording) for WITH_INTERVALS,
         ``notes.<corpus>.ahead_of_<baseline>.<figure>``: ours minus theirs on the same recordings (paired interval),
-        ``sound.<corpus>.<sound>.<figure>``, ``heard.<corpus>.<figure>`` for corpora without labels.
-        What has no answer is left out; figures are rounded to four digits.
+        ``sound.<corpus>.<sound>.<figure>``, ``unlabelled.<corpus>.<figure>`` for corpora without labels.
+        NaN is left out; figures are rounded to four digits.
     """
-    report: dict[str, Any] = {"notes": {}, "sound": {}, "heard": {}}
+    report: dict[str, Any] = {"notes": {}, "sound": {}, UNLABELLED: {}}
     for corpus in sorted({one.item.corpus for one in measured}):
-        mine = [one for one in measured if one.item.corpus == corpus]
-        labelled = [one for one in mine if one.scores]
+        in_corpus = [one for one in measured if one.item.corpus == corpus]
+        labelled = [one for one in in_corpus if one.scores]
         if labelled:
             report["notes"][corpus] = _transcription(labelled, settings.bootstrap)
-        if len(labelled) < len(mine):
-            report["heard"][corpus] = _without_labels([one for one in mine if not one.scores])
-        sounds = sorted({sound for one in mine for sound in one.sounds})
-        report["sound"][corpus] = {sound: _means([one.sounds.get(sound, {}) for one in mine]) for sound in sounds}
+        if len(labelled) < len(in_corpus):
+            report[UNLABELLED][corpus] = _without_labels([one for one in in_corpus if not one.scores])
+        sounds = sorted({sound for one in in_corpus for sound in one.sounds})
+        report["sound"][corpus] = {sound: _means([one.sounds.get(sound, {}) for one in in_corpus]) for sound in sounds}
     every = [row["same_length"] for one in measured for row in one.sounds.values() if "same_length" in row]
     report["same_length_share"] = round(sum(every) / max(1, len(every)), 4)
     return {name: part for name, part in report.items() if part != {}}
@@ -198,14 +205,14 @@ def _transcription(measured: Sequence[Measured], n_resamples: int) -> dict[str, 
         if system == OURS:
             continue
         pairs = [(one.scores[OURS], one.scores[system]) for one in measured if system in one.scores]
-        ahead = [{name: ours[name] - theirs[name] for name in ("con", "conp", "conpoff")} for ours, theirs in pairs]
+        ahead = [{name: ours[name] - theirs[name] for name in RULES} for ours, theirs in pairs]
         table[f"ahead_of_{system}"] = {**_means(ahead), **_intervals(ahead, n_resamples)}
     return table
 
 
 def _without_labels(measured: Sequence[Measured]) -> dict[str, float]:
-    """Say what was heard where nobody knows the truth, and how far the others agree (COnP of ours against theirs)."""
-    seconds = sum(one.item.n_samples / PIANO_RATE for one in measured)
+    """Count the notes of recordings without labels, and compare with the baselines (COnP of ours against theirs)."""
+    seconds = sum(one.item.n_samples / PIANO_SAMPLE_RATE for one in measured)
     figures = {
         "recordings": len(measured),
         "notes": sum(len(one.notes) for one in measured),
@@ -233,9 +240,9 @@ def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _intervals(rows: Sequence[Mapping[str, float]], n_resamples: int) -> dict[str, float]:
-    """Give the interval of each headline; one recording alone has none."""
+    """Give the intervals; a single recording has none."""
     figures: dict[str, float] = {}
-    for name in HEADLINES:
+    for name in WITH_INTERVALS:
         values = [row[name] for row in rows if not math.isnan(row.get(name, math.nan))]
         if len(values) > 1:
             _, low, high = bootstrap_mean(values, n_resamples)

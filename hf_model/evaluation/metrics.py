@@ -1,25 +1,18 @@
-"""How right the notes are: mir_eval's measures of one recording, and their mean over many."""
+"""The scores of one recording, as mir_eval defines them, and the bootstrap interval of a mean over recordings."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hf_model.notes.note import Note, to_arrays
+from hf_model.evaluation.note_matching import PITCH_TOLERANCE, RULES, match_notes, match_pairs
+from hf_model.notes.note import Note
 from hf_model.notes.pitch import pitch_to_hz
-
-ONSET_TOLERANCE = 0.05
-"""Seconds, either side."""
-
-PITCH_TOLERANCE_CENTS = 50.0
-
-OFFSET_RATIO, OFFSET_MIN_TOLERANCE = 0.2, 0.05
-"""An offset may be off by the larger of 20 % of the reference note's duration and 50 ms."""
 
 MELODY_FRAME_RATE = 100.0
 """Frames a second of the melody measures."""
@@ -27,7 +20,7 @@ MELODY_FRAME_RATE = 100.0
 
 @dataclass(frozen=True)
 class NoteErrors:
-    """Estimate minus reference, one value a matched note (onset within 50 ms; any pitch).
+    """Estimate minus reference of each pair of notes whose onsets match, whatever their pitches.
 
     Attributes
     ----------
@@ -61,60 +54,47 @@ def note_scores(reference: Sequence[Note], estimate: Sequence[Note]) -> dict[str
 
     References
     ----------
-    E. Molina et al., "Evaluation framework for automatic singing transcription", ISMIR 2014; the measures themselves
-    are mir_eval's.
+    E. Molina et al., "Evaluation framework for automatic singing transcription", ISMIR 2014; C. Raffel et al.,
+    "mir_eval: a transparent implementation of common MIR metrics", ISMIR 2014.
     """
     if not reference or not estimate:
         value = float(not reference and not estimate)
-        names = (f"{name}{part}" for name in ("con", "conp", "conpoff") for part in ("", "_precision", "_recall"))
+        names = (f"{name}{part}" for name in RULES for part in ("", "_precision", "_recall"))
         return {**dict.fromkeys(names, value), "onset_bias": math.nan, "octave_error_share": math.nan}
-    from mir_eval import transcription
-
-    reference_times, reference_hz = _for_mir_eval(reference)
-    estimate_times, estimate_hz = _for_mir_eval(estimate)
-    con = transcription.onset_precision_recall_f1(reference_times, estimate_times, onset_tolerance=ONSET_TOLERANCE)
-    both = (reference_times, reference_hz, estimate_times, estimate_hz)
-    tolerances = {"onset_tolerance": ONSET_TOLERANCE, "pitch_tolerance": PITCH_TOLERANCE_CENTS}
-    conp = transcription.precision_recall_f1_overlap(*both, **tolerances, offset_ratio=None)
-    conpoff = transcription.precision_recall_f1_overlap(
-        *both, **tolerances, offset_ratio=OFFSET_RATIO, offset_min_tolerance=OFFSET_MIN_TOLERANCE
-    )
+    matches = match_notes(_from_zero(reference), _from_zero(estimate))
     scores: dict[str, float] = {}
-    for name, (precision, recall, f_measure, *_) in (("con", con), ("conp", conp), ("conpoff", conpoff)):
+    for name in RULES:
+        precision, recall = getattr(matches, name) / len(estimate), getattr(matches, name) / len(reference)
+        f_measure = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
         scores |= {name: f_measure, f"{name}_precision": precision, f"{name}_recall": recall}
     errors = note_errors(reference, estimate)
-    right = np.abs(errors.pitch) <= PITCH_TOLERANCE_CENTS / 100
-    octaves = np.round(errors.pitch / 12)
-    octave_off = (octaves != 0) & (np.abs(errors.pitch - 12 * octaves) <= PITCH_TOLERANCE_CENTS / 100)
+    right = np.abs(errors.pitch) <= PITCH_TOLERANCE
+    octaves = is_octave_error(errors.pitch)
     scores["onset_bias"] = float(np.median(errors.onset[right])) if right.any() else math.nan
-    scores["octave_error_share"] = float(octave_off.mean()) if octave_off.size else math.nan
-    return {name: float(value) for name, value in scores.items()}
+    scores["octave_error_share"] = float(octaves.mean()) if octaves.size else math.nan
+    return scores
+
+
+def is_octave_error(pitch_error: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether pitches are off by whole octaves, but not by 0: errors (note,) in semitones."""
+    octaves = np.round(pitch_error / 12)
+    return np.asarray((octaves != 0) & (np.abs(pitch_error - 12 * octaves) <= PITCH_TOLERANCE))
 
 
 def note_errors(reference: Sequence[Note], estimate: Sequence[Note]) -> NoteErrors:
-    """Pair notes by onset and return what each pair is off by."""
-    if not reference or not estimate:
-        nothing = np.zeros(0)
-        return NoteErrors(nothing, nothing, nothing)
-    from mir_eval import transcription
-
-    reference_times, _ = _for_mir_eval(reference)
-    estimate_times, _ = _for_mir_eval(estimate)
-    pairs = transcription.match_note_onsets(reference_times, estimate_times, onset_tolerance=ONSET_TOLERANCE)
-    truth = [reference[index] for index, _ in pairs]
-    found = [estimate[index] for _, index in pairs]
+    """Match notes by onset and return the errors of each pair."""
+    matched = match_pairs(_from_zero(reference), _from_zero(estimate), "con")
+    pairs = [(reference[i], estimate[j]) for i, j in matched]
     return NoteErrors(
-        onset=np.array([b.onset - a.onset for a, b in zip(truth, found, strict=True)], dtype=np.float64),
-        offset=np.array([b.offset - a.offset for a, b in zip(truth, found, strict=True)], dtype=np.float64),
-        pitch=np.array([b.pitch - a.pitch for a, b in zip(truth, found, strict=True)], dtype=np.float64),
+        onset=np.array([other.onset - one.onset for one, other in pairs], dtype=np.float64),
+        offset=np.array([other.offset - one.offset for one, other in pairs], dtype=np.float64),
+        pitch=np.array([other.pitch - one.pitch for one, other in pairs], dtype=np.float64),
     )
 
 
-def _for_mir_eval(notes: Sequence[Note]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    intervals, pitches = to_arrays(notes)
-    intervals = np.maximum(intervals, 0.0)
-    intervals[:, 1] = np.maximum(intervals[:, 1], intervals[:, 0] + 1e-4)
-    return intervals, pitch_to_hz(pitches)
+def _from_zero(notes: Sequence[Note]) -> list[Note]:
+    """Cut notes at 0 s."""
+    return [note if note.onset >= 0 else replace(note, onset=0.0, offset=max(note.offset, 1e-4)) for note in notes]
 
 
 def notes_to_melody(notes: Sequence[Note], duration: float) -> NDArray[np.float64]:
@@ -139,7 +119,7 @@ def melody_scores(reference: NDArray[np.float64], estimate: NDArray[np.float64])
     -------
     dict of str to float
         ``rpa`` and ``rca`` (raw pitch and chroma accuracy, 50 cents), ``voicing_recall``, ``voicing_false_alarm``;
-        NaN where the reference has no frame to ask about.
+        NaN where the reference has no such frame.
     """
     from mir_eval import melody
 
@@ -147,19 +127,19 @@ def melody_scores(reference: NDArray[np.float64], estimate: NDArray[np.float64])
         msg = f"estimate has {estimate.shape} frames, reference {reference.shape}; both must lie on one grid"
         raise ValueError(msg)
     voiced = reference > 0
-    answered = estimate > 0
+    estimated = estimate > 0
     scores = {
         "rpa": math.nan,
         "rca": math.nan,
-        "voicing_recall": float(answered[voiced].mean()) if voiced.any() else math.nan,
-        "voicing_false_alarm": float(answered[~voiced].mean()) if (~voiced).any() else math.nan,
+        "voicing_recall": float(estimated[voiced].mean()) if voiced.any() else math.nan,
+        "voicing_false_alarm": float(estimated[~voiced].mean()) if (~voiced).any() else math.nan,
     }
     if voiced.any():
         reference_cents = melody.hz2cents(np.where(voiced, reference, 0.0))
-        estimate_cents = melody.hz2cents(np.where(answered, estimate, 0.0))
+        estimate_cents = melody.hz2cents(np.where(estimated, estimate, 0.0))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # mir_eval warns where the estimate is silent: the score 0 says it
-            arguments = (voiced.astype(float), reference_cents, answered.astype(float), estimate_cents)
+            warnings.simplefilter("ignore")  # mir_eval warns where the estimate is silent; the score is then 0
+            arguments = (voiced.astype(float), reference_cents, estimated.astype(float), estimate_cents)
             scores["rpa"] = float(melody.raw_pitch_accuracy(*arguments))
             scores["rca"] = float(melody.raw_chroma_accuracy(*arguments))
     return scores
@@ -173,7 +153,7 @@ def bootstrap_mean(
     Parameters
     ----------
     values : array_like, shape (recording,)
-        One score a recording; NaN (no answer) is left out. For a paired comparison: differences.
+        One score a recording; NaN is left out. For a paired comparison: differences.
     n_resamples : int
         Resamplings; at least 1.
     seed : int

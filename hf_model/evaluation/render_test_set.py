@@ -1,4 +1,4 @@
-"""The test recordings played on the piano, through the same functions that a user's recordings go through."""
+"""Rendering of the test recordings, through the same functions as a user's recordings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hf_model import inference
 from hf_model.alignment.manifest import Pair, piano_path, read_manifests, voice_path
-from hf_model.audio.grid import resampled_length
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, resampled_length
 from hf_model.audio.io import write_audio
 from hf_model.audio.recording import read_recording
 from hf_model.config import check_choice, check_range, from_mapping
@@ -26,24 +26,24 @@ from hf_model.notes.note import Note, to_keys
 from hf_model.notes.note_files import write_csv
 from hf_model.parallel.workers import run_all
 from hf_model.piano.performance import Performance
-from hf_model.piano.rendering import PIANO_RATE, gain_for
+from hf_model.piano.rendering import gain_for
 
 S = TypeVar("S")
 
 SOUNDS = ("sampled", "neural", "direct")
-"""Two pianos that play the notes, and the baseline that goes from spectrum to spectrum."""
+"""Two pianos that play notes, and the baseline from spectrogram to spectrogram."""
 
 LABELLED = "labels"
-"""Ending of what the neural piano makes of the labelled notes: how good it is, whatever was heard."""
+"""Sound name of the labelled notes on the neural piano: its quality apart from transcription errors."""
 
 MEASURED = {"normalize": False, "mono": True}
-"""How pianos are played that are compared: at their own level, in one channel."""
+"""Performance settings for comparisons: not normalized, one channel."""
 
 LISTING = "recordings.json"
 
 
 class RenderError(ValueError):
-    """The stage cannot go on; the message says why."""
+    """The stage cannot continue; the message gives the reason."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class RenderSettings:
     max_files : int
         Recordings of each corpus, spread over the test split; 0 for all.
     unlabelled : tuple of str
-        Downloaded corpora without notes that are rendered beside the test split.
+        Downloaded corpora without notes that are rendered in addition to the test split.
     """
 
     sounds: tuple[str, ...] = SOUNDS
@@ -77,7 +77,7 @@ class RenderSettings:
 
 @dataclass(frozen=True)
 class Item:
-    """One recording of the test split, and where its files lie.
+    """One recording of the test split, and its files.
 
     Attributes
     ----------
@@ -87,13 +87,13 @@ class Item:
     piano : str
         Path of the reference piano; empty without one.
     n_samples : int
-        The piano's length: 44.1 kHz samples.
+        Length of the piano recording, 44.1 kHz.
     tuning : float
-        The singer's offset from 440 Hz as heard, semitones.
+        Estimated offset of the singer from 440 Hz tuning, semitones.
     notes : tuple of Note
-        The labels, pitches as sung; none for a corpus without.
+        The labels with float pitches; empty for a corpus without.
     label_tuning : float
-        The tuning that belongs to the labels.
+        The tuning of the labels, semitones.
     """
 
     corpus: str
@@ -118,18 +118,17 @@ def render_split(
     Parameters
     ----------
     aligned, shards, models : Path
-        What the align, stft and train stages wrote.
+        Outputs of the align, stft and train stages.
     folder : Path
-        Gets ``<corpus>/<pair_id>`` with ``.csv``, ``.mid`` and ``_<sound>.wav``, and ``recordings.json``.
+        Output: ``<corpus>/<pair_id>`` with ``.csv``, ``.mid`` and ``_<sound>.wav``, and ``recordings.json``.
     settings : RenderSettings
-        See there.
     workers : int
         Processes.
 
     Raises
     ------
     RenderError
-        If nothing is in the test split.
+        If the test split is empty.
     """
     items = [*_labelled(aligned, shards, settings), *_unlabelled(aligned.parent / "raw", settings)]
     if not items:
@@ -138,14 +137,14 @@ def render_split(
     for item in items:
         item.path(folder, "").parent.mkdir(parents=True, exist_ok=True)
     jobs = [(item, models, folder, settings) for item in items]
-    done = list(run_all(_render, jobs, workers=min(workers, -(-len(jobs) // 4)), title="rendering"))
-    listing = [asdict(item) for item in done]
+    rendered = list(run_all(_render, jobs, workers=min(workers, -(-len(jobs) // 4)), title="rendering"))
+    listing = [asdict(item) for item in rendered]
     (folder / LISTING).write_text(json.dumps(listing, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    return done
+    return rendered
 
 
 def read_listing(folder: Path) -> list[Item]:
-    """Read the list of recordings that :func:`render_split` left.
+    """Read the list of recordings that :func:`render_split` wrote.
 
     Raises
     ------
@@ -174,11 +173,11 @@ def pairs_of_test_split(aligned: Path, shards: Path) -> list[Pair]:
     return sorted(pairs, key=lambda pair: (pair.corpus, pair.pair_id))
 
 
-def spread(items: Sequence[S], most: int) -> list[S]:
-    """Choose at most ``most`` items, evenly spread; all of them for 0."""
-    if not most or len(items) <= most:
+def spread(items: Sequence[S], n_items: int) -> list[S]:
+    """Choose at most ``n_items`` items, evenly spread; all of them for 0."""
+    if not n_items or len(items) <= n_items:
         return list(items)
-    return [items[int(place)] for place in np.linspace(0, len(items) - 1, most).round()]
+    return [items[int(place)] for place in np.linspace(0, len(items) - 1, n_items).round()]
 
 
 def _labelled(aligned: Path, shards: Path, settings: RenderSettings) -> Iterator[Item]:
@@ -210,12 +209,12 @@ def _unlabelled(raw: Path, settings: RenderSettings) -> Iterator[Item]:
 
 
 def _render(job: tuple[Item, Path, Path, RenderSettings]) -> Item:
-    """Hear one recording, and write its notes and its pianos."""
+    """Transcribe one recording, and write its notes and its piano recordings."""
     item, folder_of_models, folder, settings = job
     models = _models(folder_of_models)
     recording = read_recording(item.voice)
-    melody = inference.hear(recording, min_note=settings.min_note, models=models)
-    n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_RATE)
+    melody = inference.transcribe_recording(recording, min_note=settings.min_note, models=models)
+    n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_SAMPLE_RATE)
     write_csv(item.path(folder, ".csv"), melody.notes, melody.piano_notes)
     write_midi(item.path(folder, ".mid"), melody.piano_notes)
     for sound in settings.sounds:
@@ -233,7 +232,7 @@ def _render(job: tuple[Item, Path, Path, RenderSettings]) -> Item:
 
 def _write(path: Path, audio: NDArray[np.float32]) -> None:
     gain = gain_for(float(np.abs(audio).max(initial=0.0)))
-    write_audio(path, audio * np.float32(gain), PIANO_RATE)
+    write_audio(path, audio * np.float32(gain), PIANO_SAMPLE_RATE)
 
 
 @lru_cache(maxsize=1)

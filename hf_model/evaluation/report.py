@@ -1,26 +1,39 @@
-"""The report of the evaluation: pictures, a table of every recording, and one page that holds it all."""
+"""The report of the evaluation: pictures, the table of recordings, the page, and tables of text."""
 
 from __future__ import annotations
 
 import base64
 import csv
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hf_model.audio.grid import VOICE_STFT
 from hf_model.audio.io import read_audio, to_mono
 from hf_model.audio.resampling import resample
 from hf_model.evaluation.evaluate import OURS, Measured
-from hf_model.evaluation.plots import (
-    VOICE_RATE,
-    save_error_histograms,
-    save_overlay,
-    save_table,
-    sound_rows,
-    table_rows,
-)
+from hf_model.evaluation.note_matching import RULES
+from hf_model.evaluation.plots import save_error_histograms, save_overlay, save_table
 from hf_model.evaluation.render_test_set import spread
+
+NOTE_COLUMNS = {
+    "con": "COn",
+    "conp": "COnP",
+    "conpoff": "COnPOff",
+    "onset_bias": "onset bias ms",
+    "octave_error_share": "octave errors",
+    "rpa": "RPA",
+    "rca": "RCA",
+    "voicing_recall": "voicing",
+}
+SOUND_COLUMNS = {
+    "log_mel_distance": "log-mel distance dB",
+    "spectral_convergence": "spectral convergence",
+    "retranscribed_conp": "COnP re-transcribed",
+    "same_length": "same length",
+}
+"""Figures of the tables, and how their columns are named."""
 
 STYLE = (
     "body{background:#0f111c;color:#c9cede;font:15px/1.5 system-ui,sans-serif}"
@@ -31,19 +44,19 @@ STYLE = (
 
 
 def draw_pictures(
-    measured: Sequence[Measured], report: Mapping[str, Any], rendered: Path, folder: Path, most: int
+    measured: Sequence[Measured], report: Mapping[str, Any], rendered: Path, folder: Path, n_pictures: int
 ) -> None:
     """Write all pictures.
 
     Parameters
     ----------
     measured, report
-        As :mod:`hf_model.evaluation.evaluate` gives them.
+        Of :mod:`hf_model.evaluation.evaluate`.
     rendered : Path
-        What the render stage wrote.
+        Output of the render stage.
     folder : Path
         Gets ``table.png``, ``sounds.png``, ``errors.png`` and ``voice_and_piano_<corpus>_<pair_id>.png``.
-    most : int
+    n_pictures : int
         Recordings of each corpus to draw.
     """
     save_table(folder / "table.png", *table_rows(report))
@@ -54,7 +67,7 @@ def draw_pictures(
     }
     save_error_histograms(folder / "errors.png", {corpus: parts for corpus, parts in labelled.items() if parts})
     for corpus in corpora:
-        for one in spread([one for one in measured if one.item.corpus == corpus], most) if most else ():
+        for one in spread([one for one in measured if one.item.corpus == corpus], n_pictures) if n_pictures else ():
             piano = one.item.path(rendered, "_sampled.wav")
             if piano.is_file():
                 scores = one.scores.get(OURS)
@@ -72,11 +85,11 @@ def draw_pictures(
 
 def _at_voice_rate(path: Path | str) -> Any:
     audio, sample_rate = read_audio(path)
-    return resample(to_mono(audio), sample_rate, VOICE_RATE)
+    return resample(to_mono(audio), sample_rate, VOICE_STFT.sample_rate)
 
 
 def write_recordings(path: Path, measured: Sequence[Measured]) -> None:
-    """Write one line for each recording and system, as CSV; what has no answer is left empty."""
+    """Write one line for each recording and system, as CSV; NaN is left empty."""
     rows = [
         {
             "corpus": one.item.corpus,
@@ -95,7 +108,7 @@ def write_recordings(path: Path, measured: Sequence[Measured]) -> None:
 
 
 def write_page(path: Path, report: Mapping[str, Any], pictures: Path) -> None:
-    """Write one HTML page with tables and pictures inside: it needs no other file and no network."""
+    """Write one HTML page that contains its tables and pictures."""
     parts = [f"<!doctype html><meta charset=utf-8><title>HummingFace: evaluation</title><style>{STYLE}</style>"]
     parts.append("<h1>HummingFace: evaluation</h1><h2>Notes</h2>")
     parts.append(
@@ -110,6 +123,62 @@ def write_page(path: Path, report: Mapping[str, Any], pictures: Path) -> None:
             code = base64.b64encode(picture.read_bytes()).decode()
             parts.append(f'<img alt="{html.escape(picture.stem)}" src="data:image/png;base64,{code}">')
     path.write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+def table_rows(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Turn the notes part of a report into a header and rows of text, intervals in brackets."""
+    header = ["corpus, system", "files", *NOTE_COLUMNS.values()]
+    rows = []
+    for corpus, systems in report.get("notes", {}).items():
+        for system, figures in systems.items():
+            if not system.startswith("ahead_of_"):
+                cells = [_note_cell(figures, name) for name in NOTE_COLUMNS]
+                rows.append([f"{corpus}, {system}", str(figures["recordings"]), *cells])
+    return header, rows
+
+
+def _note_cell(figures: Mapping[str, float], name: str) -> str:
+    if name not in figures:
+        return "-"
+    if name == "onset_bias":
+        return f"{1000 * figures[name]:+.0f}"
+    text = f"{figures[name]:.3f}"
+    if name in RULES and f"{name}_low" in figures:
+        text += f" [{figures[f'{name}_low']:.2f}, {figures[f'{name}_high']:.2f}]"
+    return text
+
+
+def sound_rows(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Turn the sound part of a report into a header and rows of text."""
+    rows = [
+        [
+            f"{corpus}, {sound}",
+            *(f"{figures[name]:.3f}" if name in figures else "-" for name in SOUND_COLUMNS),
+        ]
+        for corpus, sounds in report.get("sound", {}).items()
+        for sound, figures in sounds.items()
+    ]
+    return ["corpus, sound", *SOUND_COLUMNS.values()], rows
+
+
+def markdown_table(header: str, rows: Iterable[Sequence[str]]) -> list[str]:
+    """Write the lines of a markdown table; the columns of the header are separated by " | "."""
+    rule = "|---" * (header.count("|") + 1) + "|"
+    return [f"| {header} |", rule, *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def format_interval(figure: Mapping[str, float | None], digits: int = 3, sign: str = "") -> str:
+    """Write a mean with its interval, "?" for what is not known; without the leading zero of three digits: .912."""
+    mean, low, high = (format_number(figure[name], digits, sign) for name in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
+
+
+def format_number(value: float | None, digits: int = 3, sign: str = "") -> str:
+    """Write a number as :func:`format_interval` does."""
+    if value is None:
+        return "?"
+    text = f"{value:{sign}.{digits}f}"
+    return text.replace("0.", ".", 1) if digits == 3 and text.startswith(("0.", "-0.")) else text
 
 
 def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

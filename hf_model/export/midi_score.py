@@ -1,4 +1,4 @@
-"""MIDI files with bars: the performed seconds to the millisecond, under the beats, metre and key that were found."""
+"""MIDI files with bars: performed times to the millisecond, with tempo map, time signature and key signature."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ if TYPE_CHECKING:
     from mido import MidiTrack
 
 TICKS = 1920
-"""A quarter: at 60 beats a minute a tick is half a millisecond."""
+"""Ticks per quarter: at 60 bpm a tick is half a millisecond."""
 
-_LONGEST_QUARTER = 2**24 - 1
-"""Microseconds; a MIDI tempo has three bytes."""
+_MAX_TEMPO = 2**24 - 1
+"""Microseconds per quarter; a MIDI tempo has three bytes."""
 
-_DEAF = 2e-5
-"""Seconds by which a beat may be off before the file names a new tempo."""
+_MAX_DEVIATION = 2e-5
+"""Seconds; a larger deviation of a beat needs a new tempo event."""
 
 
 @dataclass(frozen=True, eq=False)
 class TempoMap:
-    """How ticks and seconds correspond.
+    """The correspondence of ticks and seconds, piecewise linear.
 
     Attributes
     ----------
     ticks : ndarray of int, shape (corner,)
-        From 0; straight lines between.
+        Increasing, from 0.
     seconds : ndarray, shape (corner,)
-        Where MIDI's whole microseconds put these ticks.
+        Times of these ticks, given that MIDI tempi are whole microseconds.
     tempi : tuple of (int, int)
-        Tick from which a tempo holds, and microseconds a quarter.
+        Tick of a tempo event, and microseconds per quarter.
     signatures : tuple of (int, int, int)
-        Tick, beats and note value. A first bar that holds silence or a pick-up is shorter than the others.
+        Tick, numerator and denominator. A first bar with silence or a pick-up is shorter.
     """
 
     ticks: NDArray[np.int64]
@@ -52,7 +52,7 @@ class TempoMap:
     signatures: tuple[tuple[int, int, int], ...]
 
     def to_tick(self, seconds: float) -> int:
-        """Give the tick nearest to a time; after the last corner in the last tempo."""
+        """Give the tick nearest to a time; the last tempo continues after the last corner."""
         if seconds > self.seconds[-1]:
             rest = float(seconds - self.seconds[-1]) * 1e6 / self.tempi[-1][1] * TICKS
             return int(self.ticks[-1]) + round(rest)
@@ -60,10 +60,10 @@ class TempoMap:
 
 
 def tempo_map(tempo: Tempo) -> TempoMap:
-    """Lay bars over a recording so that its second 0 is the file's tick 0.
+    """Map beats to ticks so that tick 0 is the start of the recording.
 
-    What lies before the first beat fills sixteenths (eighths in 6/8), at a tempo of its own: recordings do not begin on
-    a beat.
+    Recordings do not begin on a beat: the time before the first beat is filled with sixteenths (eighths in 6/8), at a
+    separate tempo.
 
     Parameters
     ----------
@@ -88,9 +88,9 @@ def tempo_map(tempo: Tempo) -> TempoMap:
     corners = [lead * beat_ticks // parts + beat_ticks * k for k in range(len(beats))]
     for tick, time in zip(corners, beats, strict=True):
         quarters = (tick - ticks[-1]) / TICKS
-        wanted = min(max(round((time - seconds[-1]) * 1e6 / quarters), 1), _LONGEST_QUARTER)
-        if not tempi or abs(seconds[-1] + tempi[-1][1] * quarters / 1e6 - time) > _DEAF:
-            tempi.append((ticks[-1], wanted))
+        microseconds = min(max(round((time - seconds[-1]) * 1e6 / quarters), 1), _MAX_TEMPO)
+        if not tempi or abs(seconds[-1] + tempi[-1][1] * quarters / 1e6 - time) > _MAX_DEVIATION:
+            tempi.append((ticks[-1], microseconds))
         seconds.append(seconds[-1] + tempi[-1][1] * quarters / 1e6)
         ticks.append(tick)
     return TempoMap(np.array(ticks), np.array(seconds), tuple(tempi), tuple(signatures))
@@ -110,18 +110,18 @@ def write_score(
     path : path
     arranged : Arranged
     duration : float, optional
-        Length of the recording in seconds; the file is as long.
+        Seconds; length of the file.
     pedals : sequence of Pedal
         For both hands.
     """
     import mido
 
-    where = tempo_map(arranged.tempo)
+    ticks_of = tempo_map(arranged.tempo)
     end = max([duration or 0.0, *(note.offset for note in (*arranged.piano_notes, *arranged.accompaniment))])
-    meta = [(tick, mido.MetaMessage("set_tempo", tempo=tempo)) for tick, tempo in where.tempi]
+    meta = [(tick, mido.MetaMessage("set_tempo", tempo=tempo)) for tick, tempo in ticks_of.tempi]
     meta += [
         (tick, mido.MetaMessage("time_signature", numerator=upper, denominator=lower))
-        for tick, upper, lower in where.signatures
+        for tick, upper, lower in ticks_of.signatures
     ]
     meta.append((0, mido.MetaMessage("key_signature", key=_midi_key(arranged.key))))
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS)
@@ -130,9 +130,10 @@ def write_score(
     for channel, (name, notes) in enumerate(hands):
         if notes or channel == 0:
             events = sorted(
-                [*_events(notes, where, channel), *_pedalling(pedals, where, channel)], key=lambda item: item[0]
+                [*_note_events(notes, ticks_of, channel), *_pedal_events(pedals, ticks_of, channel)],
+                key=lambda item: item[0],
             )
-            file.tracks.append(_track(name, events, where.to_tick(end)))
+            file.tracks.append(_track(name, events, ticks_of.to_tick(end)))
     file.save(str(path))
 
 
@@ -141,27 +142,27 @@ def _midi_key(key: Key) -> str:
     return tonic + ("m" if mode == "minor" else "")
 
 
-def _events(notes: Sequence[Note], where: TempoMap, channel: int) -> list[tuple[int, object]]:
-    """Give the messages of a hand with their ticks; a key is released before it is struck again."""
+def _note_events(notes: Sequence[Note], ticks_of: TempoMap, channel: int) -> list[tuple[int, object]]:
+    """Give the note messages of a hand with their ticks; note_off precedes note_on at the same tick."""
     import mido
 
     timed: list[tuple[int, int, object]] = []
     for note in notes:
         key = fold_to_keyboard(math.floor(note.pitch + 0.5))
-        start = where.to_tick(note.onset)
-        stop = max(start + 1, where.to_tick(note.offset))
+        start = ticks_of.to_tick(note.onset)
+        stop = max(start + 1, ticks_of.to_tick(note.offset))
         velocity = max(1, note.velocity)
         timed.append((start, 1, mido.Message("note_on", channel=channel, note=key, velocity=velocity)))
         timed.append((stop, 0, mido.Message("note_off", channel=channel, note=key)))
     return [(tick, message) for tick, _, message in sorted(timed, key=lambda item: item[:2])]
 
 
-def _pedalling(pedals: Sequence[Pedal], where: TempoMap, channel: int) -> list[tuple[int, object]]:
-    """Give the messages of the sustaining pedal with their ticks."""
+def _pedal_events(pedals: Sequence[Pedal], ticks_of: TempoMap, channel: int) -> list[tuple[int, object]]:
+    """Give the sustain pedal messages with their ticks."""
     import mido
 
     return [
-        (where.to_tick(time), mido.Message("control_change", channel=channel, control=64, value=value))
+        (ticks_of.to_tick(time), mido.Message("control_change", channel=channel, control=64, value=value))
         for pedal in pedals
         for time, value in ((pedal.down, 127), (pedal.up, 0))
     ]

@@ -1,4 +1,4 @@
-"""Scores to read: MusicXML with bars, ties, triplets, key, chord symbols, for one hand or two."""
+"""MusicXML scores: bars, ties, triplets, key and chord symbols, for one hand or two."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_model.export.notation import Placed, cut, lay_bars, notate, with_rests
+from hf_model.export.notation import Placed, lay_bars, notate, split, with_rests
 from hf_model.music.arrangement import Arranged
 from hf_model.music.chords import Chord
 from hf_model.music.key import Key
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
     from music21.stream import Score
 
 TREBLE_FROM = 57.0
-"""Median key from which a melody is written in the treble clef."""
+"""Median MIDI number from which a melody is written in the treble clef."""
 
 _LETTERS = "FCGDAEB"
 _NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_INVALID_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class MusicXMLError(Exception):
-    """Why no score can be written."""
+    """Why a score cannot be written."""
 
 
 def write_musicxml(path: Path | str, arranged: Arranged, title: str = "") -> None:
     """Write a score.
 
-    What was performed is written as a person would note it: on sixteenths or triplets, whichever is nearer in each
-    beat, without the small silences between notes. The piano's recording and the MIDI file keep the performed times.
+    The performance is notated as a musician would write it: in sixteenths or triplets, whichever fits each beat better,
+    without short gaps between notes. The audio and the MIDI file keep the performed times.
 
     Parameters
     ----------
     path : path
     arranged : Arranged
-        Melody, and the left hand and chords if there are some.
+        Melody, with left hand and chords if present.
     title : str
-        Any text; what XML cannot hold is left out.
+        Any text; characters that XML does not allow are removed.
 
     Raises
     ------
@@ -68,11 +68,11 @@ def to_score(arranged: Arranged, title: str = "") -> Score:
     bars = lay_bars([*right, *left], arranged.tempo.beats_per_bar)
     score = stream.Score()
     score.metadata = metadata.Metadata()
-    score.metadata.title = " ".join(_NOT_XML.sub("", title).split()) or "Melody"
+    score.metadata.title = " ".join(_INVALID_XML.sub("", title).split()) or "Melody"
     score.metadata.add("arranger", "HummingFace")
-    hands = [_hand(right, bars, arranged, is_left=False)]
+    hands = [_staff(right, bars, arranged, is_left=False)]
     if left:
-        hands.append(_hand(left, bars, arranged, is_left=True))
+        hands.append(_staff(left, bars, arranged, is_left=True))
     for hand in hands:
         score.insert(0, hand)
     if left:
@@ -80,7 +80,7 @@ def to_score(arranged: Arranged, title: str = "") -> Score:
     return score
 
 
-def _hand(
+def _staff(
     placed: Sequence[Placed], bars: Sequence[tuple[Fraction, Fraction]], arranged: Arranged, is_left: bool
 ) -> Any:
     """Write one staff."""
@@ -92,14 +92,14 @@ def _hand(
     piano = instrument.Piano()
     piano.partId, piano.instrumentId = "P1", "I1"
     part.insert(0, piano)
-    pieces = [piece for start, end, keys in with_rests(placed, bars) for piece in cut(start, end, keys, bars, found)]
-    chords = [] if is_left else list(_chord_places(arranged.chords, found, bars))
+    written = [part for start, end, keys in with_rests(placed, bars) for part in split(start, end, keys, bars, found)]
+    chords = [] if is_left else list(_chord_beats(arranged.chords, found, bars))
     for number, (start, end) in enumerate(bars, start=0 if bars[0][1] - bars[0][0] < found.beats_per_bar else 1):
         bar = stream.Measure(number=number)
         if start == bars[0][0]:
             low = is_left or np.median([k for _, _, keys in placed for k in keys] or [60]) < TREBLE_FROM
             bar.append(clef.BassClef() if low else clef.TrebleClef())
-            bar.append(key.Key(_spelt(arranged.key.tonic, arranged.key)[0], arranged.key.mode))
+            bar.append(key.Key(_spell(arranged.key.tonic, arranged.key)[0], arranged.key.mode))
             bar.append(meter.TimeSignature(found.meter_name))
             if not is_left:
                 bar.insert(0, tempo.MetronomeMark(number=round(found.bpm), referent=float(beat)))
@@ -110,15 +110,15 @@ def _hand(
         for place, chord in chords:
             if start <= place < end:
                 bar.insert(float((place - start) * beat), _chord_symbol(chord, arranged.key))
-        for piece_start, length, keys, tie in pieces:
-            if start <= piece_start < end:
-                bar.insert((piece_start - start) * beat, _element(length * beat, keys, tie, arranged.key))
+        for begin, length, keys, tie in written:
+            if start <= begin < end:
+                bar.insert((begin - start) * beat, _element(length * beat, keys, tie, arranged.key))
         part.append(bar)
     return part
 
 
 def _element(length: Fraction, keys: tuple[int, ...], tie: str | None, key: Key) -> Any:
-    """Make a note, a chord or a rest of so many quarters."""
+    """Make a note, a chord or a rest; ``length`` in quarters."""
     from music21 import chord, note, pitch
     from music21.tie import Tie
 
@@ -126,7 +126,7 @@ def _element(length: Fraction, keys: tuple[int, ...], tie: str | None, key: Key)
         return note.Rest(quarterLength=length)
     pitches = []
     for number in keys:
-        name, alter = _spelt(number % 12, key)
+        name, alter = _spell(number % 12, key)
         octave = (number - alter - _NATURAL[name[0]]) // 12 - 1
         pitches.append(pitch.Pitch(f"{name}{octave}"))
     sign = note.Note(pitches[0], quarterLength=length) if len(keys) == 1 else chord.Chord(pitches, quarterLength=length)
@@ -135,11 +135,11 @@ def _element(length: Fraction, keys: tuple[int, ...], tie: str | None, key: Key)
     return sign
 
 
-def _spelt(pitch_class: int, key: Key) -> tuple[str, int]:
-    """Name a pitch class as the key does: a name for music21 ("B-", "F#"), and semitones above the natural.
+def _spell(pitch_class: int, key: Key) -> tuple[str, int]:
+    """Spell a pitch class in a key: the name for music21 ("B-", "F#"), and semitones above the natural.
 
-    The twelve names lie next to each other on the line of fifths: in major from the lowered sixth to the raised first,
-    in minor a fifth higher, with the leading note.
+    The twelve names are adjacent on the line of fifths: in major from the lowered sixth to the raised first, in minor a
+    fifth higher, with the leading tone.
     """
     lowest = key.fifths - (4 if key.mode == "major" else 3)
     place = lowest + (pitch_class * 7 - lowest) % 12
@@ -147,10 +147,10 @@ def _spelt(pitch_class: int, key: Key) -> tuple[str, int]:
     return letter + ("#" * alter if alter > 0 else "-" * -alter), alter
 
 
-def _chord_places(
+def _chord_beats(
     chords: Sequence[Chord], tempo: Tempo, bars: Sequence[tuple[Fraction, Fraction]]
 ) -> list[tuple[Fraction, Chord]]:
-    """Give the beat on which each chord is written."""
+    """Give the beat of each chord."""
     places = [Fraction(round(float(tempo.to_beats(chord.onset)) - tempo.downbeat)) for chord in chords]
     return [(max(place, bars[0][0]), chord) for place, chord in zip(places, chords, strict=True)]
 
@@ -158,4 +158,4 @@ def _chord_places(
 def _chord_symbol(chord: Chord, key: Key) -> Any:
     from music21 import harmony
 
-    return harmony.ChordSymbol(root=_spelt(chord.root, key)[0], kind="minor" if chord.is_minor else "major")
+    return harmony.ChordSymbol(root=_spell(chord.root, key)[0], kind="minor" if chord.is_minor else "major")

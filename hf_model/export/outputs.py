@@ -1,57 +1,133 @@
-"""Write the files of one conversion: all of them, or none."""
+"""The output files of a conversion: WAV, MIDI, CSV, MusicXML and pictures, all of them or none."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from hf_model.audio.grid import PIANO_SAMPLE_RATE
+from hf_model.audio.io import write_wav_blocks
+from hf_model.audio.recording import Recording
+from hf_model.export.midi_score import write_score
+from hf_model.export.musicxml import MusicXMLError, write_musicxml
+from hf_model.export.picture import save_picture
+from hf_model.export.repetition_picture import save_repeats_picture
+from hf_model.music.arrangement import Arranged
+from hf_model.notes.note_files import write_csv
+from hf_model.notes.pedal import Pedal
 from hf_model.piano.performance import Take
 
 
-class FileError(Exception):
-    """Why one file cannot be converted; the message names it."""
+class OutputError(Exception):
+    """Why an output cannot be written."""
+
+
+class DiskError(OutputError):
+    """Why a folder cannot be written to."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """One input and its outputs by kind (wav, midi and what else is asked for), or why it is refused or left out."""
+class Conversion:
+    """A converted recording.
 
-    source: Path
-    outputs: Mapping[str, Path] = field(default_factory=dict)
-    problem: str | None = None
-    skipped: str | None = None
+    Attributes
+    ----------
+    name : str
+        File name of the recording: title of the score and of the pictures.
+    recording : Recording
+    arranged : Arranged
+    pedals : sequence of Pedal
+    take : Take, optional
+        The piano's performance; only "wav" needs it.
+    """
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether there is something to convert."""
-        return not (self.problem or self.skipped)
+    name: str
+    recording: Recording
+    arranged: Arranged
+    pedals: Sequence[Pedal] = ()
+    take: Take | None = None
+
+    def write(self, paths: Mapping[str, Path]) -> None:
+        """Write each kind of output to its path.
+
+        Parameters
+        ----------
+        paths : mapping of {"wav", "midi", "csv", "musicxml", "plot", "structure"} to path
+
+        Raises
+        ------
+        DiskError
+            If a file cannot be written.
+        OutputError
+            If music21 is needed and not installed.
+        """
+        title, notes = self.name, self.arranged.notes
+        writers: dict[str, Callable[[Path], None]] = {
+            "wav": self._write_wav,
+            "midi": lambda path: write_score(path, self.arranged, self.recording.duration, pedals=self.pedals),
+            "csv": lambda path: write_csv(path, *self.arranged.note_pairs),
+            "musicxml": lambda path: write_musicxml(path, self.arranged, Path(title).stem),
+            "plot": lambda path: save_picture(path, self.recording.voice, notes, self.arranged.piano_notes, title),
+            "structure": lambda path: save_repeats_picture(path, notes, title, self.arranged.tuning),
+        }
+        for kind, path in paths.items():
+            try:
+                with _disk_errors(path.parent):
+                    writers[kind](path)
+            except MusicXMLError as error:
+                raise OutputError(str(error)) from error
+
+    def _write_wav(self, path: Path) -> None:
+        if self.take is None:
+            msg = "take is missing, and wav needs it"
+            raise ValueError(msg)
+        write_take(path, self.take)
 
 
-def level_of(take: Take) -> tuple[float, float | None, float | None]:
-    """Give gain, loudness and true peak as a report tells them."""
-    loudness, peak = (round(level, 2) if math.isfinite(level) else None for level in (take.loudness, take.true_peak))
-    return round(take.gain, 4), loudness, peak
+def write_take(path: Path, take: Take) -> None:
+    """Write a performance as a 16-bit wav file at 44.1 kHz.
+
+    Raises
+    ------
+    DiskError
+        If the file cannot be written.
+    """
+    with _disk_errors(path.parent):
+        write_wav_blocks(path, take.blocks(), PIANO_SAMPLE_RATE, take.n_samples)
 
 
 @contextmanager
-def whole_files(job: Job) -> Iterator[dict[str, Path]]:
-    """Give temporary names beside the outputs; rename them at the end, or remove them if anything goes wrong."""
+def all_or_none(outputs: Mapping[str, Path], *, make_folder: bool = False) -> Iterator[dict[str, Path]]:
+    """Give temporary paths in the same folder; rename all of them at the end, or remove them after an exception.
+
+    Parameters
+    ----------
+    outputs : mapping of kind to path
+        All in one folder.
+    make_folder : bool
+        Whether to make the folder if it is missing; it is removed again if nothing is written.
+
+    Raises
+    ------
+    DiskError
+        If the folder cannot be written to.
+    """
     tag = uuid4().hex[:12]
-    temporary = {kind: path.with_name(f".hummingface-{tag}.{kind}.part") for kind, path in job.outputs.items()}
-    folder = job.outputs["wav"].parent
+    temporary = {kind: path.with_name(f".hummingface-{tag}.{kind}.part") for kind, path in outputs.items()}
+    folder = next(iter(outputs.values())).parent
     is_new = not folder.exists()
     try:
-        with blame_disk(job):
-            folder.mkdir(parents=True, exist_ok=True)
+        with _disk_errors(folder):
+            if make_folder:
+                folder.mkdir(parents=True, exist_ok=True)
             for path in temporary.values():
                 path.touch(exist_ok=False)
         yield temporary
-        with blame_disk(job):
-            _rename_all({temporary[kind]: path for kind, path in job.outputs.items()})
+        with _disk_errors(folder):
+            _rename_all({temporary[kind]: path for kind, path in outputs.items()})
     finally:
         if folder.is_dir():
             for path in temporary.values():
@@ -74,13 +150,13 @@ def _rename_all(names: Mapping[Path, Path]) -> None:
 
 
 @contextmanager
-def blame_disk(job: Job) -> Iterator[None]:
-    """Name the input and the folder when a file cannot be written."""
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """Name the folder when a file cannot be written."""
     import soundfile
 
     try:
         yield
     except (OSError, soundfile.SoundFileError) as error:
         reason = getattr(error, "strerror", None) or error
-        msg = f"{job.source}: cannot write to {job.outputs['wav'].parent}: {reason}"
-        raise FileError(msg) from error
+        msg = f"cannot write to {folder}: {reason}"
+        raise DiskError(msg) from error

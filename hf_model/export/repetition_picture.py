@@ -1,4 +1,4 @@
-"""A picture of what a melody repeats: its dissimilarity matrix under its notes, with the phrases marked."""
+"""Picture of the repetitions in a melody: dissimilarity matrix and notes, with the phrases marked."""
 
 from __future__ import annotations
 
@@ -13,22 +13,20 @@ from numpy.typing import NDArray
 from hf_model.export.picture import readable_title
 from hf_model.music.repetition import WINDOW, Repetition, dissimilarity, find_repetitions
 from hf_model.notes.note import Note
-from hf_model.plotting import FRAME, GLOW, INK, NIGHT
+from hf_model.plotting import ACCENT, BACKGROUND, PHRASE_COLOURS, TEXT, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_MOMENTS = 400
+MAX_MOMENTS = 400
 """Rows and columns of the matrix."""
 
-MOST_PHRASES = 8
-"""So many repetitions are marked, the best ones."""
-
-COLOURS = ("#ffb84d", "#6fd3ff", "#ff7aa8", "#9be36b", "#c9a0ff", "#ffe66d", "#ff9466", "#7af0d0")
+MAX_PHRASES = 8
+"""Repetitions that are marked, the best ones."""
 
 
 def save_repeats_picture(path: Path | str, notes: Sequence[Note], title: str = "", tuning: float = 0.0) -> None:
-    """Draw which moments of a melody are alike and write it as PNG, whatever the suffix.
+    """Draw the dissimilarity of all pairs of moments in a melody and write it as PNG, with any suffix.
 
     Parameters
     ----------
@@ -42,10 +40,10 @@ def save_repeats_picture(path: Path | str, notes: Sequence[Note], title: str = "
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    found = find_repetitions(notes, tuning)[:MOST_PHRASES]
+    found = find_repetitions(notes, tuning)[:MAX_PHRASES]
     end = max((note.offset for note in notes), default=1.0)
-    times = np.linspace(0.0, end, min(MOST_MOMENTS, max(8, round(end / 0.1))))
-    figure = Figure(figsize=(9.0, 10.6), facecolor=NIGHT)
+    times = np.linspace(0.0, end, min(MAX_MOMENTS, max(8, round(end / 0.1))))
+    figure = Figure(figsize=(9.0, 10.6), facecolor=BACKGROUND)
     FigureCanvasAgg(figure)
     roll = figure.add_axes((0.09, 0.79, 0.79, 0.15))
     matrix = figure.add_axes((0.09, 0.09, 0.79, 0.67), sharex=roll)
@@ -59,33 +57,30 @@ def save_repeats_picture(path: Path | str, notes: Sequence[Note], title: str = "
         vmax=6.0,
     )
     _draw_roll(roll, notes, found)
-    for colour, repetition in zip(COLOURS, found, strict=False):
+    for colour, repetition in zip(PHRASE_COLOURS, found, strict=False):
         _mark(matrix, notes, repetition, colour)
     scale = figure.colorbar(image, cax=figure.add_axes((0.9, 0.09, 0.02, 0.67)))
-    scale.set_label("semitones between the contours, in any key", color=INK)
+    scale.set_label("semitones between the contours, in any key", color=TEXT)
     for axes in (roll, matrix, scale.ax):
-        axes.tick_params(colors=INK, labelsize=9)
-        axes.set_facecolor(NIGHT)
-        for side in axes.spines.values():
-            side.set_color(FRAME)
-    matrix.set_xlabel("seconds", color=INK)
-    matrix.set_ylabel("seconds", color=INK)
+        style_axes(axes)
+    matrix.set_xlabel("seconds", color=TEXT)
+    matrix.set_ylabel("seconds", color=TEXT)
     roll.set_xlim(0.0, end)
     roll.tick_params(labelbottom=False)
-    roll.set_ylabel("key", color=INK)
-    roll.set_title(readable_title(title) or "What repeats", color=INK, loc="left", fontsize=12, parse_math=False)
-    told = {0: "nothing comes again", 1: "a phrase that comes again"}.get(len(found), "phrases that come again")
-    caption = f"light: the melody does the same at both times    empty: silence    lines: {told}"
-    figure.text(0.09, 0.025, caption, color=INK, fontsize=9)
+    roll.set_ylabel("key", color=TEXT)
+    roll.set_title(readable_title(title) or "What repeats", color=TEXT, loc="left", fontsize=12, parse_math=False)
+    legend = {0: "nothing comes again", 1: "a phrase that comes again"}.get(len(found), "phrases that come again")
+    caption = f"light: the melody does the same at both times    empty: silence    lines: {legend}"
+    figure.text(0.09, 0.025, caption, color=TEXT, fontsize=9)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a title in a script that the font lacks
-        figure.savefig(str(path), format="png", dpi=110, facecolor=NIGHT)
+        figure.savefig(str(path), format="png", dpi=110, facecolor=BACKGROUND)
 
 
 def _without_rests(
     matrix: NDArray[np.float64], notes: Sequence[Note], times: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Leave moments empty around which nothing begins: silences are alike, but no melody."""
+    """Mask moments without onsets around them: silences are alike, but are no melody."""
     onsets = np.array([note.onset for note in notes])
     silent = np.array([not np.any(np.abs(onsets - time) < WINDOW / 2) for time in times])
     matrix[silent], matrix[:, silent] = np.nan, np.nan
@@ -93,18 +88,18 @@ def _without_rests(
 
 
 def _draw_roll(axes: Axes, notes: Sequence[Note], found: Sequence[Repetition]) -> None:
-    """Draw the notes, and below them a bar for each repeated phrase."""
+    """Draw the notes, and a bar for each repeated phrase below them."""
     for note in notes:
-        axes.plot([note.onset, note.offset], [note.pitch, note.pitch], color=GLOW, linewidth=2.5)
+        axes.plot([note.onset, note.offset], [note.pitch, note.pitch], color=ACCENT, linewidth=2.5)
     lowest = min((note.pitch for note in notes), default=60.0)
-    for row, (colour, repetition) in enumerate(zip(COLOURS, found, strict=False)):
+    for row, (colour, repetition) in enumerate(zip(PHRASE_COLOURS, found, strict=False)):
         for first, last in repetition.phrases:
             place = [lowest - 2.0 - 1.2 * row] * 2
             axes.plot([notes[first].onset, notes[last].offset], place, color=colour, linewidth=2.0)
 
 
 def _mark(axes: Axes, notes: Sequence[Note], repetition: Repetition, colour: str) -> None:
-    """Draw a repetition as the line on which it lies in the matrix, on both sides of the diagonal."""
+    """Draw a repetition as a line in the matrix, on both sides of the diagonal."""
     first = [notes[a].onset for a, _ in repetition.pairs]
     second = [notes[b].onset for _, b in repetition.pairs]
     for x, y in ((second, first), (first, second)):

@@ -1,6 +1,6 @@
-"""From what was sung to what the piano plays: which notes, which keys, in which time; instant, without listening again.
+"""Transcribed notes to the notes that the piano plays: filtering, keys, timing and accompaniment.
 
-Everything is off by default: the piano then plays the performance as it was, and tempo, beats and key are only told.
+By default the performance is played as it was sung: tempo, beats and key are estimated, but change nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
+import numpy as np
+from numpy.typing import NDArray
+
+from hf_model.audio.grid import VOICE_STFT
 from hf_model.config import check_choice, check_range
 from hf_model.music.accompaniment import accompany
 from hf_model.music.chords import Chord, estimate_chords
@@ -22,51 +26,55 @@ from hf_model.music.simplification import simplify
 from hf_model.music.tempo import FASTEST, SLOWEST, Tempo, estimate_tempo
 from hf_model.notes.note import Note, to_keys
 from hf_model.notes.pitch import estimate_tuning
+from hf_model.notes.velocity import estimate_velocities
 
 MIN_NOTE = 0.05
-"""Seconds; shorter notes are left out unless asked for."""
+"""Seconds; by default shorter notes are left out."""
 
 LEGATO_GAP = 0.3
-"""Seconds; a longer silence is a rest."""
+"""Seconds; a longer gap is a rest, which legato keeps."""
 
-UNSURE = 0.5
-"""Confidence below which a tempo or key is only a guess."""
+UNSURE, LIKELY = 0.5, 0.9
+"""Confidence below which a tempo or key is only a guess, and below which it is only likely."""
+
+SLOW_TEMPO = 70.0
+"""Beats per minute; for a slower estimate twice the tempo is named too."""
 
 QUANTIZE = ("off", *GRIDS)
 
 
 @dataclass(frozen=True)
 class Arrangement:
-    """What to make of the notes that were heard.
+    """How transcribed notes are turned into piano notes.
 
     Attributes
     ----------
     simplify : int
         0 every note, 1 without ornaments, 2 at the level of eighths, 3 a skeleton for a beginner's hand.
     quantize : {"off", "1/4", "1/8", "1/16", "1/8t", "1/16t"}
-        The grid that notes are put on; "t" are triplets.
+        Grid of note values; "t" are triplets.
     strength : float
-        0-1: how far towards the grid.
+        0-1: 0 leaves notes where they are, 1 moves them onto the grid.
     swing : {"keep", "straighten"}
-        What becomes of swung eighths when quantising.
+        How swung eighths are quantised.
     snap_key : bool
-        Move notes outside the key to a scale tone, if one is within half a semitone of what was sung.
+        Move notes outside the key to a scale tone, if one is within half a semitone of the sung pitch.
     key : str, optional
-        The key as sung, "A minor"; estimated when not given.
+        Key of the singing, before transposing: "A minor"; estimated by default.
     tempo : float, optional
-        Beats a minute, 30 to 300; estimated when not given.
+        Beats per minute, 30 to 300; estimated by default.
     meter : {"2/4", "3/4", "4/4", "6/8"}, optional
-        Time signature; estimated when not given.
+        Time signature; estimated by default.
     transpose : int
         Semitones, -48 to 48.
     legato : bool
-        Hold each note to the next onset where the gap is short.
+        Extend each note to the next onset where the gap is short.
     min_note : float
-        Seconds; shorter notes are left out.
+        Seconds, 0 to 10; shorter notes are left out.
     min_confidence : float
-        0-1; less certain notes are left out.
+        0-1; notes with less confidence are left out.
     agree_repeats : bool
-        Let the repetitions of a phrase vote on its notes.
+        Correct single notes of repeated phrases by a vote among the repetitions.
     accompany : bool
         Add chords for the left hand.
 
@@ -92,7 +100,7 @@ class Arrangement:
     accompany: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be done."""
+        """Check all ranges."""
         check_range("simplify", self.simplify, 0, 3)
         check_choice("quantize", self.quantize, QUANTIZE)
         check_range("strength", self.strength, 0.0, 1.0)
@@ -110,27 +118,27 @@ class Arrangement:
 
 @dataclass(frozen=True)
 class Arranged:
-    """What the piano plays, and what was found on the way.
+    """The notes that the piano plays, and the estimates that they are based on.
 
     Attributes
     ----------
     notes : list of Note
-        As sung: those that ``piano_notes`` were made of, one for each.
+        Transcribed notes (float pitch): the source of each of ``piano_notes``.
     piano_notes : list of Note
-        The right hand: integer pitches, seconds, within the recording, no overlaps.
+        The right hand: integer pitches, within the recording, no overlaps.
     accompaniment : list of Note
-        The left hand; empty unless asked for.
+        The left hand; empty by default.
     tempo : Tempo
     key : Key
-        Of ``piano_notes``: transposed as they are.
+        Of ``piano_notes``, after transposing.
     tuning : float
         The singer's offset from 440 Hz in semitones.
     repeats : tuple of tuple of (float, float)
-        For each phrase that is sung more than once, where: onset and offset in seconds, as sung; the best match first.
+        Onset and offset in seconds of each occurrence of each repeated phrase, before quantising; the best match first.
     remarks : tuple of str
-        Sentences about what was found or changed.
+        Messages about estimates and changes.
     chords : tuple of Chord
-        What the left hand plays.
+        The chords of ``accompaniment``.
     """
 
     notes: list[Note]
@@ -145,12 +153,12 @@ class Arranged:
 
     @property
     def both_hands(self) -> list[Note]:
-        """Everything that the piano plays, in order."""
+        """All notes that the piano plays, sorted."""
         return sorted([*self.piano_notes, *self.accompaniment])
 
     @property
-    def side_by_side(self) -> tuple[list[Note], list[Note]]:
-        """What was sung and what is played of it, in order of time; what the left hand adds was sung by nobody."""
+    def note_pairs(self) -> tuple[list[Note], list[Note]]:
+        """Transcribed and played notes as two lists of one length, by onset; the left hand is in both alike."""
         pairs = [*zip(self.notes, self.piano_notes, strict=True), *((note, note) for note in self.accompaniment)]
         pairs.sort(key=lambda pair: (pair[1].onset, -pair[1].pitch))
         return [sung for sung, _ in pairs], [played for _, played in pairs]
@@ -158,87 +166,91 @@ class Arranged:
 
 DEFAULT = Arrangement()
 
-COUNTED_TWICE = 70.0
-"""Beats a minute: slower tunes are as well counted twice as fast."""
+
+def filter_notes(notes: Sequence[Note], min_note: float, min_confidence: float) -> list[Note]:
+    """Return the notes that are at least ``min_note`` seconds long and have at least this confidence."""
+    return [note for note in notes if note.duration >= min_note and note.confidence >= min_confidence]
 
 
 def arrange(
-    notes: Sequence[Note], duration: float, arrangement: Arrangement = DEFAULT, *, tuning: float | None = None
+    notes: Sequence[Note],
+    duration: float,
+    arrangement: Arrangement = DEFAULT,
+    *,
+    tuning: float | None = None,
+    voice: NDArray[np.float32] | None = None,
 ) -> Arranged:
-    """Make what the piano plays of what was sung.
+    """Turn transcribed notes into piano notes.
 
     Parameters
     ----------
     notes : sequence of Note
-        As sung: ``Melody.notes``, or notes that a user has edited.
+        Float pitch; for instance from :func:`hf_model.transcribe`, or edited by a user.
     duration : float
-        Length of the recording in seconds; nothing ends later.
+        Length of the recording in seconds; no note ends later.
     arrangement : Arrangement
-        What to do; nothing by default.
+        By default, notes are played as they were sung.
     tuning : float, optional
-        The singer's offset from 440 Hz in semitones; estimated from the notes when not given.
+        The singer's offset from 440 Hz in semitones; by default estimated from the notes that are played.
+    voice : ndarray, shape (sample,), optional
+        The recording at 16 kHz. Given, velocities are measured in it, relative to the other notes that are played.
     """
-    kept = [
-        replace(note, offset=min(note.offset, duration))
-        for note in sorted(notes)
-        if note.duration >= arrangement.min_note
-        and note.confidence >= arrangement.min_confidence
-        and note.onset < duration
-    ]
+    kept = filter_notes(sorted(notes), arrangement.min_note, arrangement.min_confidence)
+    kept = [note for note in kept if note.onset < duration]
+    if voice is not None:
+        kept = estimate_velocities(voice, VOICE_STFT.sample_rate, kept)
     if tuning is None:
         tuning = estimate_tuning([note.pitch for note in kept], [note.duration for note in kept])
-    tempo, repetitions = _heard_in(tuple(kept), duration, tuning, arrangement.tempo, arrangement.meter)
+    kept = [replace(note, offset=min(note.offset, duration)) for note in kept]
+    tempo, repetitions = _find_structure(tuple(kept), duration, tuning, arrangement.tempo, arrangement.meter)
     key = estimate_key(kept, tuning) if arrangement.key is None else parse_key(arrangement.key)
-    remarks = _remarks(tempo, key, tuning, len(repetitions)) if kept else []
+    played_key = key.transposed(arrangement.transpose)
+    remarks = _remarks(tempo, key, played_key, tuning, len(repetitions)) if kept else []
     if len(kept) < len(notes):
         remarks.append(f"{len(notes) - len(kept)} of {len(notes)} notes were left out")
     voted = kept
     if arrangement.agree_repeats:
         voted, corrections = agree(kept, repetitions, tuning)
-        remarks.append(f"repetitions outvoted {len(corrections)} of {len(kept)} notes")
+        remarks.append(f"{len(corrections)} of {len(kept)} notes were corrected from repetitions")
     played = to_keys(voted, tuning, arrangement.transpose)
     if arrangement.snap_key:
-        before = played
+        unsnapped = played
         played = snap_to_key(voted, played, key, tuning)
-        remarks.append(_on_snapping(before, played, key.transposed(arrangement.transpose)))
+        remarks.append(_snapping_remark(unsnapped, played, played_key))
     complete = played
     played = simplify(played, arrangement.simplify, tempo)
     sources = _sources(played, kept, voted)
-    played = _in_time(played, tempo, duration, arrangement, remarks)
-    key = key.transposed(arrangement.transpose)
-    chords: list[Chord] = []
-    left: list[Note] = []
-    if arrangement.accompany and played:
-        chords = estimate_chords(complete, key, tempo)
-        left = accompany(played, chords, tempo)
+    played = _adjust_timing(played, tempo, duration, arrangement, remarks)
+    chords = estimate_chords(complete, played_key, tempo) if arrangement.accompany and played else []
+    left = accompany(played, chords, tempo)
     phrases = tuple(
         tuple((kept[first].onset, kept[last].offset) for first, last in repetition.phrases)
         for repetition in repetitions
     )
-    return Arranged(sources, played, left, tempo, key, tuning, phrases, tuple(remarks), tuple(chords))
+    return Arranged(sources, played, left, tempo, played_key, tuning, phrases, tuple(remarks), tuple(chords))
 
 
 @lru_cache(maxsize=16)
-def _heard_in(
+def _find_structure(
     notes: tuple[Note, ...], duration: float, tuning: float, bpm: float | None, meter: str | None
 ) -> tuple[Tempo, list[Repetition]]:
-    """Find beats and repetitions: kept, because most settings change neither."""
+    """Find beats and repetitions; cached, because most settings change neither."""
     return estimate_tempo(notes, duration, bpm=bpm, meter=meter), find_repetitions(notes, tuning)
 
 
 def _sources(played: Sequence[Note], kept: Sequence[Note], voted: Sequence[Note]) -> list[Note]:
-    """Give the sung note that began when each played one does; what repetitions put in was not sung."""
-    begun = {note.onset: note for note in (*voted, *kept)}
-    return [begun[note.onset] for note in played]
+    """Find the transcribed note with the onset of each played note; notes added by the vote are their own source."""
+    by_onset = {note.onset: note for note in (*voted, *kept)}
+    return [by_onset[note.onset] for note in played]
 
 
-def _in_time(
+def _adjust_timing(
     played: list[Note], tempo: Tempo, duration: float, arrangement: Arrangement, remarks: list[str]
 ) -> list[Note]:
-    """Quantise and bind, as asked."""
+    """Quantise and apply legato, as configured."""
     if arrangement.quantize != "off" and played:
         if arrangement.tempo is None and tempo.confidence < UNSURE:
-            remarks.append("the tempo is a guess, so quantising may go wrong: give the beats a minute if you know them")
+            remarks.append("the tempo is uncertain, and so is the quantisation: set the tempo if you know it")
         played = quantize(
             played,
             tempo,
@@ -251,7 +263,7 @@ def _in_time(
 
 
 def bind(notes: Sequence[Note]) -> list[Note]:
-    """Hold each note until the next one where the silence between is short."""
+    """Extend each note to the next onset where the gap is at most ``LEGATO_GAP``."""
     bound = [
         replace(note, offset=after.onset) if 0 < after.onset - note.offset <= LEGATO_GAP else note
         for note, after in pairwise(notes)
@@ -259,31 +271,28 @@ def bind(notes: Sequence[Note]) -> list[Note]:
     return [*bound, *notes[-1:]]
 
 
-def _remarks(tempo: Tempo, key: Key, tuning: float, n_repetitions: int) -> list[str]:
-    """Say what was found, and how sure it is."""
-    said = [
-        f"{_sureness(tempo.confidence)} {tempo.bpm:.0f} beats a minute{_or_twice(tempo)}, {tempo.meter_name}",
-        f"{_sureness(key.confidence)} {key.name}, as sung",
+def _remarks(tempo: Tempo, key: Key, played_key: Key, tuning: float, n_repetitions: int) -> list[str]:
+    """Describe the estimates: "96 bpm (or 192), 4/4", "key: F major (likely)"."""
+    double = f" (or {2 * tempo.bpm:.0f})" if tempo.confidence < 1 and tempo.bpm < SLOW_TEMPO else ""
+    transposed = "" if played_key.name == key.name else f", played in {played_key.name}"
+    found = [
+        f"{tempo.bpm:.0f} bpm{double}, {tempo.meter_name}{_certainty(tempo.confidence)}",
+        f"key: {key.name}{_certainty(key.confidence)}{transposed}",
     ]
     if abs(tuning) >= 0.1:
-        said.append(f"sung {abs(100 * tuning):.0f} cents {'sharp' if tuning > 0 else 'flat'}, which was put right")
+        found.append(f"tuning: {abs(100 * tuning):.0f} cents {'sharp' if tuning > 0 else 'flat'}, corrected")
     if n_repetitions:
-        said.append(f"{n_repetitions} repeated {'phrase' if n_repetitions == 1 else 'phrases'}")
-    return said
+        found.append(f"{n_repetitions} repeated {'phrase' if n_repetitions == 1 else 'phrases'}")
+    return found
 
 
-def _or_twice(tempo: Tempo) -> str:
-    """Name the other way to count a slow tempo that was found: which of the two is meant cannot be heard."""
-    return f" (or {2 * tempo.bpm:.0f}, twice as fast)" if tempo.confidence < 1 and tempo.bpm < COUNTED_TWICE else ""
-
-
-def _sureness(confidence: float) -> str:
+def _certainty(confidence: float) -> str:
     if confidence >= 1:
-        return "given:"
-    return "surely" if confidence >= 0.9 else "probably" if confidence >= UNSURE else "perhaps"
+        return " (given)"
+    return "" if confidence >= LIKELY else " (likely)" if confidence >= UNSURE else " (a guess)"
 
 
-def _on_snapping(before: Sequence[Note], after: Sequence[Note], key: Key) -> str:
+def _snapping_remark(before: Sequence[Note], after: Sequence[Note], key: Key) -> str:
     n_moved = sum(old.pitch != new.pitch for old, new in zip(before, after, strict=True))
     n_left = sum(int(note.pitch) % 12 not in key.scale for note in after)
-    return f"{n_moved} notes were moved into {key.name}; {n_left} outside it were sung clearly and stay"
+    return f"{n_moved} notes were moved into {key.name}; {n_left} clearly sung outside it were kept"

@@ -1,4 +1,4 @@
-"""Grids that follow a singer: onsets to steps of many tempi at once, and the smooth clock through the steps found."""
+"""Beat tracking: onsets to steps of grids of many tempi at once, and smooth beats through the steps of one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 ONSET_ERROR = 0.03
-"""Seconds; how far a singer's onsets lie from where they were meant."""
+"""Seconds, standard deviation of a singer's onsets from the beat."""
 
 _OUTLIERS, _OUTLIER_DENSITY = 0.04, 4.0
 _FOLLOW_PHASE, _FOLLOW_PERIOD = 0.25, 0.08
-_FARTHEST = 0.06
-"""Share by which a grid's period may leave its start."""
+_MAX_CHANGE = 0.06
+"""Share by which a grid's period may change."""
 
 _STIFFNESS = 3.0
 _PASSES = 3
@@ -21,16 +21,16 @@ _PASSES = 3
 
 @dataclass(frozen=True, eq=False)
 class Grids:
-    """Onsets on many grids.
+    """The onsets on many grids.
 
     Attributes
     ----------
     steps : ndarray of int, shape (note, grid)
-        The step that each onset is nearest to, when the grid follows the singer.
+        The nearest step of each onset, on a grid that adapts to the onsets.
     fit : ndarray, shape (grid,)
-        Log-likelihood of the onsets' distances from their steps.
+        Log-likelihood of the distances between onsets and steps.
     periods : ndarray, shape (grid,)
-        Seconds a step at the start.
+        Seconds per step at the start.
     """
 
     steps: NDArray[np.int64]
@@ -38,19 +38,21 @@ class Grids:
     periods: NDArray[np.float64]
 
 
-def follow(onsets: NDArray[np.float64], periods: NDArray[np.float64], n_phases: int, *, steady: bool = False) -> Grids:
-    """Let grids of all periods and phases follow the onsets.
+def follow(
+    onsets: NDArray[np.float64], periods: NDArray[np.float64], n_phases: int, *, constant: bool = False
+) -> Grids:
+    """Track the onsets with grids of all periods and phases.
 
     Parameters
     ----------
     onsets : ndarray, shape (note,)
-        Seconds, not falling, at least one.
+        Seconds, not decreasing, at least one.
     periods : ndarray, shape (period,)
-        Seconds a step.
+        Seconds per step.
     n_phases : int
-        Grids for each period, evenly between two steps.
-    steady : bool
-        Whether the period is known and does not change; the phase is followed in any case.
+        Grids per period, evenly spaced between two steps.
+    constant : bool
+        Keep the period; only the phase adapts.
     """
     start = np.repeat(periods, n_phases)
     anchor = onsets[0] + np.tile(np.arange(n_phases) / n_phases - 0.5, len(periods)) * start
@@ -65,21 +67,21 @@ def follow(onsets: NDArray[np.float64], periods: NDArray[np.float64], n_phases: 
         step += passed
         steps[row], errors[row] = step, error
         anchor += _FOLLOW_PHASE * error
-        if not steady:
+        if not constant:
             period += _FOLLOW_PERIOD * error / np.maximum(passed, 1.0)
-            np.clip(period, start * (1 - _FARTHEST), start * (1 + _FARTHEST), out=period)
+            np.clip(period, start * (1 - _MAX_CHANGE), start * (1 + _MAX_CHANGE), out=period)
     density = np.exp(-0.5 * (errors / ONSET_ERROR) ** 2) / (ONSET_ERROR * np.sqrt(2 * np.pi))
     fit = np.log((1 - _OUTLIERS) * density + _OUTLIERS * _OUTLIER_DENSITY).sum(axis=0)
     return Grids(steps.astype(np.int64), fit, start)
 
 
-def clock(
+def fit_beats(
     onsets: NDArray[np.float64], steps: NDArray[np.int64], steps_per_beat: int
 ) -> tuple[NDArray[np.float64], int]:
-    """Draw a smooth clock through onsets whose steps are known.
+    """Fit smooth beats to onsets whose steps are known.
 
-    The beats lie as close to the onsets as they can while neighbouring ones are nearly equally long (least squares with
-    a penalty on second differences, outliers weighing less); then steps are read anew and the clock is drawn again.
+    Least squares with a penalty on second differences, so that neighbouring beats are nearly equally long, and less
+    weight for outliers; then the steps are computed anew and the beats fitted again.
 
     Parameters
     ----------
@@ -92,9 +94,9 @@ def clock(
     Returns
     -------
     beats : ndarray, shape (beat,)
-        Seconds, rising; from the beat at or before the first onset to one after the last.
+        Seconds, increasing; from the beat at or before the first onset to one after the last.
     first : int
-        Number of the first of them: step ``first * steps_per_beat``.
+        Number of the first beat: step ``first * steps_per_beat``.
     """
     for _ in range(_PASSES):
         places = steps / steps_per_beat
@@ -103,18 +105,18 @@ def clock(
         cell = np.minimum((places - first).astype(int), n_beats - 2)
         share = places - first - cell
         rows = np.arange(len(onsets))
-        reading = np.zeros((len(onsets), n_beats))
-        reading[rows, cell], reading[rows, cell + 1] = 1 - share, share
+        design = np.zeros((len(onsets), n_beats))
+        design[rows, cell], design[rows, cell + 1] = 1 - share, share
         bend = np.diff(np.eye(n_beats), 2, axis=0)
-        # With two onsets or fewer distinct steps the tiny ridge decides; it is not felt otherwise.
+        # lstsq, because the matrix is singular for two onsets or fewer distinct steps.
         stiff = _STIFFNESS * bend.T @ bend
         weights = np.ones(len(onsets))
         for _ in range(2):
-            weighted = reading.T * weights
-            beats = np.linalg.lstsq(weighted @ reading + stiff, weighted @ onsets, rcond=None)[0]
-            weights = 1 / (1 + ((onsets - reading @ beats) / (2 * ONSET_ERROR)) ** 2)
-        again = np.rint((np.interp(onsets, beats, np.arange(n_beats)) + first) * steps_per_beat).astype(np.int64)
-        if np.array_equal(again, steps) or np.any(np.diff(beats) <= 0):
+            weighted = design.T * weights
+            beats = np.linalg.lstsq(weighted @ design + stiff, weighted @ onsets, rcond=None)[0]
+            weights = 1 / (1 + ((onsets - design @ beats) / (2 * ONSET_ERROR)) ** 2)
+        new_steps = np.rint((np.interp(onsets, beats, np.arange(n_beats)) + first) * steps_per_beat).astype(np.int64)
+        if np.array_equal(new_steps, steps) or np.any(np.diff(beats) <= 0):
             break
-        steps = again
+        steps = new_steps
     return np.asarray(beats, dtype=np.float64), first

@@ -1,4 +1,4 @@
-"""Chords for a melody: a small model trained on pop songs, in the key and on the beats that were found."""
+"""Chord estimation for a melody, by a small model fitted to pop songs."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from hf_model.weights import WEIGHTS
 MODEL = WEIGHTS / "harmony"
 
 N_CHORDS = 24
-"""Chord ``2 * steps + minor``: its root so many semitones above the keynote, and whether it is minor."""
+"""Chord ``2 * semitones + is_minor``: the root in semitones above the tonic, and the quality."""
 
 WINDOWS = ((0, 1), (1, 2), (-1, 0), (-2, 3), (2, 5), (-4, -1), (4, 9))
-"""Beats from and to which the melody's pitch classes are summed, counted from the beat that is judged."""
+"""Spans in beats, relative to the current beat, in which the melody's pitch classes are summed."""
 
 N_FEATURES = 12 * (len(WINDOWS) + 1) + 1
 
-LEAST = 0.25
-"""Beats of singing; a window with less in it counts for less."""
+MIN_BEATS = 0.25
+"""Beats of singing; a window with less has less weight."""
 
 
 @dataclass(frozen=True)
 class Chord:
-    """A chord for some time.
+    """A major or minor triad with onset and offset.
 
     Attributes
     ----------
@@ -56,16 +56,16 @@ class Chord:
 
 @dataclass(frozen=True, eq=False)
 class ChordModel:
-    """What pop songs do, by mode of the key (0 major, 1 minor).
+    """Model of the chords of pop songs, by mode of the key (0 major, 1 minor).
 
     Attributes
     ----------
     emission : ndarray, shape (mode, feature, chord)
-        Of a softmax regression.
+        Weights of a softmax regression.
     transition : ndarray, shape (mode, chord, chord)
-        Logarithm of the share of changes from one chord that go to another.
+        Log-probability of the next chord, given that the chord changes.
     change : ndarray, shape (beat of a bar of four,)
-        Share of beats on which the chord changes.
+        Probability of a chord change.
     """
 
     emission: NDArray[np.float64]
@@ -74,7 +74,7 @@ class ChordModel:
 
     @classmethod
     def load(cls, folder: Path = MODEL) -> ChordModel:
-        """Read the model that ships, or another."""
+        """Read a model, by default the one that ships."""
         from safetensors.numpy import load_file
 
         tables = {name: table.astype(np.float64) for name, table in load_file(folder / "model.safetensors").items()}
@@ -83,28 +83,28 @@ class ChordModel:
 
 @cache
 def default_model() -> ChordModel:
-    """Give the model that ships, loaded once in a process."""
+    """Return the model that ships, loaded once per process."""
     return ChordModel.load()
 
 
 def estimate_chords(notes: Sequence[Note], key: Key, tempo: Tempo, model: ChordModel | None = None) -> list[Chord]:
-    """Find chords that go with a melody.
+    """Estimate the chords of a melody.
 
     Parameters
     ----------
     notes : sequence of Note
-        Keys of a piano, one voice, sorted by onset.
+        Piano keys, one voice, sorted by onset.
     key : Key
         Of these notes.
     tempo : Tempo
-        Where chords may change.
+        Chords change on its beats.
     model : ChordModel, optional
-        The one that ships when not given.
+        By default the one that ships.
 
     Returns
     -------
     list of Chord
-        Major and minor ones, one after the other, from the beat on which the melody begins to the one on which it ends.
+        Without gaps, from the beat on which the melody begins to the one on which it ends.
     """
     if not notes:
         return []
@@ -127,7 +127,7 @@ def estimate_chords(notes: Sequence[Note], key: Key, tempo: Tempo, model: ChordM
 
 
 def pitch_class_rolls(notes: Sequence[Note], beats: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum how long each pitch class sounds between beats, as shares of the beat.
+    """Compute the share of each beat in which each pitch class sounds.
 
     Returns
     -------
@@ -141,12 +141,12 @@ def pitch_class_rolls(notes: Sequence[Note], beats: NDArray[np.float64]) -> NDAr
 
 
 def features(rolls: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Describe what is sung around each beat, in the key.
+    """Compute the input of the regression for each beat.
 
     Parameters
     ----------
     rolls : ndarray, shape (beat, pitch class)
-        Pitch classes counted from the keynote.
+        Pitch classes relative to the tonic.
 
     Returns
     -------
@@ -157,13 +157,13 @@ def features(rolls: NDArray[np.float64]) -> NDArray[np.float64]:
     sums = np.concatenate([np.zeros((1, 12)), np.cumsum(rolls, axis=0)])
     places = np.arange(n)
     windows = [sums[np.clip(places + b, 0, n)] - sums[np.clip(places + a, 0, n)] for a, b in WINDOWS]
-    shares = [window / np.maximum(window.sum(axis=1, keepdims=True), LEAST) for window in windows]
-    whole = sums[-1] / max(float(sums[-1].sum()), LEAST)
+    shares = [window / np.maximum(window.sum(axis=1, keepdims=True), MIN_BEATS) for window in windows]
+    whole = sums[-1] / max(float(sums[-1].sum()), MIN_BEATS)
     return np.concatenate([*shares, np.tile(whole, (n, 1)), np.ones((n, 1))], axis=1)
 
 
 def _changes(model: ChordModel, tempo: Tempo, beats: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Give the share of chords that change on each beat (beat,)."""
+    """Return the probability of a chord change on each beat (beat,)."""
     place = (beats - tempo.downbeat) % tempo.beats_per_bar
     table = model.change if tempo.beats_per_bar == 4 else model.change[[0, 1, 1]]
     return table[np.minimum(place, len(table) - 1)]
@@ -172,7 +172,7 @@ def _changes(model: ChordModel, tempo: Tempo, beats: NDArray[np.int64]) -> NDArr
 def _best_path(
     scores: NDArray[np.float64], transition: NDArray[np.float64], changes: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Find the likeliest chords (Viterbi) from log-likelihoods (beat, chord)."""
+    """Find the most probable chords (Viterbi) from log-likelihoods (beat, chord)."""
     best = scores[0]
     came_from = np.zeros(scores.shape, dtype=np.int64)
     same = np.eye(N_CHORDS, dtype=bool)

@@ -1,4 +1,4 @@
-"""The key of a melody, and moving notes into it."""
+"""Key estimation, and moving notes into a key."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hf_model.config import ConfigError
+from hf_model.music.fitted import load_fitted
 from hf_model.notes.note import Note, fold_to_keyboard
 from hf_model.notes.pitch import estimate_tuning
 
@@ -25,27 +27,11 @@ _MINOR_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 _LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SIGNS = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}
 
-# What a note on each degree (semitones above the keynote) says for a key, and what each share of the time does: a row
-# for major, a row for minor. Multinomial logistic regression on 7925 pieces of 35 s from the songs of POP909 that are
-# not held out: python bench/music.py --fit.
-_COUNT_WEIGHTS = np.array(
-    [
-        [5.0, -0.9, 0.7, -2.8, 8.9, -3.0, -9.0, 7.0, -0.8, 4.0, -8.9, -0.2],
-        [3.9, -7.3, 0.1, 8.6, -2.9, 2.3, -1.4, 6.6, -4.5, -9.0, 3.4, 0.1],
-    ]
-)
-_TIME_WEIGHTS = np.array(
-    [
-        [12.8, -0.8, 3.1, -2.4, 6.9, -4.0, -8.1, 6.5, -0.5, -0.9, -7.9, -4.8],
-        [9.8, -6.9, -1.6, 2.3, -1.5, 1.6, -1.5, 9.3, -3.0, -9.1, -1.7, 2.2],
-    ]
-)
-_MINOR_BIAS = 0.66
-_TEMPER = 0.8
-"""Makes the belief as large as the share of sung training songs on which it is right."""
+NEIGHBOURS, MIN_NEIGHBOURS = 6, 4
+"""Notes on either side that a local tuning is estimated from, and how few of both sides suffice."""
 
-_AROUND, _FEWEST_AROUND = 6, 4
-"""Notes on either side by which a singer's tuning at a note is judged."""
+MIN_NOTES = 20
+"""With fewer notes the confidence is lowered: the weights were fitted to excerpts of half a minute."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +41,10 @@ class Key:
     Attributes
     ----------
     tonic : int
-        Pitch class of the keynote: 0 is C, 11 is B.
+        Pitch class: 0 is C, 11 is B.
     mode : {"major", "minor"}
     confidence : float
-        0-1: the share of belief that falls on this key of the 24; 1 when the user gave it.
+        0-1: probability of this key among the 24; 1 for a key that the user has set.
     """
 
     tonic: int
@@ -67,33 +53,33 @@ class Key:
 
     @property
     def name(self) -> str:
-        """For people: "Eb major"."""
+        """Tonic and mode: "Eb major"."""
         return f"{(_MAJOR_NAMES if self.mode == 'major' else _MINOR_NAMES)[self.tonic]} {self.mode}"
 
     @property
     def fifths(self) -> int:
-        """Sharps of the key signature as the name is spelt, flats below zero: -6 to 6."""
+        """Sharps of the key signature; negative for flats: -6 to 6."""
         note = self.name.split()[0]
         return "FCGDAEB".index(note[0]) - 1 + 7 * _SIGNS[note[1:]] - 3 * (self.mode == "minor")
 
     @property
     def scale(self) -> frozenset[int]:
-        """Pitch classes of the scale; a minor key has its raised sixth and seventh too, as melodies do."""
+        """Pitch classes of the scale; of a minor key, with the raised sixth and seventh of the melodic minor scale."""
         steps = MAJOR_SCALE if self.mode == "major" else (*MINOR_SCALE, 9, 11)
         return frozenset((self.tonic + step) % 12 for step in steps)
 
     def transposed(self, semitones: int) -> Key:
-        """Give the key so many semitones higher."""
+        """Return the key transposed by a number of semitones."""
         return Key((self.tonic + semitones) % 12, self.mode, self.confidence)
 
 
 def parse_key(text: str) -> Key:
-    """Read a key as people write it: "A minor", "Bb", "f# min", "Em".
+    """Parse the name of a key: "A minor", "Bb", "f# min", "Em".
 
     Raises
     ------
     ConfigError
-        If it is no key.
+        For any other text.
     """
     match = re.fullmatch(r"\s*([A-Ga-g])([#♯b♭]?)[\s:]*(major|maj|minor|min|m|)\s*", text, re.IGNORECASE)
     if not match:
@@ -104,17 +90,17 @@ def parse_key(text: str) -> Key:
 
 
 def estimate_key(notes: Sequence[Note], tuning: float | None = None) -> Key:
-    """Find the key of a melody.
+    """Estimate the key of a melody.
 
-    Each of the 24 keys is scored by how many notes and how much time fall on each degree of its scale; the weights were
-    learned on pop songs, and the scores are made a distribution of belief.
+    Each of the 24 keys is scored by the share of the notes and of the time on each degree of its scale. The weights
+    were fitted to pop songs; a softmax of the scores gives the confidence.
 
     Parameters
     ----------
     notes : sequence of Note
-        Pitches as sung, or keys.
+        Float pitches, or piano keys.
     tuning : float, optional
-        The singer's offset from 440 Hz in semitones; estimated when not given.
+        The singer's offset from 440 Hz in semitones; estimated by default.
 
     Returns
     -------
@@ -125,19 +111,46 @@ def estimate_key(notes: Sequence[Note], tuning: float | None = None) -> Key:
         return Key(0, "major", 0.0)
     if tuning is None:
         tuning = estimate_tuning([note.pitch for note in notes], [note.duration for note in notes])
+    model = key_model()
     counts, times = shares(notes, tuning)
     degrees = (np.arange(12)[:, None] + np.arange(12)) % 12  # (tonic, degree) -> pitch class
-    scores = _COUNT_WEIGHTS @ counts[degrees].T + _TIME_WEIGHTS @ times[degrees].T  # (mode, tonic)
-    scores[1] += _MINOR_BIAS
-    # Half a dozen notes say less than the excerpts of half a minute that the weights were learned on.
-    scores *= _TEMPER * min(1.0, len(notes) / 20)
-    belief = np.exp(scores - scores.max())
+    scores = model.count_weights @ counts[degrees].T + model.time_weights @ times[degrees].T  # (mode, tonic)
+    scores[1] += model.minor_bias
+    scores *= model.scale * min(1.0, len(notes) / MIN_NOTES)
     mode, tonic = np.unravel_index(int(np.argmax(scores)), scores.shape)
-    return Key(int(tonic), MODES[mode], float(1.0 / belief.sum()))
+    return Key(int(tonic), MODES[mode], float(1.0 / np.exp(scores - scores.max()).sum()))
+
+
+@dataclass(frozen=True, eq=False)
+class KeyModel:
+    """Weights of the key estimation.
+
+    Attributes
+    ----------
+    count_weights, time_weights : ndarray, shape (mode, degree)
+        Weights of the share of notes and of time on each degree (semitones above the tonic).
+    minor_bias : float
+        Added to the score of minor keys.
+    scale : float
+        Factor of all scores, which calibrates the confidence.
+    """
+
+    count_weights: NDArray[np.float64]
+    time_weights: NDArray[np.float64]
+    minor_bias: float
+    scale: float
+
+
+@cache
+def key_model() -> KeyModel:
+    """Read the weights that ship, once per process."""
+    fitted = load_fitted("key")
+    counts, times = (np.array([fitted[name][mode] for mode in MODES]) for name in ("count_weights", "time_weights"))
+    return KeyModel(counts, times, fitted["minor_bias"], fitted["scale"])
 
 
 def shares(notes: Sequence[Note], tuning: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the share of the notes and of the time that falls on each pitch class, two of shape (12,)."""
+    """Compute the share of the notes and of the time on each pitch class: two arrays (12,)."""
     classes = np.floor(np.array([note.pitch for note in notes]) - tuning + 0.5).astype(int) % 12
     times = _times(notes)
     counted = np.bincount(classes, minlength=12) / len(notes)
@@ -145,7 +158,7 @@ def shares(notes: Sequence[Note], tuning: float) -> tuple[NDArray[np.float64], N
 
 
 def _times(notes: Sequence[Note]) -> NDArray[np.float64]:
-    """Seconds that each note counts for: until the next onset, at most twice its length."""
+    """Seconds that each note counts for: until the next onset, at most twice its duration."""
     order = sorted(note.onset for note in notes)
     following = [order[min(bisect_right(order, note.onset), len(order) - 1)] - note.onset for note in notes]
     return np.clip(
@@ -156,37 +169,37 @@ def _times(notes: Sequence[Note]) -> NDArray[np.float64]:
 
 
 def snap_to_key(notes: Sequence[Note], keys: Sequence[Note], key: Key, tuning: float) -> list[Note]:
-    """Move keys outside the scale to a scale tone, where the voice itself allows it.
+    """Move piano keys outside the scale to a scale tone if the sung pitch is within half a semitone of it.
 
-    A scale tone is taken if it lies within half a semitone of what was sung. By the tuning of the whole recording the
-    key played is the only such tone; but voices drift, so a note is also judged by the tuning of the notes around it. A
-    note that is sung clearly outside the scale stays.
+    In the tuning of the whole recording, no scale tone is that close. But singers drift: so the sung pitch is also
+    compared in the tuning of the notes around it. A note that is sung clearly outside the scale stays.
 
     Parameters
     ----------
     notes : sequence of Note
-        As sung.
+        Transcribed notes.
     keys : sequence of Note
-        The key played for each.
+        The piano key of each.
     key : Key
-        Of the singing, not transposed.
+        Of the singing, before transposing.
     tuning : float
         Of the recording, in semitones.
 
     Returns
     -------
     list of Note
-        The keys, some of them a semitone away.
+        The piano keys, some of them moved by a semitone.
     """
     tuned = np.array([note.pitch - tuning for note in notes])
     weights = np.array([note.duration for note in notes])
     snapped = []
-    for place, (played, sung) in enumerate(zip(keys, tuned, strict=True)):
+    for index, (played, sung) in enumerate(zip(keys, tuned, strict=True)):
         moved = 0
         if (math.floor(sung + 0.5)) % 12 not in key.scale:
-            around = [k for k in range(max(0, place - _AROUND), min(len(tuned), place + _AROUND + 1)) if k != place]
-            local = estimate_tuning(tuned[around], weights[around]) if len(around) >= _FEWEST_AROUND else 0.0
-            there = math.floor(sung - local + 0.5)
-            moved = there - math.floor(sung + 0.5) if there % 12 in key.scale else 0
+            first, last = max(0, index - NEIGHBOURS), min(len(tuned), index + NEIGHBOURS + 1)
+            around = [k for k in range(first, last) if k != index]
+            local = estimate_tuning(tuned[around], weights[around]) if len(around) >= MIN_NEIGHBOURS else 0.0
+            in_local_tuning = math.floor(sung - local + 0.5)
+            moved = in_local_tuning - math.floor(sung + 0.5) if in_local_tuning % 12 in key.scale else 0
         snapped.append(replace(played, pitch=fold_to_keyboard(int(played.pitch) + moved)))
     return snapped

@@ -1,16 +1,15 @@
-"""What rhythms look like: how likely a melody's onsets are under a metre, from 705 pop songs.
+"""Metres and the likelihood of a melody's onsets under each.
 
-A melody is a row of places on a grid of steps (sixteenths; eighths in 6/8). Two things are learned for each metre: how
-far it is from one onset to the next, and where in the bar onsets fall. A song does not follow the average of all songs:
-it likes eighths, or it likes syncopes, and stays with them. So the tables are the middle of a Dirichlet distribution
-from which each song draws its own, and a rhythm's likelihood is that of its counts. Among tempi that explain the same
-onsets at half or double speed, and for the bar line, the tables themselves decide: there what is common says more.
+Onsets are steps on a grid (sixteenths; eighths in 6/8). Each metre has two fitted tables: the distances from onset to
+onset, and the places of onsets in the bar. A song keeps its own rhythmic habits, many eighths or many syncopations: so
+the tables are the mean of a Dirichlet distribution from which each song draws its own, and the likelihood is that of
+its counts (:meth:`Meter.of_counts`). Half and double tempo, and the bar line, are chosen by the tables themselves
+(:meth:`Meter.of_transitions`), as there the average of all songs is more informative.
 
 References
 ----------
-Temperley (2007), Music and Probability, chapter 2, for the generative view of metre; Minka (2000), Estimating a
-Dirichlet distribution, for the likelihood of counts. Tables: ``python bench/music.py --fit``, from the songs of POP909
-that are not held out.
+Temperley (2007), Music and Probability, chapter 2, for the generative model of metre; Minka (2000), Estimating a
+Dirichlet distribution, for the likelihood of counts.
 """
 
 from __future__ import annotations
@@ -22,17 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-LONGEST = 32
+from hf_model.music.fitted import load_fitted
+
+MAX_DISTANCE = 32
 """Steps; longer distances count as this."""
 
-_FLOOR = 4e-4
+_MIN_SHARE = 4e-4
 _DISTANCE_PSEUDOCOUNT = 3.0
 _PLACE_PSEUDOCOUNT = 30.0
 
 
 @dataclass(frozen=True, eq=False)
 class Meter:
-    """A metre and its rhythms.
+    """A metre and the rhythms that are common in it.
 
     Attributes
     ----------
@@ -41,9 +42,9 @@ class Meter:
     steps_per_beat : int
         4 sixteenths, or 3 eighths in 6/8.
     log_prior : float
-        How common it is.
+        Logarithm of how common it is.
     distances : tuple of float
-        Share of each distance from onset to onset: 1 step, 2 steps and so on.
+        Share of each distance from onset to onset: 1 step, 2 steps, and so on.
     places : tuple of float
         Share of onsets at each step of the bar.
     """
@@ -67,8 +68,8 @@ class Meter:
 
     @cached_property
     def _distance_shares(self) -> NDArray[np.float64]:
-        shares = np.full(LONGEST + 1, _FLOOR)
-        shares[1 : len(self.distances) + 1] = np.maximum(self.distances, _FLOOR)
+        shares = np.full(MAX_DISTANCE + 1, _MIN_SHARE)
+        shares[1 : len(self.distances) + 1] = np.maximum(self.distances, _MIN_SHARE)
         return np.asarray(shares / shares.sum())
 
     @cached_property
@@ -79,84 +80,70 @@ class Meter:
     @cached_property
     def _transitions(self) -> NDArray[np.float64]:
         """Log-probability of the next distance at each place of the bar, shape (place, distance)."""
-        arrival = (np.arange(self.n_places)[:, None] + np.arange(LONGEST + 1)) % self.n_places
+        arrival = (np.arange(self.n_places)[:, None] + np.arange(MAX_DISTANCE + 1)) % self.n_places
         joint = self._distance_shares * self._place_shares[arrival]
         return np.asarray(np.log(joint / joint.sum(axis=1, keepdims=True)))
 
     def of_counts(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Log-likelihood of rhythms that keep habits of their own.
+        """Compute the log-likelihood of rhythms, each with its own habits.
 
         Parameters
         ----------
         steps : ndarray, shape (note, grid)
-            The step of each onset on each of many grids, not falling.
+            The step of each onset on each grid, not decreasing.
 
         Returns
         -------
         ndarray, shape (place, grid)
-            One row for each step of the bar that step 0 could be.
+            Row p: step 0 is step p of the bar.
         """
-        distances = np.minimum(np.diff(steps, axis=0), LONGEST)
-        habit = _dirichlet(_count(distances, LONGEST + 1), _DISTANCE_PSEUDOCOUNT * self._distance_shares)
+        distances = np.minimum(np.diff(steps, axis=0), MAX_DISTANCE)
+        of_distances = _dirichlet(_count(distances, MAX_DISTANCE + 1), _DISTANCE_PSEUDOCOUNT * self._distance_shares)
         counts = _count(steps % self.n_places, self.n_places)
         alpha = _PLACE_PSEUDOCOUNT * self._place_shares
         shifted = [_dirichlet(np.roll(counts, shift, axis=1), alpha) for shift in range(self.n_places)]
-        return np.asarray(np.stack(shifted) + habit + len(steps) * np.log(self.n_places))
+        return np.asarray(np.stack(shifted) + of_distances + len(steps) * np.log(self.n_places))
 
     def of_transitions(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Log-likelihood of rhythms as common as the tables say: shapes as in :meth:`of_counts`."""
-        distances = np.minimum(np.diff(steps, axis=0), LONGEST)
+        """Compute the log-likelihood of rhythms under the tables as they are: shapes as in :meth:`of_counts`."""
+        distances = np.minimum(np.diff(steps, axis=0), MAX_DISTANCE)
         shifts = np.arange(self.n_places)[:, None, None]
         places = (steps[:-1] + shifts) % self.n_places
         return np.asarray(self._transitions[places, distances].sum(axis=1))
 
 
 def _count(values: NDArray[np.int64], n_values: int) -> NDArray[np.int64]:
-    """Count values (note, grid) for each grid: (grid, value)."""
+    """Count the values (note, grid) of each grid: (grid, value)."""
     n_grids = values.shape[1]
     cells = (values + n_values * np.arange(n_grids)).ravel()
     return np.bincount(cells, minlength=n_grids * n_values).reshape(n_grids, n_values)
 
 
 def _dirichlet(counts: NDArray[np.int64], alpha: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-probability of a row with these counts (grid, value), its shares drawn around alpha (value,)."""
+    """Log-probability of counts (grid, value) under a Dirichlet-multinomial distribution with ``alpha`` (value,)."""
     total, n_drawn = alpha.sum(), counts.sum(axis=1)
-    # Counts are small whole numbers: a table is ten times faster than the function.
+    # Counts are small integers: a look-up table is ten times faster than the function.
     table = gammaln(np.arange(int(counts.max(initial=0)) + 1)[:, None] + alpha) - gammaln(alpha)
     return np.asarray(table[counts, np.arange(len(alpha))].sum(axis=1) + gammaln(total) - gammaln(total + n_drawn))
 
 
-_QUADRUPLE = Meter(
-    "4/4",
-    4,
-    -0.04,
-    (0.261, 0.470, 0.048, 0.112, 0.009, 0.032, 0.005, 0.021, 0.003, 0.007, 0.002, 0.008, 0.001, 0.005, 0.001, 0.007),
-    (0.138, 0.017, 0.091, 0.038, 0.098, 0.018, 0.093, 0.036, 0.110, 0.014, 0.072, 0.029, 0.093, 0.019, 0.095, 0.039),
-)
-_DUPLE = Meter(
-    "2/4",
-    4,
-    0.0,
-    _QUADRUPLE.distances,
-    tuple(a + b for a, b in zip(_QUADRUPLE.places[:8], _QUADRUPLE.places[8:], strict=True)),
-)
-_TRIPLE = Meter(
-    "3/4",
-    4,
-    -9.0,  # 3 % of the songs are in 3/4; at that prior five times as many would be called so
-    _QUADRUPLE.distances,  # so that where notes lie in the bar decides, not how fast the songs in 3/4 happen to be
-    (0.284, 0.003, 0.076, 0.007, 0.175, 0.004, 0.100, 0.010, 0.188, 0.005, 0.142, 0.007),
-)
-_COMPOUND = Meter(
-    "6/8",
-    3,
-    -9.0,
-    (0.55, 0.17, 0.14, 0.02, 0.015, 0.04, 0.005, 0.01, 0.01, 0.002, 0.003, 0.01),
-    (0.263, 0.085, 0.148, 0.199, 0.108, 0.2),
-)
+def _read_meters() -> dict[str, Meter]:
+    fitted = load_fitted("meter")
+    common, triple, compound = (fitted[name] for name in ("4/4", "3/4", "6/8"))
+    distances, places = tuple(common["distances"]), tuple(common["places"])
+    half_bar = tuple(a + b for a, b in zip(places[:8], places[8:], strict=True))
+    meters = [
+        Meter("2/4", 4, 0.0, distances, half_bar),
+        # The distances of 4/4, so that the places in the bar decide: the few songs in 3/4 are not typical in tempo.
+        Meter("3/4", 4, triple["log_prior"], distances, tuple(triple["places"])),
+        Meter("4/4", 4, common["log_prior"], distances, places),
+        Meter("6/8", 3, compound["log_prior"], tuple(compound["distances"]), tuple(compound["places"])),
+    ]
+    return {meter.name: meter for meter in meters}
 
-METERS = {meter.name: meter for meter in (_DUPLE, _TRIPLE, _QUADRUPLE, _COMPOUND)}
-"""By time signature. The beat of 6/8 is the dotted quarter; triplets throughout may be found as 6/8."""
+
+METERS = _read_meters()
+"""By time signature. The beat of 6/8 is the dotted quarter; a tune in triplets may be estimated as 6/8."""
 
 ESTIMATED = ("4/4", "3/4", "6/8")
-"""Those that are looked for when the user names none: 2/4 cannot be told from 4/4 by ear alone."""
+"""Candidates of the estimation: 2/4 cannot be distinguished from 4/4 in a melody alone."""

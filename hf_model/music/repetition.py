@@ -1,4 +1,4 @@
-"""Phrases that a melody repeats: the matrix of how unlike its moments are, and where they are."""
+"""Repeated phrases of a melody, by alignment with itself, and the self-distance matrix."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ from numpy.typing import NDArray
 from hf_model.notes.note import Note
 
 MATCH, WRONG_PITCH, SKIPPED = 1.0, -1.0, -1.5
-"""Score of two notes of one pitch; of two that differ; of a note left over."""
+"""Scores of two notes with the same pitch, of two with different pitches, and of a note without a partner."""
 
-SAME_LENGTH, OTHER_LENGTH = 0.5, 1.0
-"""Distances between onsets are the same within so many octaves (powers of two), and altogether different from there."""
+EQUAL_INTERVAL, SIMILAR_INTERVAL = 0.5, 1.0
+"""Powers of two between two inter-onset intervals: up to here they count as equal, and up to here as similar."""
 
-WRONG_LENGTH = -0.7
-"""Score of two notes that follow at another distance; where it is altogether different, the phrase ends."""
+SIMILAR = -0.7
+"""Score of two notes with similar inter-onset intervals; if they are not even similar, the phrase ends."""
 
 TRANSPOSED = 3.0
-"""So much more must a repetition in another key score."""
+"""Additional score that a transposed repetition needs."""
 
-SHORTEST = 6.0
-"""Score from which two phrases are a repetition: about so many notes that agree."""
+MIN_SCORE = 6.0
+"""Score of a repetition: about the number of matching notes."""
 
-CLOSEST = 4
-"""So many notes at least lie between the beginnings of two phrases: a repeated note is no phrase."""
+MIN_PERIOD = 4
+"""Notes between the beginnings of two phrases: repeated notes are no phrase."""
 
-FEWEST_PITCHES = 3
-"""Keys in a phrase: to recite on one or two is to repeat nothing."""
+MIN_PITCHES = 3
+"""Different pitches in a phrase: recitation on one or two is no repetition."""
 
-MOST_SHIFTS = 4
-"""So many transpositions are looked at."""
+MAX_TRANSPOSITIONS = 4
+"""Transpositions that are searched."""
 
-FEWEST_RUNS = 3
-"""So many runs of five notes must come again in another key for it to be looked at."""
+MIN_RUNS = 3
+"""Runs of five notes that must recur at a transposition for it to be searched."""
 
-MOST_NOTES = 800
-"""Longer melodies are not searched for repetitions: the table grows with the square."""
+MAX_NOTES = 800
+"""Longer melodies are not searched: the time grows with the square."""
 
 WINDOW = 4.0
-"""Seconds of melody that are compared around two moments."""
+"""Seconds around two times that are compared."""
 
 _MOVES = ((1, 1), (2, 1), (1, 2))
-"""Steps of the alignment: both go on; the first has a note more; the second has."""
+"""Steps of the alignment: one note in each phrase; an extra note in the first; an extra note in the second."""
 
 
 @dataclass(frozen=True)
 class Repetition:
-    """A phrase that comes again.
+    """A repeated phrase.
 
     Attributes
     ----------
     pairs : tuple of (int, int)
-        Notes that correspond, by index, in order: the earlier and the later one.
+        Indices of corresponding notes, in order: in the earlier and in the later phrase.
     transposition : int
-        Semitones by which the later one is higher.
+        Semitones by which the later phrase is higher.
     score : float
-        About the number of notes that agree.
+        About the number of matching notes.
     """
 
     pairs: tuple[tuple[int, int], ...]
@@ -73,7 +73,7 @@ class Repetition:
 
     @property
     def phrases(self) -> list[tuple[int, int]]:
-        """First and last note of each phrase; what follows itself at once (AAA) is cut into its parts."""
+        """First and last note of each phrase; immediate repetitions (AAA) are split."""
         start, end, period = self.first[0], self.second[1], self.second[0] - self.first[0]
         if self.first[1] < self.second[0]:
             return [self.first, self.second]
@@ -89,7 +89,7 @@ class Repetition:
 def dissimilarity(
     notes: Sequence[Note], times: NDArray[np.float64], window: float = WINDOW, *, transposed: bool = True
 ) -> NDArray[np.float64]:
-    """Compare every moment of a melody with every other by what the pitch contour does around it.
+    """Compute the self-distance matrix of a melody from the pitch contour around each time.
 
     Parameters
     ----------
@@ -98,14 +98,14 @@ def dissimilarity(
     times : ndarray, shape (time,)
         Evenly spaced seconds.
     window : float
-        Seconds that are compared, half of them before and half after the moment.
+        Seconds that are compared, centred on the time.
     transposed : bool
-        Whether a phrase in another key counts as the same.
+        Whether transposed phrases count as equal.
 
     Returns
     -------
     ndarray, shape (time, time)
-        Mean distance of the contours in semitones, 0 on the diagonal; in rests the last pitch goes on.
+        Mean distance of the contours in semitones, 0 on the diagonal; the pitch is held during rests.
 
     References
     ----------
@@ -125,10 +125,10 @@ def dissimilarity(
 
 
 def find_repetitions(notes: Sequence[Note], tuning: float = 0.0) -> list[Repetition]:
-    """Find phrases that are sung more than once, in the same or another key, with single mistakes between.
+    """Find phrases that are sung more than once, possibly transposed and with single mistakes.
 
-    The melody is aligned with itself, locally (Smith and Waterman), by pitch and by the distances between onsets; a
-    note may be left over on either side.
+    Local alignment of the melody with itself (Smith and Waterman) by pitch and inter-onset intervals; either phrase may
+    have single extra notes.
 
     Parameters
     ----------
@@ -140,25 +140,25 @@ def find_repetitions(notes: Sequence[Note], tuning: float = 0.0) -> list[Repetit
     Returns
     -------
     list of Repetition
-        Pairs of phrases, the best first.
+        Pairs of phrases, highest score first.
 
     References
     ----------
     T. F. Smith and M. S. Waterman, "Identification of common molecular subsequences", J. Mol. Biol. 147 (1981).
     """
-    if not 4 <= len(notes) <= MOST_NOTES:
+    if not 4 <= len(notes) <= MAX_NOTES:
         return []
     keys = np.array([np.floor(note.pitch - tuning + 0.5) for note in notes]).astype(np.int64)
     onsets = np.array([note.onset for note in notes])
     found = []
     for shift in _likely_shifts(keys):
-        aligned = _aligned(keys, onsets, shift, SHORTEST + TRANSPOSED * (shift != 0))
-        found += [r for r in aligned if len({int(keys[a]) for a, _ in r.pairs}) >= FEWEST_PITCHES]
+        aligned = _aligned(keys, onsets, shift, MIN_SCORE + TRANSPOSED * (shift != 0))
+        found += [r for r in aligned if len({int(keys[a]) for a, _ in r.pairs}) >= MIN_PITCHES]
     return sorted(found, key=lambda repetition: -repetition.score)
 
 
 def _likely_shifts(keys: NDArray[np.int64]) -> list[int]:
-    """Choose the transpositions between which runs of five notes come again; 0 is always among them."""
+    """Choose the transpositions at which most runs of five notes recur; 0 is always among them."""
     places = defaultdict(list)
     steps = np.diff(keys)
     for i in range(len(steps) - 3):
@@ -166,11 +166,11 @@ def _likely_shifts(keys: NDArray[np.int64]) -> list[int]:
     counts: Counter[int] = Counter()
     for pitches in places.values():
         counts.update(b - a for k, a in enumerate(pitches[:20]) for b in pitches[k + 1 : 20] if 0 < abs(b - a) <= 12)
-    return [0, *(shift for shift, count in counts.most_common(MOST_SHIFTS - 1) if count >= FEWEST_RUNS)]
+    return [0, *(shift for shift, count in counts.most_common(MAX_TRANSPOSITIONS - 1) if count >= MIN_RUNS)]
 
 
-def _aligned(keys: NDArray[np.int64], onsets: NDArray[np.float64], shift: int, lowest: float) -> list[Repetition]:
-    """Align a melody with itself so many semitones higher."""
+def _aligned(keys: NDArray[np.int64], onsets: NDArray[np.float64], shift: int, min_score: float) -> list[Repetition]:
+    """Align a melody with itself ``shift`` semitones higher."""
     n = len(keys)
     scores = np.zeros((n + 2, n + 2), dtype=np.float32)  # two empty rows and columns in front
     moves = np.full((n + 2, n + 2), -1, dtype=np.int8)
@@ -185,30 +185,30 @@ def _aligned(keys: NDArray[np.int64], onsets: NDArray[np.float64], shift: int, l
             ratio = _distances(onsets, right) / (onsets[i] - onsets[i - down] if i >= down else np.inf)
             with np.errstate(divide="ignore"):
                 octaves = np.abs(np.log2(ratio))
-            rhythm = np.where(octaves <= SAME_LENGTH, 0.0, np.where(octaves <= OTHER_LENGTH, WRONG_LENGTH, -np.inf))
+            rhythm = np.where(octaves <= EQUAL_INTERVAL, 0.0, np.where(octaves <= SIMILAR_INTERVAL, SIMILAR, -np.inf))
             score = before + rhythm + SKIPPED * (number > 0)
             better = (before > 0) & (score > best)
             best = np.where(better, score, best)
             move = np.where(better, number, move).astype(np.int8)
             origin = np.where(better, origins[i + 2 - down, 2 - right : 2 - right + n], origin)
         total = best + note
-        alive = (columns >= i + CLOSEST) & (total > 0)
+        alive = (columns >= i + MIN_PERIOD) & (total > 0)
         scores[i + 2, 2:] = np.where(alive, total, 0.0)
         moves[i + 2, 2:] = move
         origins[i + 2, 2:] = np.where(alive, origin, -1)
-    return _traced(scores, moves, origins, shift, lowest)
+    return _traced(scores, moves, origins, shift, min_score)
 
 
 def _distances(onsets: NDArray[np.float64], back: int) -> NDArray[np.float64]:
-    """Give seconds since the onset ``back`` notes before (note,); nothing for the first ones."""
+    """Compute the seconds since the onset ``back`` notes earlier (note,); 0 for the first notes."""
     return np.concatenate([np.zeros(min(back, len(onsets))), onsets[back:] - onsets[:-back]])
 
 
 def _traced(
-    scores: NDArray[np.float32], moves: NDArray[np.int8], origins: NDArray[np.int64], shift: int, lowest: float
+    scores: NDArray[np.float32], moves: NDArray[np.int8], origins: NDArray[np.int64], shift: int, min_score: float
 ) -> list[Repetition]:
-    """Follow the best alignment from each origin back."""
-    ends = np.argwhere(scores >= lowest)
+    """Trace back the best alignment from each origin."""
+    ends = np.argwhere(scores >= min_score)
     ends = ends[np.argsort(-scores[ends[:, 0], ends[:, 1]], kind="stable")]
     seen: set[int] = set()
     found = []

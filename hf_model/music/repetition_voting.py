@@ -1,4 +1,4 @@
-"""Repetitions of a phrase vote on its notes: one that was sung wrong once is put right."""
+"""Correction of single wrong notes in repeated phrases, by a vote among the repetitions."""
 
 from __future__ import annotations
 
@@ -10,50 +10,43 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from hf_model.music.fitted import load_fitted
 from hf_model.music.repetition import Repetition
 from hf_model.notes.note import Note
 
 CONTEXT = 3
-"""So many pairs before and after a note must agree, but for one, for its repetition to have a vote."""
+"""Pairs before and after a note that must agree, but for one, for its repetition to have a vote."""
 
 JOINED = 0.05
-"""Seconds: a note that ends no earlier before the next is joined to it."""
+"""Seconds; the note before a removed one is extended over it if the gap between them is shorter."""
 
-ROOM = 0.06
-"""Seconds that a note put in, and the one before it, have at least."""
+MIN_NOTE = 0.06
+"""Seconds that an inserted note and the one before it last at least."""
 
 KINDS = ("pitch", "extra", "missing")
 
-WEIGHTS = {
-    "pitch": (-2.39, 1.11, -4.28, 0.56),
-    "extra": (-3.34, 1.10, -2.80, 0.53),
-    "missing": (-1.60, 1.01, -2.64, 0.23),
-}
-"""Of :attr:`Correction.features`, by kind: a logistic regression, fitted by ``bench/music_structure.py --fit``."""
-
-LOWEST_ODDS = -1.0
-"""Logarithm of the odds from which a correction is made: songs have few mistakes, but those
-that repetitions outvote are worth it."""
+MIN_LOG_ODDS = -1.0
+"""A correction is made from these log odds: below even odds, because the fit saw few mistakes."""
 
 
 @dataclass(frozen=True)
 class Correction:
-    """A change that repetitions propose.
+    """A change proposed by repetitions.
 
     Attributes
     ----------
     kind : {"pitch", "extra", "missing"}
-        Another pitch for a note; a note to remove; a note to put in behind one.
+        Another pitch for a note; a note to remove; a note to insert after one.
     index : int
         The note.
     pitch : int
-        The key it should have, or that of the note put in, before tuning.
+        The key of the corrected or inserted note, before tuning.
     place : float
-        Of a missing note: how far from the onset of ``index`` to the next, 0-1.
+        Onset of a missing note between those of ``index`` and the next note, 0-1.
     votes, against : int
-        Repetitions that have it so, and those that have it as it is.
+        Repetitions with the change, and those without.
     plausibility : float
-        How much likelier the melody is with the change, in nats, judged by its keys and intervals alone.
+        Gain in the log-likelihood of the melody, from its pitch classes and intervals.
     """
 
     kind: str
@@ -66,20 +59,20 @@ class Correction:
 
     @property
     def features(self) -> NDArray[np.float64]:
-        """What the decision rests on (feature,): a constant, votes, votes against, plausibility; all bounded."""
+        """Input of the logistic regression (feature,): 1, votes, votes against, plausibility; all bounded."""
         plausibility = float(np.clip(self.plausibility, -6.0, 6.0))
         return np.array([1.0, min(self.votes, 3), min(self.against, 3), plausibility])
 
     @property
-    def odds(self) -> float:
-        """Logarithm of the odds that the correction is right."""
-        return float(np.dot(WEIGHTS[self.kind], self.features))
+    def log_odds(self) -> float:
+        """Log odds that the correction is right."""
+        return float(np.dot(load_fitted("repetition_voting")["decision_weights"][self.kind], self.features))
 
 
 def agree(
     notes: Sequence[Note], repetitions: Sequence[Repetition], tuning: float = 0.0
 ) -> tuple[list[Note], list[Correction]]:
-    """Let the repetitions of a phrase vote on its notes.
+    """Correct single notes by a vote among the repetitions of a phrase.
 
     Parameters
     ----------
@@ -93,15 +86,15 @@ def agree(
     Returns
     -------
     notes : list of Note
-        Wrong pitches put right; a note too many given to its neighbour; a missing one put in, cut out of that before.
+        With wrong pitches corrected, extra notes merged into the note before, and missing notes inserted.
     corrections : list of Correction
-        What was changed, in order.
+        In order.
     """
-    likely = [correction for correction in proposals(notes, repetitions, tuning) if correction.odds >= LOWEST_ODDS]
+    likely = [correction for correction in proposals(notes, repetitions, tuning) if correction.log_odds >= MIN_LOG_ODDS]
     chosen: dict[int, Correction] = {}
-    for correction in sorted(likely, key=lambda item: -item.odds):
+    for correction in sorted(likely, key=lambda item: -item.log_odds):
         touched = range(correction.index - 1, correction.index + 2)
-        if not any(index in chosen for index in touched):  # one mistake at a time: neighbours were its context
+        if not any(index in chosen for index in touched):  # neighbours were the context of a correction
             chosen[correction.index] = correction
     line: list[Note] = []
     for index, note in enumerate(notes):
@@ -120,10 +113,10 @@ def agree(
 
 
 def _with_missing(note: Note, following: Note, correction: Correction, tuning: float) -> list[Note]:
-    """Put a note in behind another; where there is no room, leave the one as it is."""
+    """Insert a note after another, if both can last ``MIN_NOTE``."""
     onset = note.onset + correction.place * (following.onset - note.onset)
     pitch = float(np.clip(correction.pitch + tuning, 0.0, 127.0))
-    if min(onset - note.onset, following.onset - onset) < ROOM:
+    if min(onset - note.onset, following.onset - onset) < MIN_NOTE:
         return [note]
     return [
         replace(note, offset=min(note.offset, onset)),
@@ -132,7 +125,7 @@ def _with_missing(note: Note, following: Note, correction: Correction, tuning: f
 
 
 def proposals(notes: Sequence[Note], repetitions: Sequence[Repetition], tuning: float = 0.0) -> list[Correction]:
-    """Collect what the repetitions have otherwise, with votes."""
+    """Collect the differences between repetitions, with votes."""
     keys = [int(np.floor(note.pitch - tuning + 0.5)) for note in notes]
     ballots: dict[tuple[str, int], dict[int, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for repetition in repetitions:
@@ -155,7 +148,7 @@ def proposals(notes: Sequence[Note], repetitions: Sequence[Repetition], tuning: 
 def _ballots(
     repetition: Repetition, keys: Sequence[int], notes: Sequence[Note]
 ) -> Iterator[tuple[str, int, int, float, int]]:
-    """Yield kind, note, pitch, place and voter for every note that a repetition has a say in."""
+    """Yield kind, note, pitch, place and voter for every note on which a repetition votes."""
     shift = repetition.transposition
     pairs = repetition.pairs
     steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(pairs)]
@@ -183,13 +176,13 @@ def _ballots(
 
 
 def _place(notes: Sequence[Note], index: int) -> float:
-    """Tell how far the next note lies between its neighbours, 0-1."""
+    """Compute the onset of the next note relative to its neighbours', 0-1."""
     a, b, c = (notes[index + k].onset for k in range(3))
     return (b - a) / (c - a) if c > a else 0.5
 
 
 class _Plausibility:
-    """How likely keys are: how common each pitch class is in the melody, and how small its intervals."""
+    """Log-likelihood of keys by how common their pitch classes are in the melody, and by the size of intervals."""
 
     def __init__(self, keys: Sequence[int]) -> None:
         self.keys = keys
@@ -197,7 +190,7 @@ class _Plausibility:
         self.classes = np.log(counts / counts.sum())
 
     def gain(self, kind: str, index: int, pitch: int) -> float:
-        """Nats that a change makes the melody likelier."""
+        """Gain in log-likelihood by a change."""
         keys = self.keys
         before = keys[index - 1] if index else keys[index]
         after = keys[min(index + 1, len(keys) - 1)]

@@ -1,4 +1,4 @@
-"""Compactualize: the same tune with fewer notes, in levels, down to what a beginner's hand can play."""
+"""Simplification of a melody in levels, down to what a beginner can play with one hand."""
 
 from __future__ import annotations
 
@@ -16,52 +16,51 @@ from hf_model.notes.note import Note
 LEVELS = (0, 1, 2, 3)
 
 ORNAMENT, GRACE = 0.14, 0.09
-"""Seconds: a longer note is no ornament; a longer note between two pitches is a passing note."""
+"""Seconds: longest ornament; longest ornament between two different pitches (a longer one is a passing note)."""
 
 TWO_NOTES = 0.35
-"""Seconds: from so long on, what is on either side of a mordent are two notes."""
+"""Seconds; if both notes around a mordent are as long, they are two notes."""
 
 STABLE = 1.8
-"""A note is an ornament beside one that is so many times as long."""
+"""Ratio of durations from which a note can be an ornament of its neighbour."""
 
 REST = 0.25
-"""Seconds of silence that divide phrases; a note does not sound on through it."""
+"""Seconds; a gap that divides phrases. Notes are not held through it."""
 
-SURE = 0.4
-"""Confidence of the tempo from which its beats weigh the notes."""
+MIN_TEMPO_CONFIDENCE = 0.4
+"""From this confidence on, the metre is part of the weights of notes."""
 
 EIGHTHS = (0.2, 0.32)
-"""Seconds: where the tempo is not sure, the median note between these bounds is taken for an eighth."""
+"""Seconds; without a reliable tempo the median inter-onset interval, within these bounds, counts as an eighth."""
 
 SLACK = 0.75
-"""A note may follow its neighbour after so much of the note value: singers are not exact."""
+"""Minimum inter-onset interval as a share of the note value: singers are not exact."""
 
 HAND = 7
-"""Semitones from the thumb to the little finger: five white keys."""
+"""Semitones that a hand spans: five white keys."""
 
 MOVE, MOVE_IN_REST, FARTHER, FOLD, LEAVE_OUT = 1.0, 0.4, 0.05, 1.4, 0.8
-"""Costs in the hand's path: to move, to do so in a rest, each semitone of the way, another octave, a note left out."""
+"""Costs: moving the hand, moving it in a rest, each semitone of the move, a change of octave, leaving a note out."""
 
 
 def simplify(notes: Sequence[Note], level: int, tempo: Tempo | None = None) -> list[Note]:
-    """Keep what carries a melody.
+    """Reduce a melody to its most important notes.
 
     Parameters
     ----------
     notes : sequence of Note
-        One voice, sorted by onset; as sung or keys.
+        One voice, sorted by onset; float pitches or piano keys.
     level : int
-        0: every note. 1: without ornaments and fragments. 2: what carries the melody at the level of eighths. 3: the
-        skeleton at the level of quarters, for one hand that seldom leaves five neighbouring white keys.
+        0: all notes. 1: without ornaments and fragments. 2: at most eighths. 3: at most quarters, for one hand that
+        seldom leaves five neighbouring white keys.
     tempo : Tempo, optional
-        Where the beats are, if that is known; from a confidence of ``SURE`` on they say which notes are heavy and how
-        long an eighth is.
+        Used from a confidence of ``MIN_TEMPO_CONFIDENCE`` on, for metrical weights and the length of an eighth.
 
     Returns
     -------
     list of Note
-        Never more than before, in order. A kept note takes over the time of those removed after it; only level 3
-        changes pitches, and only by octaves.
+        At most as many, in order. A note is extended over those removed after it; only level 3 changes pitches, by
+        octaves.
 
     Raises
     ------
@@ -74,17 +73,17 @@ def simplify(notes: Sequence[Note], level: int, tempo: Tempo | None = None) -> l
         kept = remove_ornaments(kept)
     if level >= 2:
         eighth = _eighth(kept, tempo)
-        kept = _carrying(kept, tempo, eighth)
+        kept = _most_important(kept, tempo, eighth)
         if level >= 3:
-            kept = _carrying(kept, tempo, 2 * eighth)
+            kept = _most_important(kept, tempo, 2 * eighth)
             kept = one_hand(kept, _weights(kept, tempo, 2 * eighth))
     return kept
 
 
 def remove_ornaments(notes: Sequence[Note]) -> list[Note]:
-    """Fold grace notes, mordents, trills, and fragments of split notes into the notes that they adorn.
+    """Merge grace notes, mordents, trills and fragments of split notes into the main notes.
 
-    Short notes that neighbour no long one stay: they are a fast melody.
+    Short notes without a long neighbour stay: they are a fast melody.
     """
     kept = list(notes)
     for index in sorted(range(len(kept)), key=lambda i: notes[i].duration):
@@ -93,23 +92,23 @@ def remove_ornaments(notes: Sequence[Note]) -> list[Note]:
             break
         place = next((i for i, note in enumerate(kept) if note is short), None)
         if place is None:
-            continue  # has taken over a shorter one, and is a note of its own by now
+            continue  # it was extended over a shorter note and is no ornament any more
         before = kept[place - 1] if place > 0 and short.onset - kept[place - 1].offset < REST / 4 else None
         after = kept[place + 1] if place + 1 < len(kept) and kept[place + 1].onset - short.offset < REST / 4 else None
-        home = _adorned(short, before, after)
-        if home is None:
+        main_note = _main_note(short, before, after)
+        if main_note is None:
             continue
         if before is not None and after is not None and _is_mordent(before, after):
             kept[place - 1 : place + 2] = [replace(before, offset=after.offset)]
-        elif home is before:
-            kept[place - 1 : place + 1] = [replace(home, offset=max(home.offset, short.offset))]
+        elif main_note is before:
+            kept[place - 1 : place + 1] = [replace(main_note, offset=max(main_note.offset, short.offset))]
         else:
-            kept[place : place + 2] = [replace(home, onset=short.onset)]
-    return _rejoined(kept)
+            kept[place : place + 2] = [replace(main_note, onset=short.onset)]
+    return _join_fragments(kept)
 
 
-def _adorned(short: Note, before: Note | None, after: Note | None) -> Note | None:
-    """Choose the neighbour that a short note belongs to; none if it is a note in its own right."""
+def _main_note(short: Note, before: Note | None, after: Note | None) -> Note | None:
+    """Choose the neighbour that a short note ornaments; None if it is no ornament."""
     stable = [note for note in (before, after) if note is not None and note.duration >= STABLE * short.duration]
     near = [note for note in stable if 0.5 <= abs(note.pitch - short.pitch) <= 2.5]
     if not near:
@@ -122,12 +121,12 @@ def _adorned(short: Note, before: Note | None, after: Note | None) -> Note | Non
 
 
 def _is_mordent(before: Note, after: Note) -> bool:
-    """Whether what is on either side of an ornament is one note, back where it came from."""
+    """Whether the notes around an ornament are one note: the same pitch, and one of them short."""
     return abs(before.pitch - after.pitch) < 0.5 and min(before.duration, after.duration) < TWO_NOTES
 
 
-def _rejoined(notes: Sequence[Note]) -> list[Note]:
-    """Join what is left and right of a removed ornament, and fragments, where the pitch is the same."""
+def _join_fragments(notes: Sequence[Note]) -> list[Note]:
+    """Join neighbouring notes of one pitch without a gap if one is a fragment."""
     joined: list[Note] = []
     for note in notes:
         last = joined[-1] if joined else None
@@ -140,23 +139,23 @@ def _rejoined(notes: Sequence[Note]) -> list[Note]:
     return joined
 
 
-# ------------------------------------------------------------------------------------------- notes that carry the tune
+# ------------------------------------------------------------------------------------------------------ important notes
 def _eighth(notes: Sequence[Note], tempo: Tempo | None) -> float:
-    """Give the length of half a beat (a third in 6/8) in seconds."""
-    if tempo is not None and tempo.confidence >= SURE:
+    """Return the length of half a beat (a third in 6/8) in seconds."""
+    if tempo is not None and tempo.confidence >= MIN_TEMPO_CONFIDENCE:
         return 60.0 / tempo.bpm / (3 if tempo.is_compound else 2)
     onsets = [note.onset for note in notes]
     return float(np.clip(np.median(np.diff(onsets)), *EIGHTHS)) if len(onsets) > 1 else EIGHTHS[1]
 
 
-def _carrying(notes: Sequence[Note], tempo: Tempo | None, value: float) -> list[Note]:
-    """Choose the heaviest notes of which none follows its neighbour faster than a note value in seconds."""
-    kept = _heaviest(notes, _weights(notes, tempo, value), SLACK * value)
-    return _absorbed(notes, kept)
+def _most_important(notes: Sequence[Note], tempo: Tempo | None, value: float) -> list[Note]:
+    """Choose the notes with the largest weights, none closer to its neighbour than a note value in seconds."""
+    kept = _largest_weights(notes, _weights(notes, tempo, value), SLACK * value)
+    return _extended(notes, kept)
 
 
 def _weights(notes: Sequence[Note], tempo: Tempo | None, value: float) -> NDArray[np.float64]:
-    """Weigh notes: place in the bar, length, turning points of the contour, ends of phrases.
+    """Compute weights from the place in the bar, duration, turning points of the contour and ends of phrases.
 
     Returns
     -------
@@ -174,18 +173,18 @@ def _weights(notes: Sequence[Note], tempo: Tempo | None, value: float) -> NDArra
     steps = np.sign(np.round(np.diff(pitches)))
     weights[1:-1] += 0.5 * (steps[:-1] * steps[1:] < 0)
     weights[1:] -= 0.2 * (steps == 0)
-    if tempo is not None and tempo.confidence >= SURE:
+    if tempo is not None and tempo.confidence >= MIN_TEMPO_CONFIDENCE:
         weights += metrical_weights(onsets, tempo)
     return np.asarray(np.maximum(weights, 0.05))
 
 
 def metrical_weights(onsets: NDArray[np.float64], tempo: Tempo) -> NDArray[np.float64]:
-    """Weigh places in the bar: 1 on its first beat, 0.7 on others, 0.35 halfway between beats, 0 elsewhere.
+    """Compute metrical weights: 1 on the first beat of a bar, 0.7 on others, 0.35 halfway between beats, 0 elsewhere.
 
     Returns
     -------
     ndarray, shape (note,)
-        Softened by how far a note is from its place, in beats.
+        Smaller with the distance from the position, in beats.
     """
     position = tempo.to_beats(onsets) - tempo.downbeat
     division = 3 if tempo.is_compound else 2
@@ -196,12 +195,12 @@ def metrical_weights(onsets: NDArray[np.float64], tempo: Tempo) -> NDArray[np.fl
 
 
 def _close(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fade from 1 on the spot to nothing a quarter of a beat away."""
+    """Fall from 1 at distance 0 to 0 at a quarter of a beat."""
     return np.asarray(np.clip(1.0 - (np.abs(distance) / 0.25) ** 2, 0.0, 1.0))
 
 
-def _heaviest(notes: Sequence[Note], weights: NDArray[np.float64], apart: float) -> list[int]:
-    """Choose notes at least ``apart`` seconds from each other, so that their weights sum to the most."""
+def _largest_weights(notes: Sequence[Note], weights: NDArray[np.float64], apart: float) -> list[int]:
+    """Choose notes at least ``apart`` seconds from each other with the largest sum of weights."""
     onsets = np.array([note.onset for note in notes])
     sums, previous = np.zeros(len(notes) + 1), np.zeros(len(notes), dtype=np.int64)
     for i in range(len(notes)):
@@ -218,8 +217,8 @@ def _heaviest(notes: Sequence[Note], weights: NDArray[np.float64], apart: float)
     return chosen[::-1]
 
 
-def _absorbed(notes: Sequence[Note], kept: Sequence[int]) -> list[Note]:
-    """Let each kept note sound through the notes that were removed behind it, but not through a rest."""
+def _extended(notes: Sequence[Note], kept: Sequence[int]) -> list[Note]:
+    """Extend each kept note over the notes removed after it, but not through a rest."""
     line = []
     for index, following in pairwise([*kept, len(notes)]):
         offset = notes[index].offset
@@ -235,15 +234,15 @@ def _absorbed(notes: Sequence[Note], kept: Sequence[int]) -> list[Note]:
 
 # ------------------------------------------------------------------------------------------------- a beginner's hand
 def one_hand(notes: Sequence[Note], weights: NDArray[np.float64]) -> list[Note]:
-    """Move notes by octaves, or leave light ones out, so that a hand over five white keys seldom has to move.
+    """Move notes by octaves, or leave notes out, so that a hand over five white keys seldom has to move.
 
-    The cheapest path (Viterbi) over the hand's place and the octave in which the tune is played.
+    Finds the path of lowest cost (Viterbi) over the position of the hand and the octave of the melody.
 
     Parameters
     ----------
     notes : sequence of Note
     weights : ndarray, shape (note,)
-        What each note is worth.
+        Importance of each note.
 
     Returns
     -------
@@ -276,11 +275,11 @@ def one_hand(notes: Sequence[Note], weights: NDArray[np.float64]) -> list[Note]:
     path.reverse()
     pitches = np.clip([note.pitch + shift[state] for note, state in zip(notes, path, strict=True)], 0.0, 127.0)
     moved = [replace(note, pitch=float(pitch)) for note, pitch in zip(notes, pitches, strict=True)]
-    return _absorbed(moved, [i for i, state in enumerate(path) if playable[i, state]])
+    return _extended(moved, [i for i, state in enumerate(path) if playable[i, state]])
 
 
 def hand_moves(notes: Sequence[Note]) -> int:
-    """Count how often a hand over five white keys must move at least to play notes as they are."""
+    """Count how often a hand over five white keys must move at least to play the notes unchanged."""
     moves, low, high = 0, np.inf, -np.inf
     for note in notes:
         key = np.floor(note.pitch + 0.5)

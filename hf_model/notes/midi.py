@@ -1,4 +1,4 @@
-"""Melodies out of MIDI files of any origin: one named track, or the upper line of what sounds together."""
+"""MIDI files: reading and writing notes, and extracting a melody (a named track, or the skyline)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,10 @@ from numpy.typing import NDArray
 from hf_model.notes.note import Note, fold_to_keyboard
 
 MELODY_NAME = re.compile(r"(?<![a-z])(melod(y|ie|ia)|vocals?|voice|lead vox|vox|singer|gesang|chant|canto)(?![a-z])")
-"""Track names, in lower case, that say that the track is a melody to sing."""
+"""Lower-case names of melody tracks."""
 
 SAME_ONSET = 0.03
-"""Seconds within which notes begin together."""
+"""Maximum onset difference, in seconds, of notes of a chord."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class MidiTrack:
     Attributes
     ----------
     name : str
-        As in the file, stripped.
+        Without surrounding white space.
     notes : list of Note
         Sorted by onset.
     """
@@ -40,12 +41,12 @@ class MidiTrack:
 
 @dataclass(frozen=True, eq=False)
 class MidiContent:
-    """What a reader needs of a MIDI file.
+    """Tracks, beats and key of a MIDI file.
 
     Attributes
     ----------
     tracks : list of MidiTrack
-        Pitched tracks with at least one note, in the file's order.
+        Pitched tracks with at least one note, in file order.
     beats : ndarray, shape (beat,)
         Seconds.
     key : str, optional
@@ -62,13 +63,13 @@ class MidiFileError(ValueError):
 
 
 @contextmanager
-def parsing(path: Path) -> Iterator[None]:
-    """Make one exception, in one line, of all that pretty_midi and mido raise for a file that is no MIDI file.
+def midi_errors(path: Path | str) -> Iterator[None]:
+    """Turn all exceptions that pretty_midi and mido raise for invalid files into one.
 
     Raises
     ------
     MidiFileError
-        Naming the file.
+        With the path and a reason in one line.
     """
     from mido.midifiles.meta import KeySignatureError
 
@@ -82,43 +83,42 @@ def parsing(path: Path) -> Iterator[None]:
 
 
 def read_midi_tracks(path: Path) -> MidiContent:
-    """Read a MIDI file track by track.
+    """Read the pitched tracks, beats and key of a MIDI file.
 
     Raises
     ------
     MidiFileError
-        Naming a file that is no readable MIDI file.
+        If the file is not a readable MIDI file.
     """
     import pretty_midi
 
-    with parsing(path):
+    with midi_errors(path):
         midi = pretty_midi.PrettyMIDI(str(path))
         beats = np.asarray(midi.get_beats(), dtype=np.float64)
-    tracks = [
-        MidiTrack(
-            instrument.name.strip(),
-            sorted(
-                Note(float(note.start), float(note.end), float(note.pitch), note.velocity)
-                for note in instrument.notes
-                if note.end > note.start
-            ),
-        )
-        for instrument in midi.instruments
-        if not instrument.is_drum
-    ]
+    pitched = (instrument for instrument in midi.instruments if not instrument.is_drum)
+    tracks = [MidiTrack(instrument.name.strip(), sorted(instrument_notes(instrument))) for instrument in pitched]
     keys = midi.key_signature_changes
     key = pretty_midi.key_number_to_key_name(keys[0].key_number) if keys else None
     return MidiContent([track for track in tracks if track.notes], beats, key)
 
 
-def melody_track(tracks: Iterable[MidiTrack]) -> MidiTrack | None:
-    """Pick the track whose name says melody; of several the one with most notes."""
+def instrument_notes(instrument: Any) -> list[Note]:
+    """Convert the notes of a ``pretty_midi.Instrument``, without those of zero duration."""
+    return [
+        Note(float(note.start), float(note.end), float(note.pitch), note.velocity)
+        for note in instrument.notes
+        if note.end > note.start
+    ]
+
+
+def find_melody_track(tracks: Iterable[MidiTrack]) -> MidiTrack | None:
+    """Find the track with the name of a melody; of several, the one with the most notes."""
     named = [track for track in tracks if MELODY_NAME.search(track.name.lower())]
     return max(named, key=lambda track: len(track.notes), default=None)
 
 
-def upper_line(notes: Sequence[Note]) -> list[Note]:
-    """Reduce chords and voices to one line: the highest note at any time.
+def skyline(notes: Sequence[Note]) -> list[Note]:
+    """Reduce polyphony to a melody, the highest note at any time (skyline algorithm).
 
     Parameters
     ----------
@@ -128,21 +128,21 @@ def upper_line(notes: Sequence[Note]) -> list[Note]:
     Returns
     -------
     list of Note
-        One after the other: a note ends where the next begins; one that begins below a sounding note is left out.
+        Monophonic: a higher note ends a lower one, and notes that begin below a sounding note are dropped.
     """
-    line: list[Note] = []
+    melody: list[Note] = []
     for note in sorted(notes, key=lambda note: (note.onset, -note.pitch)):
-        if line and note.onset < line[-1].offset:
-            last = line[-1]
+        if melody and note.onset < melody[-1].offset:
+            last = melody[-1]
             if note.pitch <= last.pitch and not (note.pitch == last.pitch and note.onset - last.onset > SAME_ONSET):
                 continue
             if note.onset - last.onset <= SAME_ONSET:
-                line.pop()
+                melody.pop()
                 note = replace(note, onset=last.onset)
             else:
-                line[-1] = replace(last, offset=note.onset)
-        line.append(note)
-    return line
+                melody[-1] = replace(last, offset=note.onset)
+        melody.append(note)
+    return melody
 
 
 def write_midi(
@@ -152,16 +152,16 @@ def write_midi(
     *,
     end: float | None = None,
 ) -> None:
-    """Write notes with integer pitch as a MIDI file: one piano track, times to half a millisecond.
+    """Write notes with integer pitch as a MIDI file: one piano track, with a time resolution of 0.5 ms.
 
     Parameters
     ----------
     path : path
     notes : iterable of Note
     tempo : float
-        Beats a minute.
+        Beats per minute.
     end : float, optional
-        Seconds; the file lasts at least so long.
+        Minimum duration of the file, in seconds.
     """
     import pretty_midi
 
@@ -181,22 +181,12 @@ def read_midi(path: Path | str) -> list[Note]:
 
     Raises
     ------
-    ValueError
-        If the file is no MIDI file; the message names it.
+    MidiFileError
+        If the file is not a readable MIDI file.
     """
     import pretty_midi
-    from mido import KeySignatureError
 
-    try:
+    with midi_errors(path):
         midi = pretty_midi.PrettyMIDI(str(path))
-    except (OSError, EOFError, ValueError, KeyError, IndexError, KeySignatureError) as error:
-        msg = f"{path}: not a readable MIDI file ({error})"
-        raise ValueError(msg) from error
-    found = (
-        Note(note.start, note.end, float(note.pitch), note.velocity)
-        for instrument in midi.instruments
-        if not instrument.is_drum
-        for note in instrument.notes
-        if note.end > note.start
-    )
-    return sorted(found)
+    pitched = (instrument for instrument in midi.instruments if not instrument.is_drum)
+    return sorted(note for instrument in pitched for note in instrument_notes(instrument))

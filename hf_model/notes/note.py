@@ -1,4 +1,4 @@
-"""Notes, and the files they are kept in: MIDI and CSV."""
+"""Notes, and their conversion to arrays and to piano keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Note:
     onset, offset : float
         Seconds from the start of the recording; offset after onset.
     pitch : float
-        MIDI number, 69 = 440 Hz; a float as sung, an integer once it is a key.
+        MIDI number, 69 = 440 Hz; fractional for transcribed notes, integer for piano keys.
     velocity : int
         0-127.
     confidence : float
@@ -43,7 +43,7 @@ class Note:
     confidence: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse impossible notes."""
+        """Check the ranges."""
         if not (math.isfinite(self.onset) and math.isfinite(self.offset) and self.offset > self.onset):
             msg = f"note must have offset > onset, got onset {self.onset} s, offset {self.offset} s"
             raise ValueError(msg)
@@ -64,18 +64,18 @@ class Note:
 
 
 def to_arrays(notes: Sequence[Note]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Split notes into intervals (note, 2) in seconds and pitches (note,), as mir_eval takes them."""
+    """Split notes into intervals (note, 2) in seconds and pitches (note,), for mir_eval."""
     intervals = np.array([(note.onset, note.offset) for note in notes], dtype=np.float64).reshape(-1, 2)
     return intervals, np.array([note.pitch for note in notes], dtype=np.float64)
 
 
 def to_keys(notes: Sequence[Note], tuning: float | None = None, transpose: int = 0) -> list[Note]:
-    """Move sung notes to the keys of a piano.
+    """Round transcribed notes to piano keys.
 
     Parameters
     ----------
     notes : sequence of Note
-        Pitches as sung.
+        With float pitches.
     tuning : float, optional
         The singer's offset from 440 Hz in semitones; estimated from the notes when not given.
     transpose : int
@@ -84,7 +84,7 @@ def to_keys(notes: Sequence[Note], tuning: float | None = None, transpose: int =
     Returns
     -------
     list of Note
-        Integer pitches 21-108; notes beyond the keyboard are folded in by octaves.
+        Integer pitches 21-108; notes beyond the keyboard are moved by octaves.
     """
     if tuning is None:
         tuning = estimate_tuning([note.pitch for note in notes], [note.duration for note in notes])

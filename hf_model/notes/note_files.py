@@ -1,4 +1,4 @@
-"""Notes to play from a file: MIDI of any origin, or the table that ``convert --csv`` writes, edited by hand."""
+"""Files of notes: scores to render (MIDI or a table), and the CSV table of a conversion."""
 
 from __future__ import annotations
 
@@ -9,30 +9,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hf_model.notes.midi import MidiFileError, parsing
+from hf_model.notes.midi import MidiFileError, instrument_notes, midi_errors
 from hf_model.notes.note import Note, fold_to_keyboard
-from hf_model.notes.pedal import Pedal, sustained
+from hf_model.notes.pedal import Pedal, apply_pedals
+from hf_model.notes.pitch import name_to_key
 
 SUSTAIN, DOWN = 64, 64
-"""The controller of the pedal, and the value from which it counts as down."""
+"""MIDI controller of the sustain pedal, and the lowest value that means down."""
 
-MOST_BYTES = 20_000_000
-
-NAMES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11, "h": 11}
+MAX_BYTES = 20_000_000
 
 
 class NoteFileError(ValueError):
-    """Why a file cannot be played; the message names it."""
+    """Why a file of notes cannot be read; the message contains its path."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a file says.
+    """The notes of a file, ready to render.
 
     Attributes
     ----------
     notes : list of Note
-        Keys 21-108 by onset, as long as they sound with the file's own pedal.
+        Piano keys (21-108) sorted by onset, prolonged by the file's own pedal.
     has_pedal : bool
         Whether the file has a pedal of its own.
     warnings : tuple of str
@@ -44,34 +43,34 @@ class Score:
 
 
 def read_score(path: Path) -> Score:
-    """Read notes from a MIDI file or a table, by what is in it.
+    """Read notes from a MIDI file or a table; the content decides which.
 
     Raises
     ------
     NoteFileError
-        Naming the file, and the line of a table, that cannot be read.
+        With the path, and the line of a table, that cannot be read.
     OSError
         If the file cannot be opened.
     """
-    if path.stat().st_size > MOST_BYTES:
-        msg = f"{path}: larger than {MOST_BYTES // 1_000_000} MB, which is no file of notes"
+    if path.stat().st_size > MAX_BYTES:
+        msg = f"{path}: larger than {MAX_BYTES // 1_000_000} MB: not a file of notes"
         raise NoteFileError(msg)
     with path.open("rb") as file:
         start = file.read(4)
     score = _read_midi(path) if start in {b"MThd", b"RIFF"} else _read_table(path)
-    folded = [replace(note, pitch=float(fold_to_keyboard(int(note.pitch)))) for note in score.notes]
-    n_moved = sum(note.pitch != old.pitch for note, old in zip(folded, score.notes, strict=True))
-    added = [f"{n_moved} notes lie beyond the keyboard and are played octaves away"] if n_moved else []
-    added += [] if folded else ["no notes are in it: the piano is silent"]
-    return Score(sorted(folded), score.has_pedal, (*score.warnings, *added))
+    in_range = [replace(note, pitch=float(fold_to_keyboard(int(note.pitch)))) for note in score.notes]
+    n_moved = sum(note.pitch != old.pitch for note, old in zip(in_range, score.notes, strict=True))
+    added = [f"{n_moved} notes are outside the range of the piano and are played in another octave"] if n_moved else []
+    added += [] if in_range else ["the file has no notes: the piano is silent"]
+    return Score(sorted(in_range), score.has_pedal, (*score.warnings, *added))
 
 
 def _read_midi(path: Path) -> Score:
-    """Merge all pitched instruments, each with its own pedal; drums are left out."""
+    """Merge all pitched instruments, each with its own pedal; drums are ignored."""
     import pretty_midi
 
     try:
-        with parsing(path):
+        with midi_errors(path):
             midi = pretty_midi.PrettyMIDI(str(path))
     except MidiFileError as error:
         raise NoteFileError(str(error)) from error
@@ -80,20 +79,15 @@ def _read_midi(path: Path) -> Score:
     for instrument in midi.instruments:
         if instrument.is_drum:
             continue
-        own = [
-            Note(float(note.start), float(note.end), float(note.pitch), note.velocity)
-            for note in instrument.notes
-            if note.end > note.start
-        ]
-        pedals = pedals_of(instrument.control_changes, float(midi.get_end_time()))
+        pedals = find_pedals(instrument.control_changes, float(midi.get_end_time()))
         has_pedal = has_pedal or bool(pedals)
-        notes += sustained(own, pedals)
+        notes += apply_pedals(instrument_notes(instrument), pedals)
     n_drums = sum(len(instrument.notes) for instrument in midi.instruments if instrument.is_drum)
     return Score(notes, has_pedal, (f"{n_drums} drum notes are left out",) if n_drums else ())
 
 
-def pedals_of(changes: list[Any], end: float) -> list[Pedal]:
-    """Find when the pedal is down among control changes (``number``, ``value``, ``time`` in s), not beyond ``end``."""
+def find_pedals(changes: list[Any], end: float) -> list[Pedal]:
+    """Find the pedal spans in control changes (``number``, ``value``, ``time`` in s); the last one ends by ``end``."""
     pedals = []
     down: float | None = None
     for change in sorted(changes, key=lambda change: float(change.time)):
@@ -111,7 +105,7 @@ def pedals_of(changes: list[Any], end: float) -> list[Pedal]:
 
 
 def _read_table(path: Path) -> Score:
-    """Read ``onset, offset, note`` (or ``pitch``), ``velocity`` as spreadsheets leave them."""
+    """Read a table of ``onset, offset, note`` (or ``pitch``), ``velocity``, in the CSV dialects of spreadsheets."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
@@ -120,8 +114,8 @@ def _read_table(path: Path) -> Score:
     header = lines[0] if lines else ""
     delimiter = max(";\t,", key=header.count)
     columns = [name.strip().strip('"').lower() for name in header.split(delimiter)]
-    pitched = next((name for name in ("note", "pitch") if name in columns), None)
-    if pitched is None or not {"onset", "offset"} <= set(columns):
+    pitch_column = next((name for name in ("note", "pitch") if name in columns), None)
+    if pitch_column is None or not {"onset", "offset"} <= set(columns):
         msg = f"{path}: neither a MIDI file nor a table of notes (first line: onset,offset,note,velocity)"
         raise NoteFileError(msg)
     notes = []
@@ -130,15 +124,15 @@ def _read_table(path: Path) -> Score:
             continue
         row = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
         try:
-            notes.append(_as_note(row, pitched, decimal_comma=delimiter != ","))
+            notes.append(_row_to_note(row, pitch_column, decimal_comma=delimiter != ","))
         except (KeyError, ValueError, OverflowError) as error:
-            what = f"no {error} in this row" if isinstance(error, KeyError) else error
-            msg = f"{path}, line {number}: {what}"
+            reason = f"no {error} in this row" if isinstance(error, KeyError) else error
+            msg = f"{path}, line {number}: {reason}"
             raise NoteFileError(msg) from error
     return Score(notes)
 
 
-def _as_note(row: dict[str, str], pitched: str, *, decimal_comma: bool) -> Note:
+def _row_to_note(row: dict[str, str], pitch_column: str, *, decimal_comma: bool) -> Note:
     def number(name: str) -> float:
         return float(row[name].replace(",", ".") if decimal_comma else row[name])
 
@@ -146,40 +140,22 @@ def _as_note(row: dict[str, str], pitched: str, *, decimal_comma: bool) -> Note:
     if onset < 0:
         msg = f"onset is {onset:g} s, must not be negative"
         raise ValueError(msg)
-    text = row[pitched]
-    pitch = float(name_to_key(text)) if text[:1].isalpha() and text[:3] != "nan" else number(pitched)
+    text = row[pitch_column]
+    pitch = float(name_to_key(text)) if text[:1].isalpha() and text[:3] != "nan" else number(pitch_column)
     velocity = int(number("velocity")) if row.get("velocity") else 80
     if not math.isfinite(pitch):
-        msg = f"{pitched} is {text}, allowed is 0 to 127 (MIDI number)"
+        msg = f"{pitch_column} is {text}, allowed is 0 to 127 (MIDI number)"
         raise ValueError(msg)
     return Note(onset, number("offset"), float(math.floor(pitch + 0.5)), velocity)
-
-
-def name_to_key(name: str) -> int:
-    """Turn a note name ("C4", "f#3", "Bb5") into its MIDI number; C4 is 60.
-
-    Raises
-    ------
-    ValueError
-        For anything else.
-    """
-    letter, rest = name[:1].lower(), name[1:]
-    marks = len(rest) - len(rest.lstrip("#b♯♭"))
-    try:
-        shift = sum(1 if mark in "#♯" else -1 for mark in rest[:marks])
-        return NAMES[letter] + shift + 12 * (int(rest[marks:]) + 1)
-    except (KeyError, ValueError):
-        msg = f"{name!r} is no note, expected a MIDI number or a name such as C4 or F#3"
-        raise ValueError(msg) from None
 
 
 CSV_COLUMNS = ("onset", "offset", "pitch", "note", "velocity", "confidence")
 
 
 def write_csv(path: Path | str, notes: Sequence[Note], keys: Sequence[Note]) -> None:
-    """Write the pitches as sung beside the keys that the piano plays (columns ``CSV_COLUMNS``; seconds, MIDI numbers).
+    """Write transcribed pitches and piano keys as CSV with ``CSV_COLUMNS`` (seconds, MIDI numbers).
 
-    Onsets and offsets are those of the keys: as sung too, unless they were put on a grid.
+    Onsets and offsets are those of the keys, which differ from the transcribed ones only after quantization.
     """
     with Path(path).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -198,12 +174,12 @@ def write_csv(path: Path | str, notes: Sequence[Note], keys: Sequence[Note]) -> 
 
 
 def read_csv(path: Path | str) -> tuple[list[Note], list[Note]]:
-    """Read what :func:`write_csv` wrote: notes as sung, and keys.
+    """Read a file of :func:`write_csv`: transcribed notes and piano keys.
 
     Raises
     ------
     ValueError
-        Naming the file and the line that cannot be read.
+        With the path and the line that cannot be read.
     """
     notes, keys = [], []
     with Path(path).open(newline="", encoding="utf-8") as file:

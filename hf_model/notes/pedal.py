@@ -1,4 +1,4 @@
-"""The sustaining pedal: where a pianist would take it in a melody, and what it does to the notes."""
+"""The sustain pedal: placing it in a melody, and its effect on note durations."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from hf_model.config import check_range
 from hf_model.notes.note import Note
 
 LEGATO_GAP = 0.15
-"""Seconds; notes with a longer rest between them are detached, and the rest is kept."""
+"""Seconds; notes with a longer rest between them are detached, and the pedal is up in the rest."""
 
 PRESS_AFTER = 0.12
-"""Seconds after the key: the pedal catches the new note alone, once the ones before it are damped."""
+"""Seconds from the onset of a note to pedal down, so that the previous notes are already damped."""
 
 LIFT_AFTER = 0.06
-"""Seconds for which the notes before still sound under the new one: legato without a blur."""
+"""Seconds from the onset of the next note to pedal up: the overlap of a legato."""
 
 PHRASE_RING = 0.5
-"""Seconds for which the end of a phrase rings on."""
+"""Seconds by which the pedal prolongs the last note of a phrase."""
 
-LONGEST_HOLD = 2.0
-"""Seconds; then the pedal is changed with the next note in any case."""
+MAX_HOLD = 2.0
+"""Seconds of notes held by one pedal."""
 
 CONSONANT = frozenset({0, 3, 4, 5, 7, 8, 9})
-"""Semitones, modulo the octave, of two notes that may sound together; with seconds and tritones the pedal changes."""
+"""Intervals in semitones, modulo the octave, of notes that may share a pedal."""
 
 
 @dataclass(frozen=True, order=True)
 class Pedal:
-    """The pedal held down.
+    """One span of the pedal.
 
     Attributes
     ----------
@@ -40,22 +40,22 @@ class Pedal:
     Raises
     ------
     ConfigError
-        For an impossible span.
+        If ``up`` is not after ``down``.
     """
 
     down: float
     up: float
 
     def __post_init__(self) -> None:
-        """Refuse a pedal that goes up before it goes down."""
+        """Check the order."""
         check_range("up - down", self.up - self.down, 1e-9, float("inf"))
 
 
-def gentle_pedals(notes: Sequence[Note]) -> list[Pedal]:
-    """Pedal a melody as a pianist would: in legato phrases only, changed with the harmony, lifted at the phrase's end.
+def place_pedals(notes: Sequence[Note]) -> list[Pedal]:
+    """Place the pedal in a melody: in legato phrases, changed with the harmony, lifted at the end of a phrase.
 
-    A pedal begins shortly after a note and ends shortly after the onset of the first note that does not blend with
-    those it holds.
+    The pedal goes down shortly after a note, and up shortly after the onset of the first note that is not consonant
+    with the notes it holds.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def gentle_pedals(notes: Sequence[Note]) -> list[Pedal]:
     Returns
     -------
     list of Pedal
-        One after the other; none where notes are detached.
+        Sorted, without overlap; none where notes are detached.
     """
     played = sorted(notes)
     pedals: list[Pedal] = []
@@ -73,62 +73,64 @@ def gentle_pedals(notes: Sequence[Note]) -> list[Pedal]:
     while first < len(played):
         last = _last_held(played, first)
         legato = last > first or (first > 0 and _is_legato(played[first - 1], played[first]))
-        goes_on = last + 1 < len(played) and _is_legato(played[last], played[last + 1])
-        if legato or goes_on:
+        continues = last + 1 < len(played) and _is_legato(played[last], played[last + 1])
+        if legato or continues:
             down = played[first].onset + PRESS_AFTER
-            up = played[last + 1].onset + LIFT_AFTER if goes_on else _phrase_end(played, last)
+            up = played[last + 1].onset + LIFT_AFTER if continues else _phrase_end(played, last)
             if up - down > LIFT_AFTER:
                 pedals.append(Pedal(max(down, pedals[-1].up + 1e-3) if pedals else down, up))
         first = last + 1
     return pedals
 
 
-def sustained(notes: Sequence[Note], pedals: Sequence[Pedal]) -> list[Note]:
-    """Let notes that end while the pedal is down sound until it goes up.
+def apply_pedals(notes: Sequence[Note], pedals: Sequence[Pedal]) -> list[Note]:
+    """Prolong notes that end while the pedal is down until it goes up.
 
     Parameters
     ----------
     notes : sequence of Note
-        As the keys are held.
+        With the offsets of the keys.
     pedals : sequence of Pedal
         In any order.
 
     Returns
     -------
     list of Note
-        As they sound, in the same order; a key that is struck again is damped by whoever plays.
+        With the offsets of the sound, in the same order; notes of the same key may overlap.
     """
     spans = sorted(pedals)
     starts = [span.down for span in spans]
-    held = []
+    prolonged = []
     for note in notes:
         offset = note.offset
-        place = bisect.bisect_right(starts, offset) - 1
-        if place >= 0 and offset < spans[place].up:
-            offset = spans[place].up
-        held.append(replace(note, offset=offset) if offset != note.offset else note)
-    return held
+        index = bisect.bisect_right(starts, offset) - 1
+        if index >= 0 and offset < spans[index].up:
+            offset = spans[index].up
+        prolonged.append(replace(note, offset=offset) if offset != note.offset else note)
+    return prolonged
 
 
 def _last_held(played: Sequence[Note], first: int) -> int:
-    """Find the last note that may sound together with note ``first`` and all between."""
+    """Find the last note that may share a pedal with note ``first`` and all notes between."""
     last = first
     while last + 1 < len(played):
-        after = played[last + 1]
-        blends = all((round(after.pitch) - round(note.pitch)) % 12 in CONSONANT for note in played[first : last + 1])
-        fits = after.offset - played[first].onset <= LONGEST_HOLD
-        if not (blends and fits and _is_legato(played[last], after)):
+        following = played[last + 1]
+        consonant = all(
+            (round(following.pitch) - round(note.pitch)) % 12 in CONSONANT for note in played[first : last + 1]
+        )
+        fits = following.offset - played[first].onset <= MAX_HOLD
+        if not (consonant and fits and _is_legato(played[last], following)):
             break
         last += 1
     return last
 
 
-def _is_legato(before: Note, after: Note) -> bool:
-    return after.onset - before.offset <= LEGATO_GAP
+def _is_legato(previous: Note, following: Note) -> bool:
+    return following.onset - previous.offset <= LEGATO_GAP
 
 
 def _phrase_end(played: Sequence[Note], last: int) -> float:
-    """Give the time at which the pedal is lifted after a phrase: before the next note begins."""
+    """Time at which the pedal goes up after a phrase, before the next note."""
     ring = played[last].offset + PHRASE_RING
     if last + 1 < len(played):
         ring = min(ring, 0.5 * (played[last].offset + played[last + 1].onset))

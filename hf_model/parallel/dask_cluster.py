@@ -1,7 +1,7 @@
-"""Workers of a Dask cluster: processes here, or those that a batch system starts on other nodes.
+"""A pool of Dask workers: processes of this machine, or jobs of a batch system on other nodes.
 
-Nothing listens outside this machine unless the cluster's owner says so, every connection is encrypted and needs the
-certificate of this one crew (who could connect could run any code), and there is no dashboard.
+A Dask connection can run any code, so a local cluster listens on the loopback interface only, every connection is
+encrypted and needs the certificate of its cluster, and there is no dashboard.
 """
 
 from __future__ import annotations
@@ -22,56 +22,56 @@ from uuid import uuid4
 J = TypeVar("J")
 R = TypeVar("R")
 
-IN_FLIGHT = 3
-"""Jobs that wait or run, for each worker: enough that none idles, few enough that memory stays flat."""
+JOBS_PER_WORKER = 3
+"""Jobs submitted at a time: enough to keep every worker busy, few enough to bound memory."""
 
-CHECK_EVERY = 5.0
-"""Seconds between looks at whether workers of a batch system were lost for good."""
+CHECK_SECONDS = 5.0
+"""Seconds between checks for lost workers of a batch system."""
 
-LIVES = 3
-"""Workers that may die over one job before the job is to blame."""
+MAX_FAILURES = 3
+"""Workers that may die during one job before the job fails."""
 
-QUIET = {
+DASK_SETTINGS = {
     "distributed.scheduler.http.routes": [],
     "distributed.nanny.http.routes": [],
     "distributed.worker.http.routes": [],
     "distributed.worker.multiprocessing-method": "forkserver",
-    "distributed.scheduler.allowed-failures": LIVES,
+    "distributed.scheduler.allowed-failures": MAX_FAILURES,
     "distributed.comm.timeouts.connect": "60s",
 }
-"""Settings of Dask: no page to look at, processes that start from a clean one."""
+"""No HTTP pages, and workers forked from a server process without threads."""
 
 
-class CrewError(RuntimeError):
-    """Work that could not be done; the message says what it was."""
+class WorkersError(RuntimeError):
+    """Why a job could not be done; the message names the job."""
 
 
-class Elsewhere(Protocol):
-    """A batch system, say."""
+class WorkerLauncher(Protocol):
+    """Starts workers on other machines, for example with a batch system."""
 
     def open(self, security: Any, scratch: Path) -> Any:
         """Open a Dask cluster whose workers have ``--preload hf_model.parallel.dask_cluster``."""
 
-    def tend(self) -> None:
-        """See to it that workers that were lost for good are replaced."""
+    def replace_lost_workers(self) -> None:
+        """Start new workers in place of those that were lost."""
 
 
-class Crew(AbstractContextManager["Crew"]):
-    """Workers, started when they are first needed.
+class DaskWorkers(AbstractContextManager["DaskWorkers"]):
+    """A pool of workers, started when first used.
 
     Parameters
     ----------
     count : int
-        How many.
+        Number of workers.
     scratch : Path, optional
-        Where Dask may keep files; a folder that goes away with the crew when not given.
-    elsewhere : Elsewhere, optional
-        Opens a cluster on other machines; processes of this one when not given.
+        Folder for the files of Dask; a temporary one by default.
+    launcher : WorkerLauncher, optional
+        Starts the workers on other machines; by default they are processes of this one.
     """
 
-    def __init__(self, count: int, scratch: Path | None = None, elsewhere: Elsewhere | None = None) -> None:
+    def __init__(self, count: int, scratch: Path | None = None, launcher: WorkerLauncher | None = None) -> None:
         self.count = count
-        self._scratch, self._elsewhere = scratch, elsewhere
+        self._scratch, self._launcher = scratch, launcher
         self._client: Any = None
         self._stack = ExitStack()
 
@@ -80,29 +80,29 @@ class Crew(AbstractContextManager["Crew"]):
         self._stack.close()
 
     def map(self, function: Callable[[J], R], jobs: Iterable[J]) -> Generator[R, None, None]:
-        """Call ``function``, which stands at a module's top level, on every job; results come in the jobs' order.
+        """Call ``function``, defined at module level, on every job; yield results in the order of the jobs.
 
-        A job whose worker died is done again by another, so jobs write files whole or not at all.
+        The job of a worker that died is repeated by another one, so jobs must write files atomically.
 
         Raises
         ------
-        CrewError
-            If several workers died over one job.
+        WorkersError
+            If ``MAX_FAILURES`` workers died during one job.
         """
-        waiting: deque[Any] = deque()
-        client = self._started(function.__module__)
+        pending: deque[Any] = deque()
+        client = self._get_client(function.__module__)
         name = f"{function.__name__}-{uuid4().hex}"
         try:
             for number, job in enumerate(jobs):
-                waiting.append(client.submit(function, job, key=f"{name}-{number}"))
-                if len(waiting) >= IN_FLIGHT * self.count:
-                    yield self._result(waiting.popleft())
-            while waiting:
-                yield self._result(waiting.popleft())
+                pending.append(client.submit(function, job, key=f"{name}-{number}"))
+                if len(pending) >= JOBS_PER_WORKER * self.count:
+                    yield self._result(pending.popleft())
+            while pending:
+                yield self._result(pending.popleft())
         finally:
-            client.cancel(list(waiting))
+            client.cancel(list(pending))
 
-    def _started(self, module: str) -> Any:
+    def _get_client(self, module: str) -> Any:
         if self._client is None:
             try:
                 self._client = self._start(module)
@@ -114,17 +114,17 @@ class Crew(AbstractContextManager["Crew"]):
     def _start(self, module: str) -> Any:
         scratch = self._scratch or Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="hummingface")))
         scratch.mkdir(parents=True, exist_ok=True)
-        os.environ.setdefault("DASK_CONFIG", str(scratch.absolute()))  # else dask-jobqueue writes into the home
+        os.environ.setdefault("DASK_CONFIG", str(scratch.absolute()))  # else dask-jobqueue writes to the home folder
         import dask
         from distributed import Client
 
-        self._stack.enter_context(dask.config.set(QUIET))
-        security = _certificates(Path(self._stack.enter_context(tempfile.TemporaryDirectory(dir=scratch))))
-        if self._elsewhere:
-            cluster = self._elsewhere.open(security, scratch)
+        self._stack.enter_context(dask.config.set(DASK_SETTINGS))
+        security = _make_certificates(Path(self._stack.enter_context(tempfile.TemporaryDirectory(dir=scratch))))
+        if self._launcher:
+            cluster = self._launcher.open(security, scratch)
         else:
-            cluster = _processes(self.count, security, scratch, module)
-        self._stack.callback(_dismissed, cluster)
+            cluster = _open_local_cluster(self.count, security, scratch, module)
+        self._stack.callback(cluster.close, timeout=20)
         client = Client(cluster, security=security, set_as_default=False)
         self._stack.callback(client.close)
         return client
@@ -132,41 +132,41 @@ class Crew(AbstractContextManager["Crew"]):
     def _result(self, future: Any) -> Any:
         from distributed import KilledWorker, wait
 
-        while self._elsewhere:
+        while self._launcher:
             try:
                 with self._client.as_current():
-                    wait([future], timeout=CHECK_EVERY)
+                    wait([future], timeout=CHECK_SECONDS)
                 break
             except TimeoutError:
-                self._elsewhere.tend()
+                self._launcher.replace_lost_workers()
         try:
             return future.result()
         except KilledWorker as error:
             name, _, number = str(future.key).split("-")
-            msg = f"{name}, job {number}: each worker that took it died, for lack of memory perhaps"
-            raise CrewError(msg) from error
+            msg = f"{name}, job {number}: each worker that ran it died, perhaps for lack of memory"
+            raise WorkersError(msg) from error
 
 
-def _certificates(folder: Path) -> Any:
-    """Make keys for one crew, in files that only their owner reads: workers elsewhere need them too."""
+def _make_certificates(folder: Path) -> Any:
+    """Make the TLS keys of one cluster, in files only the user can read; workers on other machines read them too."""
     from distributed.security import Security
 
-    made, paths = Security.temporary(), {}
+    temporary, paths = Security.temporary(), {}
     for role in ("scheduler", "worker", "client"):
-        for what, text in made.get_tls_config_for_role(role).items():
+        for item, text in temporary.get_tls_config_for_role(role).items():
             if text:
-                path = folder / f"{role}-{what}.pem"
+                path = folder / f"{role}-{item}.pem"
                 path.touch(mode=0o600)
                 path.write_text(text, encoding="ascii")
-                paths["tls_ca_file" if what == "ca_file" else f"tls_{role}_{what}"] = str(path.absolute())
+                paths["tls_ca_file" if item == "ca_file" else f"tls_{role}_{item}"] = str(path.absolute())
     return Security(require_encryption=True, **paths)
 
 
-def _processes(count: int, security: Any, scratch: Path, module: str) -> Any:
-    """Open a cluster of processes on this machine, which only this machine can reach."""
+def _open_local_cluster(count: int, security: Any, scratch: Path, module: str) -> Any:
+    """Start worker processes that are reachable from this machine only."""
     from distributed import LocalCluster
 
-    # torch takes seconds to import, and Dask's workers import pandas where there is one: once for all of them
+    # Import torch, and pandas for Dask's workers, once in the server instead of in each worker.
     multiprocessing.get_context("forkserver").set_forkserver_preload(["distributed", "pandas", "pyarrow", module])
     return LocalCluster(
         n_workers=count,
@@ -181,13 +181,8 @@ def _processes(count: int, security: Any, scratch: Path, module: str) -> Any:
     )
 
 
-def _dismissed(cluster: Any) -> None:
-    """Close a cluster; an interruption in the middle of that does not leave workers behind."""
-    cluster.close(timeout=20)
-
-
 def dask_setup(_worker: Any) -> None:
-    """Prepare a worker (Dask calls this): one thread for arithmetic, and Ctrl-C is the parent's to handle."""
+    """Set up a worker (called by Dask): one thread for arithmetic, and Ctrl-C is left to the parent process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"
     if "torch" in sys.modules:

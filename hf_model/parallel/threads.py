@@ -1,4 +1,4 @@
-"""Several calculations of a network at once, each on one thread: faster, and the same to the bit."""
+"""Run network calculations in parallel threads: faster than threads within a layer, with bit-identical results."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ import torch
 
 Result = TypeVar("Result")
 
-MOST = 2
-"""At once, however many cores there are: each needs its memory."""
+MAX_THREADS = 2
+"""Independent of the number of cores, because each calculation needs memory."""
 
 
-def side_by_side(calculations: Iterable[Callable[[], Result]]) -> Iterator[Result]:
-    """Do calculations, as many at once as torch may use threads (or ``MOST``), and yield their results in order.
+def in_threads(calculations: Iterable[Callable[[], Result]]) -> Iterator[Result]:
+    """Run calculations in as many threads as torch may use, at most ``MAX_THREADS``; yield their results in order.
 
-    A network on short pieces gains little from threads within its layers. Each calculation has one thread, so that
-    its result does not depend on how many there are; few wait at once, so that memory does not grow.
+    On short inputs a network gains little from threads within its layers. Each calculation uses one thread, so that
+    its result does not depend on their number; few are pending at a time, to bound memory.
     """
-    n_threads = min(MOST, torch.get_num_threads())
+    n_threads = min(MAX_THREADS, torch.get_num_threads())
     if n_threads == 1:
         for calculate in calculations:
             yield calculate()
         return
     threads = _threads(os.getpid(), n_threads)
-    at_work: deque[Future[Result]] = deque()
+    pending: deque[Future[Result]] = deque()
     for calculate in calculations:
-        at_work.append(threads.submit(calculate))
-        if len(at_work) > n_threads:
-            yield at_work.popleft().result()
-    while at_work:
-        yield at_work.popleft().result()
+        pending.append(threads.submit(calculate))
+        if len(pending) > n_threads:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
 
 
 @cache
 def _threads(_: int, n_threads: int) -> ThreadPoolExecutor:
-    """Threads of this process (a fork has none of its parent's) that each know torch on one thread."""
-    ready, allowed = Barrier(n_threads + 1), torch.get_num_threads()
+    """Thread pool of this process (a fork does not inherit threads) in which torch uses one thread."""
+    ready, previous = Barrier(n_threads + 1), torch.get_num_threads()
 
-    def begin() -> None:
+    def initialize() -> None:
         torch.set_num_threads(1)
-        torch.get_num_threads()  # a thread takes the number over when it is first asked for
+        torch.get_num_threads()  # the setting takes effect in this thread when it is first read
         ready.wait()
 
-    threads = ThreadPoolExecutor(n_threads, "side-by-side", begin)
+    threads = ThreadPoolExecutor(n_threads, "in-threads", initialize)
     for _ in range(n_threads):
         threads.submit(int)
     ready.wait()
-    torch.set_num_threads(allowed)  # what threads to come begin with, which those of these threads would change
+    torch.set_num_threads(previous)  # undo the effect on threads that start later
     return threads

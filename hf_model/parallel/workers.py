@@ -1,4 +1,4 @@
-"""Work spread over workers: results in order, memory flat, a progress bar, and one error stops everything."""
+"""Run a function over many jobs, in this process or in workers: ordered results, bounded memory, a progress bar."""
 
 from __future__ import annotations
 
@@ -8,59 +8,59 @@ from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
-from hf_model.parallel.dask_cluster import Crew
+from hf_model.parallel.dask_cluster import DaskWorkers
 
 J = TypeVar("J")
 R = TypeVar("R")
 
-Workers = int | Crew
-"""Who works: so many processes of this machine for one call, or a crew that outlives it."""
+Workers = int | DaskWorkers
+"""A number of processes, started for one call, or a pool that is used for several."""
 
 
 def run_all(function: Callable[[J], R], jobs: Iterable[J], *, workers: Workers = 1, title: str = "") -> Iterator[R]:
-    """Call ``function`` on every job.
+    """Call ``function`` on every job; an exception in one job ends the run.
 
     Parameters
     ----------
     function : callable
         At module level, so that another process can import it.
     jobs : iterable
-        Drawn from only as fast as results leave, so that a long list does not fill the memory.
-    workers : int or Crew
-        Processes of this machine, for this call alone; or a crew that outlives it. With 1 everything happens here.
+        Consumed as results are yielded, so that memory does not grow with their number.
+    workers : int or DaskWorkers
+        Number of processes to start for this call, or a pool. With 1 the jobs run in this process.
     title : str
-        Names the progress bar; without a title there is none.
+        Of the progress bar; there is none without a title.
 
     Yields
     ------
     R
-        The results in the order of the jobs, whatever the workers.
+        Results in the order of the jobs.
     """
     total = len(jobs) if isinstance(jobs, Sized) else None
     with ExitStack() as stack:
         if isinstance(workers, int):
-            workers = stack.enter_context(Crew(workers)) if workers > 1 and can_spread() else 1
-        results = _here(function, jobs) if isinstance(workers, int) else workers.map(function, jobs)
+            workers = stack.enter_context(DaskWorkers(workers)) if workers > 1 and has_dask() else 1
+        results = _run_here(function, jobs) if isinstance(workers, int) else workers.map(function, jobs)
         stack.enter_context(closing(results))
-        advance = stack.enter_context(_bar(title, total))
+        advance = stack.enter_context(_progress_bar(title, total))
         for result in results:
             advance()
             yield result
 
 
-def _here(function: Callable[[J], R], jobs: Iterable[J]) -> Generator[R, None, None]:
+def _run_here(function: Callable[[J], R], jobs: Iterable[J]) -> Generator[R, None, None]:
     yield from map(function, jobs)
 
 
-def can_spread() -> bool:
-    """Whether Dask is here; if not, say that one worker does it all."""
+def has_dask() -> bool:
+    """Whether Dask is installed; prints a message if not."""
     if find_spec("distributed"):
         return True
-    sys.stderr.write("Dask is not installed (pip install hummingface[cluster]): one worker does all the work\n")
+    sys.stderr.write("Dask is not installed (pip install hummingface[cluster]): all jobs run in one process\n")
     return False
 
 
-def _bar(title: str, total: int | None) -> AbstractContextManager[Callable[[], Any]]:
+def _progress_bar(title: str, total: int | None) -> AbstractContextManager[Callable[[], Any]]:
     if not title:
         return nullcontext(lambda: None)
     try:

@@ -1,4 +1,4 @@
-"""Build the sampled piano's set from a sound font with FluidSynth. Run by hand, never by the program or the pipeline.
+"""Build the sampled piano's set from a sound font with FluidSynth: a command of its own, not part of the pipeline.
 
 ``apt-get install fluidsynth musescore-general-soundfont`` and then ``python -m hf_model.piano.build_samples``.
 """
@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.audio.grid import seconds_to_samples
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, seconds_to_samples
 from hf_model.notes.note import HIGHEST_KEY, LOWEST_KEY, Note
-from hf_model.piano.fluidsynth import GAIN, SOUND_FONT, FluidPiano, to_block
+from hf_model.piano.fluidsynth import GAIN, FluidSynthLibrary, find_sound_font, to_tick
 from hf_model.piano.mdct_codec import mdct, pack, quantise
-from hf_model.piano.rendering import SAMPLE_RATE, fade_end
+from hf_model.piano.rendering import fade_end
 from hf_model.weights import WEIGHTS
 
 LOG = logging.getLogger(__name__)
@@ -26,7 +26,6 @@ LOG = logging.getLogger(__name__)
 LICENCE = (
     "Splendid Grand Piano samples: public domain; sound font MuseScore General: MIT, (c) 2018-2021 S. Christian Collins"
 )
-
 
 VELOCITIES = (12, 28, 48, 74, 75, 107, 108, 127)
 """Recorded layers; at 75 and 108 the instrument switches recordings or filters."""
@@ -37,107 +36,107 @@ FITTED = (3, 6, 9, 16, 20, 24, 33, 38, 43, 54, 60, 66, 70, 81, 87, 93, 99, 103, 
 NOTE_SECONDS, TAIL_FADE = 10.0, 0.5
 
 SIDE_COARSENESS = 8.0
-"""The side's steps against those of the middle: the ear places a note by its loud partials."""
+"""Quantisation step of the side relative to the middle: stereo position is perceived from the loud partials."""
 
 LOOP_SECONDS = 20.0
-"""Of each note, to find its loop in; the loop is longer than ``SHORTEST_LOOP`` so that the codec's noise is no tone."""
+"""Recorded length of each note in which its loop is searched."""
 
-SHORTEST_LOOP, LONGEST_LOOP = 1.0, 5.0
+MIN_LOOP, MAX_LOOP = 1.0, 5.0
+"""Seconds; in a shorter loop the codec's noise would become a tone."""
 
 QUIET = 3e-6
-"""A note that is below this (root mean square) after ten seconds has no loop."""
+"""Root mean square after ten seconds below which a note has no loop."""
 
 
-def record(piano: FluidPiano, key: int, velocity: int, held: float, seconds: float) -> NDArray[np.float32]:
+def record(piano: FluidSynthLibrary, key: int, velocity: int, held: float, seconds: float) -> NDArray[np.float32]:
     """Record one note as stereo (2, sample)."""
-    return piano.render([Note(0.0, held, key, velocity)], seconds_to_samples(seconds, SAMPLE_RATE))
+    return piano.render([Note(0.0, held, key, velocity)], seconds_to_samples(seconds, PIANO_SAMPLE_RATE))
 
 
 def middle_and_side(stereo: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Give the mean of left and right, and half their difference."""
+    """Compute the mean of left and right, and half their difference."""
     return np.asarray(stereo.mean(axis=0)), np.asarray(0.5 * (stereo[0] - stereo[1]))
 
 
 def find_loop(long: NDArray[np.float32]) -> tuple[int, float]:
-    """Find after how many samples a note (sample,) repeats itself, and with which gain; (0, 0) if it is silent.
+    """Find the loop of a held note (sample,): its period in samples and the gain per period; (0, 0) if it is silent.
 
-    The reference loops the end of each recording, at an even rate of decay.
+    The reference loops the end of each recording, at a constant rate of decay.
     """
-    begin, width = seconds_to_samples(11.0, SAMPLE_RATE), 2 * SAMPLE_RATE
+    begin, width = seconds_to_samples(11.0, PIANO_SAMPLE_RATE), 2 * PIANO_SAMPLE_RATE
     sound = long.astype(np.float64)
     template = sound[begin : begin + width]
     if len(template) < width or np.sqrt(np.mean(template**2)) < QUIET:
         return 0, 0.0
-    rest = sound[begin : begin + width + seconds_to_samples(LONGEST_LOOP, SAMPLE_RATE)]
+    rest = sound[begin : begin + width + seconds_to_samples(MAX_LOOP, PIANO_SAMPLE_RATE)]
     n_fft = 1 << (2 * len(rest) - 1).bit_length()
     products = np.fft.irfft(np.fft.rfft(rest, n_fft) * np.fft.rfft(template, n_fft).conj(), n_fft)
     energy = np.cumsum(np.concatenate([[0.0], rest**2]))
     n_lags = len(rest) - width
-    likeness = products[:n_lags] / np.sqrt((energy[width:-1] - energy[:n_lags]) * np.sum(template**2) + 1e-30)
-    first = seconds_to_samples(SHORTEST_LOOP, SAMPLE_RATE)
-    near = first + int(np.flatnonzero(likeness[first:] > 0.995 * likeness[first:].max())[0])
-    loop = near + int(np.argmax(likeness[near : near + 64]))
-    again = sound[begin + loop : begin + loop + width]
-    return loop, float(np.sqrt(np.sum(again**2) / np.sum(template**2)))
+    correlation = products[:n_lags] / np.sqrt((energy[width:-1] - energy[:n_lags]) * np.sum(template**2) + 1e-30)
+    first = seconds_to_samples(MIN_LOOP, PIANO_SAMPLE_RATE)
+    near = first + int(np.flatnonzero(correlation[first:] > 0.995 * correlation[first:].max())[0])
+    loop = near + int(np.argmax(correlation[near : near + 64]))
+    repeated = sound[begin + loop : begin + loop + width]
+    return loop, float(np.sqrt(np.sum(repeated**2) / np.sum(template**2)))
 
 
-def fit_mix(below: NDArray[np.float32], above: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Least-squares gains (2,) of two layers (sample,) that come nearest to a wanted note (sample,)."""
+def fit_mix(below: NDArray[np.float32], above: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Fit the gains (2,) of two layers (sample,) to a target note (sample,) by least squares."""
     basis = np.stack([below, above], axis=1).astype(np.float64)
-    return np.asarray(np.linalg.lstsq(basis, wanted.astype(np.float64), rcond=None)[0])
+    return np.asarray(np.linalg.lstsq(basis, target.astype(np.float64), rcond=None)[0])
 
 
 def fit_release(struck: NDArray[np.float32], released: NDArray[np.float32], held: int) -> float:
-    """How fast the damper takes the sound away (dB a second): slope of the gain over the first 0.2 s after ``held``."""
-    width = SAMPLE_RATE // 50
+    """Fit the damper's rate (dB a second): the slope of the gain over the first 0.2 s after ``held`` samples."""
+    width = PIANO_SAMPLE_RATE // 50
     gains = []
     for begin in range(held, held + 10 * width, width):
         a, b = struck[begin : begin + width].astype(np.float64), released[begin : begin + width]
         gains.append(20 * np.log10(max(float(a @ b) / max(float(a @ a), 1e-20), 1e-5)))
-    return max(1.0, -float(np.polyfit(np.arange(10) * width / SAMPLE_RATE, gains, 1)[0]))
+    return max(1.0, -float(np.polyfit(np.arange(10) * width / PIANO_SAMPLE_RATE, gains, 1)[0]))
 
 
-def build_key(piano: FluidPiano, key: int) -> dict[str, Any]:
+def build_key(piano: FluidSynthLibrary, key: int) -> dict[str, Any]:
     """Record, pack and fit one key."""
-    decoded, releases = {}, []
-    kept: dict[str, list[Any]] = {name: [] for name in ("packed", "shape", "peak")}
-    kept |= {f"side_{name}": [] for name in kept}
-    loops = []
-    n_fade = seconds_to_samples(TAIL_FADE, SAMPLE_RATE)
+    layers, releases, loops = {}, [], []
+    columns: dict[str, list[Any]] = {name: [] for name in ("packed", "shape", "peak")}
+    columns |= {f"side_{name}": [] for name in columns}
+    n_fade = seconds_to_samples(TAIL_FADE, PIANO_SAMPLE_RATE)
     for velocity in VELOCITIES:
         long = record(piano, key, velocity, LOOP_SECONDS + 1, LOOP_SECONDS)
         loops.append(find_loop(long.mean(axis=0)))
-        struck = long[:, : seconds_to_samples(NOTE_SECONDS, SAMPLE_RATE)].copy()
+        struck = long[:, : seconds_to_samples(NOTE_SECONDS, PIANO_SAMPLE_RATE)].copy()
         fade_end(struck)
         struck[:, -n_fade:] *= np.linspace(1, 0, n_fade, dtype=np.float32)
         sound, side = middle_and_side(struck)
         levels, peak = quantise(mdct(sound))
         side_levels, side_peak = quantise(mdct(side), SIDE_COARSENESS * peak)
         for name, values in (("", (levels, peak)), ("side_", (side_levels, side_peak))):
-            kept[f"{name}packed"].append(pack(values[0]))
-            kept[f"{name}shape"].append(values[0].shape)
-            kept[f"{name}peak"].append(values[1])
-        held = to_block(0.5)
+            columns[f"{name}packed"].append(pack(values[0]))
+            columns[f"{name}shape"].append(values[0].shape)
+            columns[f"{name}peak"].append(values[1])
+        held = to_tick(0.5)
         released = record(piano, key, velocity, 0.5, 1.0).mean(axis=0)
         releases.append(fit_release(sound, released, held))
-        decoded[velocity] = sound[: 2 * SAMPLE_RATE]
+        layers[velocity] = sound[: 2 * PIANO_SAMPLE_RATE]
     weights = dict.fromkeys(VELOCITIES, (1.0, 0.0))
     for velocity in FITTED:
         index = max(0, int(np.searchsorted(VELOCITIES, velocity)) - 1)
         pair = VELOCITIES[index], VELOCITIES[index + 1]
-        wanted = record(piano, key, velocity, 2.5, 2.0).mean(axis=0)
-        gains = fit_mix(decoded[pair[0]], decoded[pair[1]], wanted)
+        target = record(piano, key, velocity, 2.5, 2.0).mean(axis=0)
+        gains = fit_mix(layers[pair[0]], layers[pair[1]], target)
         if velocity < VELOCITIES[0]:
-            low = decoded[VELOCITIES[0]].astype(np.float64)
-            gains = np.array([float(low @ wanted) / float(low @ low), 0.0])
+            low = layers[VELOCITIES[0]].astype(np.float64)
+            gains = np.array([float(low @ target) / float(low @ low), 0.0])
         weights[velocity] = (float(gains[0]), float(gains[1]))
     release = np.interp(np.arange(128), VELOCITIES, releases)
     loop, loop_gain = zip(*loops, strict=True)
-    return {**kept, "mix": mix_table(weights), "release": release, "loop": loop, "loop_gain": loop_gain}
+    return {**columns, "mix": mix_table(weights), "release": release, "loop": loop, "loop_gain": loop_gain}
 
 
 def mix_table(weights: dict[int, tuple[float, float]]) -> NDArray[np.float32]:
-    """Interpolate fitted gains to every velocity: (velocity, 2), each segment between two layers on its own."""
+    """Interpolate fitted gains to every velocity (velocity, 2), separately between each two layers."""
     table = np.zeros((128, 2), dtype=np.float32)
     for low, high in zip((0, *VELOCITIES), (*VELOCITIES, 128), strict=True):
         first, last = low in VELOCITIES, high in VELOCITIES
@@ -150,11 +149,11 @@ def mix_table(weights: dict[int, tuple[float, float]]) -> NDArray[np.float32]:
     return table
 
 
-def build(folder: Path, sound_font: str) -> None:
-    """Build the whole set and write it to a folder."""
+def build(folder: Path, sound_font: Path) -> None:
+    """Build the set of all keys and write it to a folder."""
     from safetensors.numpy import save_file
 
-    piano = FluidPiano(sound_font)
+    piano = FluidSynthLibrary(sound_font)
     keys = []
     for key in range(LOWEST_KEY, HIGHEST_KEY + 1):
         keys.append(build_key(piano, key))
@@ -176,24 +175,24 @@ def build(folder: Path, sound_font: str) -> None:
     save_file(tensors, folder / "model.safetensors")
     settings = {
         "kind": "piano",
-        "sound_font": Path(sound_font).name,
+        "sound_font": sound_font.name,
         "preset": "Grand Piano (bank 0, program 0)",
         "licence": LICENCE,
         "gain": GAIN,
-        "sample_rate": SAMPLE_RATE,
+        "sample_rate": PIANO_SAMPLE_RATE,
         "channels": "stereo: mean of left and right, and half their difference",
     }
     (folder / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sound-font", default=SOUND_FONT)
+    parser.add_argument("--sound-font", type=Path)
     parser.add_argument("--out", type=Path, default=WEIGHTS / "piano")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    build(arguments.out, arguments.sound_font)
+    build(arguments.out, arguments.sound_font or find_sound_font())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""The reference piano: FluidSynth, a program of its own, with the sound font that the other pianos were made from."""
+"""FluidSynth with the sound font from which the sampled piano was recorded: the reference piano.
+
+:class:`ReferencePiano` runs the program; :class:`FluidSynthLibrary` calls the library, which starts notes at known
+samples and is fast for single notes.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +19,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.audio.grid import PIANO_STFT, seconds_to_samples
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, seconds_to_samples
 from hf_model.notes.midi import write_midi
 from hf_model.notes.note import Note
-from hf_model.piano.rendering import SAMPLE_RATE, damp_repeated, fade_end
-from hf_model.pretrained import read_config
-from hf_model.weights import WEIGHTS
+from hf_model.piano.rendering import damp_repeated, fade_end
 
 PROGRAM = "fluidsynth"
+
+SOUND_FONT = "MuseScore_General_Full.sf3"
 
 FOLDERS = (
     "/usr/share/sounds/sf3",
@@ -31,32 +35,56 @@ FOLDERS = (
     "/usr/local/share/soundfonts",
     "/opt/homebrew/share/soundfonts",
 )
-"""Where systems keep sound fonts; ~/.local/share/sounds and sub-folders sf2 and sf3 are searched too."""
+"""Where systems keep sound fonts; ~/.local/share/sounds and its sub-folders sf2 and sf3 are searched first."""
+
+GAIN = 3.0
+"""FluidSynth's master gain: the loudest single note peaks near 0.75."""
+
+SETTINGS = {"synth.dynamic-sample-loading": 1, "synth.reverb.active": 0, "synth.chorus.active": 0}
+
+TICK = 64
+"""FluidSynth's library starts and releases notes at multiples of this many samples."""
 
 BLOCK_SAMPLES = 1 << 20
+"""Samples that are read from the program's wav at a time."""
 
-LOADING = {"synth.dynamic-sample-loading": 1, "synth.reverb.active": 0, "synth.chorus.active": 0}
 
-
-class ReferencePiano:
-    """FluidSynth without reverb and chorus, at the level of the sampled piano, stereo.
-
-    Parameters
-    ----------
-    sound_font : path, optional
-        The one that ``weights/piano/config.json`` names when not given.
+def find_sound_font(name: str = SOUND_FONT) -> Path:
+    """Look a sound font up by file name.
 
     Raises
     ------
     FileNotFoundError
-        If FluidSynth or the sound font is not installed; the message says what to do.
+        If it lies in none of the usual folders.
+    """
+    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "sounds"
+    for folder in (home, home / "sf2", home / "sf3", *map(Path, FOLDERS)):
+        if (folder / name).is_file():
+            return folder / name
+    msg = (
+        f"--sound reference needs the sound font {name}, which is in none of the usual folders "
+        "(apt-get install musescore-general-soundfont); name another with --sound-font"
+    )
+    raise FileNotFoundError(msg)
+
+
+class ReferencePiano:
+    """FluidSynth's program without reverb and chorus, stereo, at the level of the sampled piano.
+
+    Parameters
+    ----------
+    sound_font : path, optional
+        By default :func:`find_sound_font`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If FluidSynth or the sound font is not installed; the message names what to install.
     """
 
     channels = 2
 
     def __init__(self, sound_font: Path | str | None = None) -> None:
-        settings = read_config(WEIGHTS / "piano")
-        self._gain = float(settings["gain"])
         self._program = shutil.which(PROGRAM)
         if self._program is None:
             msg = (
@@ -64,30 +92,30 @@ class ReferencePiano:
                 "(apt-get install fluidsynth, brew install fluid-synth); --sound sampled needs nothing"
             )
             raise FileNotFoundError(msg)
-        self.sound_font = find_sound_font(settings["sound_font"]) if sound_font is None else Path(sound_font)
+        self.sound_font = find_sound_font() if sound_font is None else Path(sound_font)
         if not self.sound_font.is_file():
             msg = f"{self.sound_font}: no such sound font"
             raise FileNotFoundError(msg)
 
     def render(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
-        """Play notes as :meth:`hf_model.piano.sampled.SampledPiano.render` does; onsets are within 2 ms."""
+        """Render notes as :meth:`hf_model.piano.sampled.SampledPiano.render`; onsets are within 2 ms."""
         audio = np.concatenate([np.zeros((2, 0), dtype=np.float32), *self.blocks(notes, n_samples)], axis=1)
         fade_end(audio)
         return audio
 
     def blocks(self, notes: Sequence[Note], n_samples: int) -> Iterator[NDArray[np.float32]]:
-        """Play notes, the whole at once since loading the sound font takes seconds; give it block by block.
+        """Render all notes in one run, since loading the sound font takes seconds, and yield the audio in blocks.
 
         Raises
         ------
         OSError
-            If FluidSynth fails; with what it said.
+            If FluidSynth fails; with its own message.
         """
         import soundfile
 
         with tempfile.TemporaryDirectory(prefix="hummingface-") as folder:
             midi, wav = Path(folder) / "notes.mid", Path(folder) / "piano.wav"
-            write_midi(midi, damp_repeated(notes), end=n_samples / PIANO_STFT.sample_rate)
+            write_midi(midi, damp_repeated(notes), end=n_samples / PIANO_SAMPLE_RATE)
             self._run(midi, wav)
             missing = n_samples
             with soundfile.SoundFile(wav) as file:
@@ -99,72 +127,53 @@ class ReferencePiano:
                     yield block
 
     def _run(self, midi: Path, wav: Path) -> None:
-        options = ["-q", "-n", "-i", "-r", str(PIANO_STFT.sample_rate), "-g", str(self._gain), "-O", "float"]
-        for name, value in LOADING.items():
+        options = ["-q", "-n", "-i", "-r", str(PIANO_SAMPLE_RATE), "-g", str(GAIN), "-O", "float"]
+        for name, value in SETTINGS.items():
             options += ["-o", f"{name}={value}"]
         command = [str(self._program), *options, "-T", "wav", "-F", str(wav), str(self.sound_font.resolve()), str(midi)]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode or not wav.is_file():
-            said = " ".join(done.stderr.split())[-300:] or f"exit code {done.returncode}"
-            msg = f"FluidSynth could not play with {self.sound_font}: {said}"
+            reason = " ".join(done.stderr.split())[-300:] or f"exit code {done.returncode}"
+            msg = f"FluidSynth could not play with {self.sound_font}: {reason}"
             raise OSError(msg)
 
 
-def find_sound_font(name: str) -> Path:
-    """Look a sound font up by file name.
+class FluidSynthLibrary:
+    """FluidSynth's library with the settings of :class:`ReferencePiano`.
+
+    Parameters
+    ----------
+    sound_font : path, optional
+        By default :func:`find_sound_font`.
 
     Raises
     ------
-    FileNotFoundError
-        If it lies in none of the usual folders.
+    OSError
+        If the library or the sound font cannot be loaded.
     """
-    own = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "sounds"
-    places = [own, own / "sf2", own / "sf3", *map(Path, FOLDERS)]
-    for folder in places:
-        if (folder / name).is_file():
-            return folder / name
-    msg = (
-        f"--sound reference needs the sound font {name}, which is in none of the usual folders "
-        "(apt-get install musescore-general-soundfont); name another with --sound-font"
-    )
-    raise FileNotFoundError(msg)
-
-
-SOUND_FONT = "/usr/share/sounds/sf3/MuseScore_General_Full.sf3"
-
-
-GAIN = 3.0
-"""FluidSynth's master gain: the loudest single note peaks near 0.75."""
-
-
-BLOCK = 64
-"""FluidSynth starts and releases notes at multiples of this many samples."""
-
-
-class FluidPiano:
-    """The reference instrument: FluidSynth, reverb and chorus off, absolute level, stereo."""
 
     channels = 2
 
-    def __init__(self, sound_font: Path | str = SOUND_FONT) -> None:
+    def __init__(self, sound_font: Path | str | None = None) -> None:
+        path = find_sound_font() if sound_font is None else sound_font
         self._library = ctypes.CDLL(ctypes.util.find_library("fluidsynth") or "libfluidsynth.so.3")
         for name in ("new_fluid_settings", "new_fluid_synth"):
             getattr(self._library, name).restype = ctypes.c_void_p
         pointer = ctypes.c_void_p
         settings = pointer(self._library.new_fluid_settings())
-        for key, number in (("gain", GAIN), ("sample-rate", SAMPLE_RATE)):
-            self._library.fluid_settings_setnum(settings, f"synth.{key}".encode(), ctypes.c_double(number))
-        for key, flag in (("reverb.active", 0), ("chorus.active", 0), ("dynamic-sample-loading", 1)):
-            self._library.fluid_settings_setint(settings, f"synth.{key}".encode(), flag)
+        for key, number in (("synth.gain", GAIN), ("synth.sample-rate", PIANO_SAMPLE_RATE)):
+            self._library.fluid_settings_setnum(settings, key.encode(), ctypes.c_double(number))
+        for key, flag in SETTINGS.items():
+            self._library.fluid_settings_setint(settings, key.encode(), flag)
         self._synth = pointer(self._library.new_fluid_synth(settings))
-        font = self._library.fluid_synth_sfload(self._synth, str(sound_font).encode(), 1)
+        font = self._library.fluid_synth_sfload(self._synth, str(path).encode(), 1)
         if font < 0:
-            msg = f"{sound_font}: not a sound font that FluidSynth can read"
+            msg = f"{path}: not a sound font that FluidSynth can read"
             raise OSError(msg)
         self._library.fluid_synth_program_select(self._synth, 0, font, 0, 0)
 
     def render(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
-        """Play notes as stereo (2, n_samples); onsets and offsets move to the nearest multiple of ``BLOCK`` samples.
+        """Render notes as stereo (2, n_samples); onsets and offsets move to the nearest tick (:func:`to_tick`).
 
         A synth that has played gives other bits than a fresh one, so a fork of the loaded one plays.
         """
@@ -172,15 +181,15 @@ class FluidPiano:
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(target=lambda: sender.send_bytes(self._play(notes, n_samples).tobytes()))
         process.start()
-        sound = np.frombuffer(receiver.recv_bytes(), dtype=np.float32).reshape(2, n_samples).copy()
+        audio = np.frombuffer(receiver.recv_bytes(), dtype=np.float32).reshape(2, n_samples).copy()
         process.join()
-        return sound
+        return audio
 
     def _play(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
         events = []
         for note in damp_repeated(notes):
             for seconds, velocity in ((note.onset, max(1, note.velocity)), (note.offset, 0)):
-                events.append((to_block(seconds), velocity, int(note.pitch)))
+                events.append((to_tick(seconds), velocity, int(note.pitch)))
         audio, position = [np.zeros((2, 0), dtype=np.float32)], 0
         for sample, velocity, key in sorted(events):
             if sample > position:
@@ -202,6 +211,6 @@ class FluidPiano:
         return block
 
 
-def to_block(seconds: float) -> int:
+def to_tick(seconds: float) -> int:
     """Round a time to FluidSynth's grid, in samples."""
-    return BLOCK * round(seconds_to_samples(seconds, SAMPLE_RATE) / BLOCK)
+    return TICK * round(seconds_to_samples(seconds, PIANO_SAMPLE_RATE) / TICK)

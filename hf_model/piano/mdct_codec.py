@@ -1,7 +1,7 @@
-"""A small audio codec for the piano's own notes: modified discrete cosine transform, power-law 8-bit levels, LZMA.
+"""The audio codec of the recorded piano notes: modified discrete cosine transform, power-law 8-bit levels, LZMA.
 
-Unlike a sound-file codec it needs no decoder library, decodes only the seconds that are asked for, and lets two
-recordings be mixed before the one inverse transform.
+Unlike an audio file codec it needs no decoder library, decodes only the seconds that are needed, and mixes two
+recordings before a single inverse transform.
 """
 
 from __future__ import annotations
@@ -20,20 +20,17 @@ POWER = 1.5
 _WINDOW = np.sin(np.pi * (np.arange(2 * HOP) + 0.5) / (2 * HOP)).astype(np.float32)
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 0, "lp": 0, "pb": 0}]
 _DEQUANTISED = (np.sign(np.arange(-128, 128)) * (np.abs(np.arange(-128, 128)) / 127.0) ** POWER).astype(np.float32)
-
-
-_PLACE = np.arange(HOP // 2)
-_TWIST = np.exp(-1j * np.pi * (8 * _PLACE + 1) / (8 * HOP)).astype(np.complex64)
+_TWIDDLE = np.exp(-1j * np.pi * (8 * np.arange(HOP // 2) + 1) / (8 * HOP)).astype(np.complex64)
 
 
 def dct4(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Transform rows (frame, HOP) by the orthonormal discrete cosine transform of type 4, its own inverse.
 
-    By a complex FFT of half the length. (``scipy.fft`` does the same, but costs a quarter of a second to import.)
+    Computed by a complex FFT of half the length: importing ``scipy.fft`` would take a quarter of a second.
     """
-    twisted = np.fft.fft((values[:, ::2] + 1j * values[:, ::-2]) * _TWIST, axis=1) * _TWIST
+    rotated = np.fft.fft((values[:, ::2] + 1j * values[:, ::-2]) * _TWIDDLE, axis=1) * _TWIDDLE
     transformed = np.empty(values.shape, dtype=np.float32)
-    transformed[:, ::2], transformed[:, ::-2] = twisted.real, -twisted.imag
+    transformed[:, ::2], transformed[:, ::-2] = rotated.real, -rotated.imag
     transformed *= np.sqrt(2.0 / HOP)
     return transformed
 
@@ -62,13 +59,13 @@ def imdct(coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def quantise(coefficients: NDArray[np.float32], peak: float | None = None) -> tuple[NDArray[np.int8], float]:
-    """Round coefficients (frame, bin) to 8-bit levels and cut the silent frames and bins at the end.
+    """Round coefficients to 8-bit levels and cut the silent frames and bins at the end.
 
     Parameters
     ----------
     coefficients : ndarray, shape (frame, bin)
     peak : float, optional
-        The coefficient of level 127, at least the largest magnitude; that one when not given.
+        The coefficient of level 127, at least the largest magnitude, which is the default.
 
     Returns
     -------
@@ -85,7 +82,7 @@ def quantise(coefficients: NDArray[np.float32], peak: float | None = None) -> tu
 
 
 def dequantise(levels: NDArray[np.int8], peak: float) -> NDArray[np.float32]:
-    """Undo :func:`quantise` (what was cut stays cut)."""
+    """Invert :func:`quantise` (frames and bins that were cut stay cut)."""
     return np.asarray(peak * _DEQUANTISED[levels.astype(np.int16) + 128], dtype=np.float32)
 
 
@@ -95,6 +92,6 @@ def pack(levels: NDArray[np.int8]) -> bytes:
 
 
 def unpack(packed: bytes, n_frames: int, n_bins: int) -> NDArray[np.int8]:
-    """Undo :func:`pack`."""
+    """Invert :func:`pack`."""
     raw = lzma.decompress(packed, format=lzma.FORMAT_RAW, filters=_FILTERS)
     return np.frombuffer(raw, dtype=np.int8).reshape(n_bins, n_frames).T

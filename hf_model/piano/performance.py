@@ -1,4 +1,4 @@
-"""How notes are performed: which piano, pedal, level, room, channels; and the sound of it, in constant memory."""
+"""Performances of notes: piano, pedal, loudness, reverb and channels, rendered in constant memory."""
 
 from __future__ import annotations
 
@@ -11,46 +11,47 @@ from typing import IO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.audio.grid import seconds_to_samples
-from hf_model.audio.loudness import SILENCE_LUFS, Meter
-from hf_model.audio.reverb import Room
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, seconds_to_samples
+from hf_model.audio.loudness import SILENCE_LUFS, LoudnessMeter
+from hf_model.audio.reverb import Reverb
 from hf_model.config import check_choice, check_range
 from hf_model.notes.note import Note
-from hf_model.notes.pedal import Pedal, gentle_pedals, sustained
-from hf_model.piano.rendering import PIANO_RATE, Renderer, gain_for, render_blocks
+from hf_model.notes.pedal import Pedal, apply_pedals, place_pedals
+from hf_model.piano.rendering import Renderer, gain_for, render_blocks
 
 SOUNDS = ("sampled", "neural", "reference")
-"""Pianos to choose from: recorded strings, the synthesizer network, or FluidSynth with the sound font of both."""
+"""The pianos: recorded notes, the synthesizer network, or FluidSynth with the sound font of both."""
 
 LOUDNESS = -16.0
-"""LUFS of a normalized performance, where its peaks leave room for it."""
+"""LUFS of a normalized performance, unless its peaks would exceed ``TRUE_PEAK``."""
 
 TRUE_PEAK = -1.0
-"""dB of full scale that no peak of a normalized performance exceeds; a little is kept for rounding to 16 bits."""
+"""dB of full scale that no peak of a normalized performance exceeds."""
 
-SHORTEST_FADE, LONGEST_FADE = 0.05, 0.5
-"""Seconds: what still sounds at the end fades out, from the last release on if that is not too near or far."""
+MIN_FADE, MAX_FADE = 0.05, 0.5
+"""Seconds of the fade-out; within this range it begins at the last release."""
 
-IN_MEMORY = 64_000_000
-"""Bytes; a longer performance waits in an unnamed temporary file until its level is known."""
+MAX_BYTES_IN_MEMORY = 64_000_000
+"""A longer performance is kept in an unnamed temporary file until its level is known."""
 
 SPOOL_SAMPLES = 1 << 20
+"""Samples that are read from it at a time."""
 
 
 @dataclass(frozen=True)
 class Performance:
-    """How notes are to be played.
+    """How notes are played.
 
     Attributes
     ----------
     sound : {"sampled", "neural", "reference"}
     pedal : bool
-        The sustaining pedal, gently, in legato phrases.
+        Add light sustain pedal in legato phrases.
     normalize : bool
-        Bring the loudness near ``LOUDNESS``, with peaks below ``TRUE_PEAK``; otherwise the piano keeps its own level
-        and is turned down only where it would clip.
+        Normalize to ``LOUDNESS`` with peaks below ``TRUE_PEAK``; otherwise the piano keeps its own level, reduced only
+        where it would clip.
     reverb : float
-        0-1: how much of a light room is heard.
+        Amount of room reverb, 0-1.
     mono : bool
         One channel instead of two.
 
@@ -67,36 +68,36 @@ class Performance:
     mono: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse impossible values."""
+        """Check the values."""
         check_choice("sound", self.sound, SOUNDS)
         check_range("reverb", self.reverb, 0.0, 1.0)
 
     def pedals(self, notes: Sequence[Note]) -> list[Pedal]:
-        """Give the pedals that this performance adds to notes: none without ``pedal``."""
-        return gentle_pedals(notes) if self.pedal else []
+        """Compute the pedals that this performance adds to notes: none without ``pedal``."""
+        return place_pedals(notes) if self.pedal else []
 
 
-class Pianos(Protocol):
-    """What gives pianos by name: :class:`hf_model.inference.Models`."""
+class RendererSource(Protocol):
+    """Provider of pianos: :class:`hf_model.inference.Models`."""
 
     def renderer(self, sound: str) -> Renderer:
-        """Give the piano of that name (one of ``SOUNDS``)."""
+        """Return the piano of a name (one of ``SOUNDS``)."""
         ...
 
 
 @dataclass(frozen=True)
 class Take:
-    """A performance that has been played once and measured.
+    """A rendered performance and its measurements.
 
     Attributes
     ----------
     n_samples, n_channels : int
     gain : float
-        Factor that brings it to its level.
+        Factor from the piano's own level to the level of the performance.
     loudness : float
-        LUFS at that level; minus infinity for silence.
+        LUFS after the gain; minus infinity for silence.
     true_peak : float
-        dB of full scale at that level; minus infinity for silence.
+        dB of full scale after the gain; minus infinity for silence.
     """
 
     n_samples: int
@@ -104,15 +105,15 @@ class Take:
     gain: float
     loudness: float
     true_peak: float
-    _kept: IO[bytes]
+    _file: IO[bytes]
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """Give the sound (channel, sample) block by block, ``n_samples`` together, as often as asked."""
-        self._kept.seek(0)
+        """Yield the audio in blocks (channel, sample), ``n_samples`` together; may be called repeatedly."""
+        self._file.seek(0)
         if self.n_samples == 0:
             yield np.zeros((self.n_channels, 0), dtype=np.float32)
         for _ in range(0, self.n_samples, SPOOL_SAMPLES):
-            raw = np.frombuffer(self._kept.read(4 * self.n_channels * SPOOL_SAMPLES), dtype=np.float32)
+            raw = np.frombuffer(self._file.read(4 * self.n_channels * SPOOL_SAMPLES), dtype=np.float32)
             yield np.float32(self.gain) * raw.reshape(-1, self.n_channels).T
 
 
@@ -121,11 +122,11 @@ def perform(
     notes: Sequence[Note],
     n_samples: int,
     performance: Performance,
-    models: Pianos,
+    models: RendererSource,
     *,
     pedals: Sequence[Pedal] | None = None,
 ) -> Iterator[Take]:
-    """Play notes once, measure, and keep the sound while the context lasts.
+    """Render notes and measure the level; memory does not grow with the length.
 
     Parameters
     ----------
@@ -134,42 +135,40 @@ def perform(
     n_samples : int
         Length at 44.1 kHz.
     performance : Performance
-        How.
     models : Models
-        Where the piano comes from.
+        Provides the piano.
     pedals : sequence of Pedal, optional
-        Played instead of those that the performance would add.
+        Replace those of the performance.
 
     Yields
     ------
     Take
-        Memory does not grow with the length.
+        Valid within the context.
     """
-    chosen = performance.pedals(notes) if pedals is None else pedals
-    played = sustained(notes, chosen)
-    meter = Meter(PIANO_RATE)
+    played = apply_pedals(notes, performance.pedals(notes) if pedals is None else pedals)
+    meter = LoudnessMeter(PIANO_SAMPLE_RATE)
     n_channels = 1
-    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as kept:
-        for block in _sound(played, n_samples, performance, models.renderer(performance.sound)):
+    with tempfile.SpooledTemporaryFile(max_size=MAX_BYTES_IN_MEMORY) as file:
+        for block in _render(played, n_samples, performance, models.renderer(performance.sound)):
             meter.add(block)
             n_channels = block.shape[0]
-            kept.write(np.ascontiguousarray(block.T).tobytes())
-        gain = _level(meter) if performance.normalize else gain_for(meter.peak)
+            file.write(np.ascontiguousarray(block.T).tobytes())
+        gain = _normalizing_gain(meter) if performance.normalize else gain_for(meter.peak)
         with np.errstate(divide="ignore"):
-            louder = float(20.0 * np.log10(gain))
-            peak = float(20.0 * np.log10(meter.true_peak)) + louder
-        yield Take(n_samples, n_channels, gain, meter.loudness + louder, peak, kept)
+            gain_db = float(20.0 * np.log10(gain))
+            peak = float(20.0 * np.log10(meter.true_peak)) + gain_db
+        yield Take(n_samples, n_channels, gain, meter.loudness + gain_db, peak, file)
 
 
 def play(
     notes: Sequence[Note],
     n_samples: int,
     performance: Performance,
-    models: Pianos,
+    models: RendererSource,
     *,
     pedals: Sequence[Pedal] | None = None,
 ) -> NDArray[np.float32]:
-    """Play notes: parameters as for :func:`perform`.
+    """Render notes: parameters as for :func:`perform`.
 
     Returns
     -------
@@ -180,42 +179,42 @@ def play(
         return np.concatenate(list(take.blocks()), axis=1)
 
 
-def _sound(
+def _render(
     notes: Sequence[Note], n_samples: int, performance: Performance, renderer: Renderer
 ) -> Iterator[NDArray[np.float32]]:
-    """Play, put into the room and fade the end, at the piano's own level."""
-    room: Room | None = None
+    """Render at the piano's own level, add reverb and fade out the end."""
+    reverb: Reverb | None = None
     fade = fade_out(notes, n_samples)
     position = 0
     for raw in render_blocks(renderer, notes, n_samples):
         block = raw.mean(axis=0, keepdims=True) if performance.mono else raw
         if performance.reverb > 0:
-            room = room or Room(performance.reverb, block.shape[0], PIANO_RATE)
-            block = room.add(block)
+            reverb = reverb or Reverb(performance.reverb, block.shape[0], PIANO_SAMPLE_RATE)
+            block = reverb.add(block)
         begin = max(0, n_samples - len(fade) - position)
         if begin < block.shape[1]:
-            place = position + begin - (n_samples - len(fade))
+            first = position + begin - (n_samples - len(fade))
             block = block.copy()
-            block[:, begin:] *= fade[place : place + block.shape[1] - begin]
+            block[:, begin:] *= fade[first : first + block.shape[1] - begin]
         position += block.shape[1]
         yield block
 
 
 def fade_out(notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
-    """Make the gains (sample,) of the last moments, from the last release to the end: smooth, the last one zero."""
-    end = n_samples / PIANO_RATE
+    """Compute the gains (sample,) of the fade-out from the last release to the end: smooth, the last one zero."""
+    end = n_samples / PIANO_SAMPLE_RATE
     released = max((note.offset for note in notes), default=0.0)
-    seconds = min(max(end - released, SHORTEST_FADE), LONGEST_FADE)
-    n_fade = min(seconds_to_samples(seconds, PIANO_RATE), n_samples)
+    seconds = min(max(end - released, MIN_FADE), MAX_FADE)
+    n_fade = min(seconds_to_samples(seconds, PIANO_SAMPLE_RATE), n_samples)
     fade = np.cos(0.5 * np.pi * np.arange(1, n_fade + 1) / max(n_fade, 1)) ** 2
     fade[-1:] = 0.0
     return np.asarray(fade, dtype=np.float32)
 
 
-def _level(meter: Meter) -> float:
-    """Give the factor that brings what was measured to its loudness, or as near as its peaks let it."""
+def _normalizing_gain(meter: LoudnessMeter) -> float:
+    """Compute the gain to ``LOUDNESS``, limited by ``TRUE_PEAK`` less a margin for rounding to 16 bits."""
     if meter.loudness <= SILENCE_LUFS or meter.true_peak == 0.0:
         return 1.0
-    wanted = 10.0 ** ((LOUDNESS - meter.loudness) / 20.0)
-    most = 10.0 ** ((TRUE_PEAK - 0.05) / 20.0) / meter.true_peak
-    return float(min(wanted, most))
+    gain = 10.0 ** ((LOUDNESS - meter.loudness) / 20.0)
+    max_gain = 10.0 ** ((TRUE_PEAK - 0.05) / 20.0) / meter.true_peak
+    return float(min(gain, max_gain))

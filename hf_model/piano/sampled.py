@@ -1,4 +1,4 @@
-"""The sampled piano: notes to sound from a small set of a grand piano's own notes, without a network."""
+"""The sampled piano: notes to audio from recorded notes of a grand piano, without a network."""
 
 from __future__ import annotations
 
@@ -11,29 +11,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.audio.grid import seconds_to_samples
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, seconds_to_samples
 from hf_model.config import ConfigError, check_range
 from hf_model.notes.note import LOWEST_KEY, Note
 from hf_model.piano.mdct_codec import HOP, dequantise, imdct, unpack
-from hf_model.piano.rendering import SAMPLE_RATE, damp_repeated, fade_end
+from hf_model.piano.rendering import damp_repeated, fade_end
 from hf_model.pretrained import read_config
 from hf_model.weights import WEIGHTS
 
 SILENCE_DB = 96.0
-"""A released note is cut once its damper has taken this much."""
+"""Damping after which a released note is cut."""
 
-
-SHORTEST_NOTE = 0.01
+MIN_NOTE = 0.01
 """Seconds; a shorter note sounds this long, as on the reference instrument."""
 
 CACHED_NOTES = 192
 """Unpacked notes kept in memory, some 100 kB each."""
 
 LOOP_FROM, LOOP_BLEND = 9.4, 0.1
-"""Seconds: where a held note goes over into its loop (the recordings fade from 9.5 s on), and for how long it does."""
+"""Seconds: start and length of the cross-fade from a held note to its loop (the recordings fade from 9.5 s on)."""
 
 LOOP_MATCH = 0.3
-"""Seconds before that whose level the first repetition meets."""
+"""Seconds before the loop over which the level of its first repetition is matched."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +44,23 @@ class PianoSet:
     velocities : ndarray of int, shape (layer,)
         The recorded velocities, rising.
     codes : ndarray of uint8, shape (byte,)
-        All notes, packed, one after the other.
+        All packed notes, concatenated.
     start : ndarray of int64, shape (key * layer + 1,)
-        Where each note's bytes begin; key-major, keys from 21.
+        Offset of each note's bytes; key-major, keys from 21.
     shape : ndarray of int32, shape (key, layer, 2)
         Frames and bins of each note.
     peak : ndarray of float32, shape (key, layer)
         Coefficient of level 127.
     mix : ndarray of float32, shape (key, velocity, 2)
-        Gains of the layer below and of the layer above that give a velocity (0-127).
+        Gains of the layers below and above each velocity (0-127).
     release : ndarray of float32, shape (key, velocity)
-        How fast the damper takes the sound away, dB a second.
+        Rate of the damper, dB a second.
     side_codes, side_start, side_shape, side_peak
-        The same of the side.
+        The same for the side.
     loop : ndarray of int32, shape (key, layer)
-        Samples after which a string that is held for long repeats itself; 0 where it is silent by then.
+        Period in samples of the loop of a long note; 0 for a note that is silent by then.
     loop_gain : ndarray of float32, shape (key, layer)
-        Its level then against before.
+        Gain of each repetition of the loop.
     """
 
     velocities: NDArray[np.int64]
@@ -82,20 +81,20 @@ class PianoSet:
 class SampledPiano:
     """A piano that plays recorded notes.
 
-    A velocity between two recorded ones is a mix of both: on this instrument neighbouring layers are the same
-    recording behind different filters, so that they add in phase.
+    A velocity between two recorded ones is a mix of both: neighbouring layers of this instrument are the same recording
+    behind different filters, so that they add in phase.
 
     Parameters
     ----------
     piano_set : PianoSet
     channels : {1, 2}
-        Two as the instrument was recorded, or their mean.
+        2: stereo as recorded; 1: the mean of both channels.
     """
 
     def __init__(self, piano_set: PianoSet, channels: int = 2) -> None:
         check_range("channels", channels, 1, 2)
         self.channels = channels
-        self._set = piano_set
+        self.piano_set = piano_set
         self._levels = lru_cache(maxsize=CACHED_NOTES)(self._unpack)
 
     @classmethod
@@ -107,7 +106,7 @@ class SampledPiano:
         FileNotFoundError
             If the folder holds no set.
         ConfigError
-            If it holds something else.
+            If the folder holds another model.
         """
         from safetensors.numpy import load_file
 
@@ -118,20 +117,20 @@ class SampledPiano:
         return cls(PianoSet(**load_file(Path(folder) / "model.safetensors")), channels)
 
     def render(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
-        """Play notes.
+        """Render notes.
 
         Parameters
         ----------
         notes : sequence of Note
-            Integer pitches 21-108; onsets to the sample; they may begin before 0 or end after the sound. A key that
-            is struck again is damped first.
+            Integer pitches 21-108; onsets are exact to the sample; notes may begin before 0 or end after the audio. A
+            key that is struck again is damped first.
         n_samples : int
             Length of the result.
 
         Returns
         -------
         ndarray, shape (channel, n_samples)
-            44.1 kHz, at the instrument's own level (a single loud note peaks below 1).
+            44.1 kHz, at absolute level (a single loud note peaks below 1).
 
         Raises
         ------
@@ -143,47 +142,42 @@ class SampledPiano:
             raise ValueError(msg)
         audio = np.zeros((self.channels, n_samples), dtype=np.float32)
         for note in damp_repeated(notes):
-            begin = seconds_to_samples(note.onset, SAMPLE_RATE)
+            begin = seconds_to_samples(note.onset, PIANO_SAMPLE_RATE)
             skip = max(0, -begin)
-            sound = self.note_sound(int(note.pitch), note.velocity, note.duration, n_samples - begin)[:, skip:]
+            sound = self.note_audio(int(note.pitch), note.velocity, note.duration, n_samples - begin)[:, skip:]
             audio[:, begin + skip : begin + skip + sound.shape[1]] += sound
         fade_end(audio)
         return audio
 
-    def note_sound(self, key: int, velocity: int, duration: float, max_samples: int) -> NDArray[np.float32]:
-        """Play one note (channel, sample), at most ``max_samples`` long, from its onset to the end of its release."""
-        release = float(self._set.release[key - LOWEST_KEY, velocity])
-        held = seconds_to_samples(max(duration, SHORTEST_NOTE), SAMPLE_RATE)
-        n_samples = max(0, min(max_samples, held + round(SILENCE_DB / release * SAMPLE_RATE)))
-        middle = self.struck_sound(key, velocity, n_samples)
+    def note_audio(self, key: int, velocity: int, duration: float, max_samples: int) -> NDArray[np.float32]:
+        """Render one note (channel, sample), at most ``max_samples`` long, from its onset to the end of its release."""
+        release = float(self.piano_set.release[key - LOWEST_KEY, velocity])
+        held = seconds_to_samples(max(duration, MIN_NOTE), PIANO_SAMPLE_RATE)
+        n_samples = max(0, min(max_samples, held + round(SILENCE_DB / release * PIANO_SAMPLE_RATE)))
+        middle = self.held_key_audio(key, velocity, n_samples)
         if len(middle) > held:
-            seconds = np.arange(len(middle) - held, dtype=np.float32) / SAMPLE_RATE
+            seconds = np.arange(len(middle) - held, dtype=np.float32) / PIANO_SAMPLE_RATE
             damper = 10.0 ** (-release / 20.0 * seconds)
             middle[held:] *= damper
         if self.channels == 1:
             return middle[np.newaxis]
         side = np.zeros_like(middle)
-        recorded = self.struck_sound(key, velocity, n_samples, side=True)[: len(side)]
+        recorded = self.held_key_audio(key, velocity, n_samples, side=True)[: len(side)]
         side[: len(recorded)] = recorded
         if len(middle) > held:
             side[held:] *= damper
         return np.stack([middle + side, middle - side])
 
-    @property
-    def settings(self) -> PianoSet:
-        """The set that is played from."""
-        return self._set
+    def held_key_audio(self, key: int, velocity: int, n_samples: int, *, side: bool = False) -> NDArray[np.float32]:
+        """Render a held key (sample,): the mean of left and right, or the side.
 
-    def struck_sound(self, key: int, velocity: int, n_samples: int, *, side: bool = False) -> NDArray[np.float32]:
-        """Play a key that is held (sample,): the mean of left and right, or the side.
-
-        Shorter than ``n_samples`` where the string has become silent.
+        Shorter than ``n_samples`` if the string is silent before.
         """
-        row = key - LOWEST_KEY
-        below = max(0, int(np.searchsorted(self._set.velocities, velocity, side="right")) - 1)
-        layers = below, min(below + 1, len(self._set.velocities) - 1)
-        gains = self._set.mix[row, velocity]
-        shape, peaks = (self._set.side_shape, self._set.side_peak) if side else (self._set.shape, self._set.peak)
+        recorded, row = self.piano_set, key - LOWEST_KEY
+        below = max(0, int(np.searchsorted(recorded.velocities, velocity, side="right")) - 1)
+        layers = below, min(below + 1, len(recorded.velocities) - 1)
+        gains = recorded.mix[row, velocity]
+        shape, peaks = (recorded.side_shape, recorded.side_peak) if side else (recorded.shape, recorded.peak)
         n_frames = min(-(-n_samples // HOP) + 1, max(int(shape[row, layer, 0]) for layer in layers))
         coefficients = np.zeros((n_frames, HOP), dtype=np.float32)
         for layer, gain in zip(layers, gains, strict=True):
@@ -192,33 +186,31 @@ class SampledPiano:
                 coefficients[: len(levels), : levels.shape[1]] += dequantise(levels, float(gain * peaks[row, layer]))
         sound = imdct(coefficients)[:n_samples]
         louder = layers[int(abs(gains[1]) > abs(gains[0]))]
-        return prolong(sound, n_samples, int(self._set.loop[row, louder]), float(self._set.loop_gain[row, louder]))
+        return prolong(sound, n_samples, int(recorded.loop[row, louder]), float(recorded.loop_gain[row, louder]))
 
     def _unpack(self, row: int, layer: int, side: bool) -> NDArray[np.int8]:
-        index = row * len(self._set.velocities) + layer
+        recorded = self.piano_set
+        index = row * len(recorded.velocities) + layer
         codes, start, shape = (
-            (self._set.side_codes, self._set.side_start, self._set.side_shape)
+            (recorded.side_codes, recorded.side_start, recorded.side_shape)
             if side
-            else (self._set.codes, self._set.start, self._set.shape)
+            else (recorded.codes, recorded.start, recorded.shape)
         )
         n_frames, n_bins = shape[row, layer]
         return unpack(codes[start[index] : start[index + 1]].tobytes(), int(n_frames), int(n_bins))
 
 
 def prolong(sound: NDArray[np.float32], n_samples: int, loop: int, gain: float) -> NDArray[np.float32]:
-    """Let a string ring on beyond its recording (sample,): from ``LOOP_FROM`` on it repeats, ``gain`` each time.
-
-    The reference instrument plays long notes so, too.
-    """
-    begin, n_blend = seconds_to_samples(LOOP_FROM, SAMPLE_RATE), seconds_to_samples(LOOP_BLEND, SAMPLE_RATE)
+    """Extend a recording (sample,) by a loop from ``LOOP_FROM`` on, ``gain`` per repetition, as the reference does."""
+    begin, n_blend = seconds_to_samples(LOOP_FROM, PIANO_SAMPLE_RATE), seconds_to_samples(LOOP_BLEND, PIANO_SAMPLE_RATE)
     if not loop or n_samples <= begin:
         return sound
     longer = np.zeros(n_samples, dtype=np.float32)
     longer[: len(sound)] = sound
     ending = longer[begin : begin + n_blend].copy()
-    known = slice(begin - seconds_to_samples(LOOP_MATCH, SAMPLE_RATE), begin)
-    before = longer[known.start - loop : known.stop - loop]
-    factor = float(np.sqrt(np.sum(longer[known] ** 2) / max(float(np.sum(before**2)), 1e-30)))
+    known = slice(begin - seconds_to_samples(LOOP_MATCH, PIANO_SAMPLE_RATE), begin)
+    earlier = longer[known.start - loop : known.stop - loop]
+    factor = float(np.sqrt(np.sum(longer[known] ** 2) / max(float(np.sum(earlier**2)), 1e-30)))
     for first in range(begin, n_samples, loop):
         width = min(loop, n_samples - first)
         longer[first : first + width] = min(factor, 1.0) * longer[first - loop : first - loop + width]

@@ -1,7 +1,7 @@
-"""One-voice piano back to notes, without any network: the independent check that a piano plays what it was given.
+"""Transcription of monophonic piano without a network: an independent check that a rendering plays its notes.
 
-Each frame is given the key whose harmonics, and not the gaps between them, hold its energy; a note begins where that
-key's own partials rise. Nothing is shared with the transcriber of voices, and nothing is learned.
+Each frame gets the key whose harmonics, and not the gaps between them, hold its energy; a note begins where the
+partials of its key rise. Nothing is shared with the transcriber of voices, and nothing is learned.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ SILENT = KEYS.size
 """Index of the state without a key."""
 
 FLOOR_DB = -60.0
-"""Below the loudest frame; nothing is heard there."""
+"""Level relative to the loudest frame below which a frame is silent."""
 
 CHANGE_COST = 1.5
-"""What a change of key must gain, in frames of perfect salience."""
+"""Cost of a change of key, in frames of perfect salience."""
 
 RISE_FRAMES = 6
-"""A rise is measured over 30 ms."""
+"""Frames over which a rise in level is measured (30 ms)."""
 
 NEW_KEY_RISE_DB, SAME_KEY_RISE_DB = 2.0, 1.5
 """Rise of a key's partials that begins a note, after another key and after itself."""
 
 MIN_GAP_FRAMES = 10
-"""A key is struck again after 50 ms at the earliest."""
+"""Least distance between two strikes of a key (50 ms)."""
 
 MIN_FRAMES = 4
 """Shorter notes (20 ms) are artefacts."""
 
 LATENCY = 0.021
-"""Seconds from the measured rise, which the window smears forward, to the hammer; from two General MIDI pianos."""
+"""Seconds from the measured rise, which the window smears forward, to the strike; from two General MIDI pianos."""
 
 
 def piano_to_notes(audio: NDArray[np.float32], sample_rate: int) -> list[Note]:
-    """Transcribe one-voice piano.
+    """Transcribe monophonic piano.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def piano_to_notes(audio: NDArray[np.float32], sample_rate: int) -> list[Note]:
     Returns
     -------
     list of Note
-        Integer pitches, never two at a time. Offsets are where the key stops being the loudest: rough.
+        Integer pitches without overlap. Offsets are rough: the key is no longer the most salient.
 
     References
     ----------
@@ -75,15 +75,15 @@ def piano_to_notes(audio: NDArray[np.float32], sample_rate: int) -> list[Note]:
     path = _key_path(_salience(magnitude))
     floor = 1e-8 * float((magnitude**2).sum(axis=1).max())
     edges = np.flatnonzero(np.diff(path, prepend=-1))
-    found: list[tuple[int, int, int]] = []
+    segments: list[tuple[int, int, int]] = []
     for start, end in pairwise([*edges, path.size]):
         if path[start] != SILENT and end - start >= 2 * MIN_FRAMES:
             key = int(path[start])
             onsets = _onsets(magnitude, floor, key, int(start), int(end))
-            found += [(onset, until, key) for onset, until in pairwise([*onsets, int(end)])]
-    found.sort()
+            segments += [(onset, until, key) for onset, until in pairwise([*onsets, int(end)])]
+    segments.sort()
     notes = []
-    for (onset, until, key), (following, *_) in pairwise([*found, (path.size, 0, 0)]):
+    for (onset, until, key), (following, *_) in pairwise([*segments, (path.size, 0, 0)]):
         last = min(until, following)
         if last - onset >= MIN_FRAMES:
             notes.append(Note(onset * HOP / RATE + LATENCY, last * HOP / RATE + LATENCY, float(KEYS[key])))
@@ -97,7 +97,7 @@ def _spectrogram(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _salience(magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How well each key explains each frame, in [-1, 1]: shape (frame, key + 1), the last column silence."""
+    """Compute the salience of each key in each frame, in [-1, 1]: shape (frame, key + 1), the last column silence."""
     root = np.sqrt(magnitude)
     root /= np.linalg.norm(root, axis=1, keepdims=True) + 1e-9
     level = np.linalg.norm(magnitude, axis=1)
@@ -109,7 +109,7 @@ def _salience(magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def _kernels() -> NDArray[np.float32]:
-    """One row a key: positive lobes at its first five harmonics, negative ones between; shape (key, bin)."""
+    """Compute a kernel per key: positive lobes at its first five harmonics, negative ones between; shape (key, bin)."""
     frequency = np.arange(N_FFT // 2 + 1) * RATE / N_FFT
     rows = []
     for f0 in pitch_to_hz(KEYS):
@@ -125,40 +125,40 @@ def _kernels() -> NDArray[np.float32]:
 
 
 def _key_path(salience: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Find the sequence of keys of the greatest total salience, each change paid for: shape (frame,)."""
+    """Find the sequence of keys of the greatest total salience less the cost of changes: shape (frame,)."""
     n_frames, n_states = salience.shape
     score = salience[0].copy()
-    came_from = np.zeros((n_frames, n_states), dtype=np.int64)
+    previous = np.zeros((n_frames, n_states), dtype=np.int64)
     stay = np.arange(n_states)
     for frame in range(1, n_frames):
         best = int(score.argmax())
         jump = score[best] - CHANGE_COST
-        came_from[frame] = np.where(score >= jump, stay, best)
+        previous[frame] = np.where(score >= jump, stay, best)
         score = np.maximum(score, jump) + salience[frame]
     path = np.zeros(n_frames, dtype=np.int64)
     path[-1] = score.argmax()
     for frame in range(n_frames - 1, 0, -1):
-        path[frame - 1] = came_from[frame, path[frame]]
+        path[frame - 1] = previous[frame, path[frame]]
     return path
 
 
 def _onsets(magnitude: NDArray[np.float32], floor: float, key: int, start: int, end: int) -> list[int]:
-    """Frames in which a key that sounds from ``start`` to ``end`` is struck; power under ``floor`` does not count."""
+    """Find the frames from ``start`` to ``end`` in which a sounding key is struck; power below ``floor`` is ignored."""
     from scipy.signal import find_peaks
 
     first = max(0, start - 3 * RISE_FRAMES)
     power = np.stack([(magnitude[first:end, near] ** 2).sum(axis=1) for near in _partials(key)])
     rise = _rise(power.sum(axis=0), floor)
-    # partials of one string beat, each in its own time: only a hammer makes most of them rise at once
-    struck = np.median([_rise(one, floor) for one in power], axis=0)
+    # the partials of a string beat independently: only a strike makes most of them rise at once
+    common_rise = np.median([_rise(one, floor) for one in power], axis=0)
     onsets = []
     if start < RISE_FRAMES:
-        onsets.append(start)  # it sounded when the recording began
+        onsets.append(start)  # sounding when the recording begins
     else:
         near = slice(max(RISE_FRAMES, start - 14 - first), start + 14 - first)
         if rise[near].max(initial=0.0) >= NEW_KEY_RISE_DB:
             onsets.append(first + near.start + int(rise[near].argmax()))
-    peaks, _ = find_peaks(struck[start - first :], height=SAME_KEY_RISE_DB, distance=MIN_GAP_FRAMES)
+    peaks, _ = find_peaks(common_rise[start - first :], height=SAME_KEY_RISE_DB, distance=MIN_GAP_FRAMES)
     for peak in peaks + start:
         since = peak - (onsets[-1] if onsets else start)
         if since > MIN_GAP_FRAMES and peak - start > MIN_GAP_FRAMES:
@@ -167,7 +167,7 @@ def _onsets(magnitude: NDArray[np.float32], floor: float, key: int, start: int, 
 
 
 def _rise(power: NDArray[np.float32], floor: float) -> NDArray[np.float32]:
-    """How much the level (frame,) has risen over the last ``RISE_FRAMES`` frames, in dB."""
+    """Compute the rise of the level over the last ``RISE_FRAMES`` frames in dB, (frame,)."""
     level = 10 * np.log10(power + floor)
     rise = np.zeros_like(level)
     rise[RISE_FRAMES:] = level[RISE_FRAMES:] - level[:-RISE_FRAMES]
@@ -175,7 +175,7 @@ def _rise(power: NDArray[np.float32], floor: float) -> NDArray[np.float32]:
 
 
 def _partials(key: int) -> NDArray[np.bool_]:
-    """Bins within 2 % (8 Hz at least) of each of a key's first six partials, shape (partial, bin)."""
+    """Select the bins within 2 % (8 Hz at least) of each of a key's first six partials, shape (partial, bin)."""
     frequency = np.arange(N_FFT // 2 + 1) * RATE / N_FFT
     partials = float(pitch_to_hz(KEYS[key])) * np.arange(1, 7)[:, None]
     return np.asarray(np.abs(frequency - partials) <= np.maximum(0.02 * partials, 8.0))

@@ -1,4 +1,8 @@
-"""The parquet shards: their schema, and segments read back by index."""
+"""The Parquet shards: their schema, and a map-style dataset of their segments.
+
+The voice spectra are complex, so that they invert to audio. The transcriber's training relies on it: it takes the voice
+back to audio by the inverse STFT, augments the audio, and transforms it again.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import json
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +44,12 @@ SCHEMA = pa.schema(
         ("notes", NOTES_TYPE),
     ]
 )
-"""One row a segment. Spectra are float16 bytes of shape (frame, bin, 2), real and imaginary, zero after ``n_frames``;
-notes are in seconds from the segment's start, those that sound in it (an onset may be negative), pitches as sung; the
+"""One row a segment. Spectra are float16 bytes of shape (frame, bin, 2), real and imaginary, zero after ``n_frames``.
+Notes are those that sound in the segment, in seconds from its start (an onset may be negative), with float pitch; the
 piano plays the key nearest to pitch minus ``tuning`` (semitones)."""
+
+VOICE_AUDIO = "voice_audio"
+"""Key of a shard's metadata: how the voice spectra invert to audio (:func:`voice_audio`). Older shards lack it."""
 
 COLUMNS = ("voice_stft", "piano_stft", "notes")
 _SMALL = ("pair_id", "corpus", "singer", "licence", "segment", "n_frames", "tuning")
@@ -49,13 +57,21 @@ _OPEN_FILES = 16
 
 
 class ShardError(ValueError):
-    """A shard, or the folder of shards, that cannot be used; the message names it and how to rebuild it."""
+    """A shard, or a folder of shards, that cannot be used; the message names it and how to rebuild it."""
+
+
+def voice_audio(config: StftConfig) -> dict[str, Any]:
+    """Describe how a segment's voice spectrum (frame, bin) inverts to audio: the value of ``VOICE_AUDIO``.
+
+    Up to the rounding to float16, the audio between the centres of the first and last frame equals the recording.
+    """
+    return {"inverse": "istft", "window": "hann", "center": True, "normalized": False, **asdict(config)}
 
 
 def pack_spectrum(spectrum: torch.Tensor, n_frames: int) -> bytes:
-    """Turn a complex spectrum (frame, bin) into float16 bytes, padded with zeros to ``n_frames`` frames.
+    """Convert a complex spectrum (frame, bin) to float16 bytes, padded with zeros to ``n_frames`` frames.
 
-    Of audio in [-1, 1] no value exceeds ``win_length / 2``, which float16 holds. torch, because it converts a hundred
+    For audio in [-1, 1] no value exceeds ``win_length / 2``, which float16 can represent. torch converts a hundred
     times faster than NumPy.
     """
     packed = torch.zeros(n_frames, spectrum.shape[1], 2, dtype=torch.float16)
@@ -64,15 +80,15 @@ def pack_spectrum(spectrum: torch.Tensor, n_frames: int) -> bytes:
 
 
 def unpack_spectrum(packed: pa.Buffer, n_bins: int) -> NDArray[np.complex64]:
-    """Turn what :func:`pack_spectrum` made back into a spectrum (frame, bin)."""
-    # through ctypes, because torch warns of memory that is read-only; it is only read, and copied on the way
+    """Convert the bytes of :func:`pack_spectrum` to a spectrum (frame, bin)."""
+    # through ctypes, because torch warns about read-only memory; the conversion to float32 copies it
     memory = (ctypes.c_char * packed.size).from_address(packed.address)
     values = torch.frombuffer(memory, dtype=torch.float16).to(torch.float32)
     return np.asarray(values.numpy()).view(np.complex64).reshape(-1, n_bins)
 
 
 def file_sha256(path: Path) -> str:
-    """Hash a file's content."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -99,26 +115,26 @@ def read_shard_manifest(folder: Path | str) -> dict[str, Any]:
 
 
 class ShardIndex:
-    """The segments of one split, read by number: a map-style dataset of (file, row group, row).
+    """A map-style dataset of the segments of one split: an index is a (file, row group, row).
 
-    Files are opened when first needed, and anew in every process, so that an index may be pickled or forked into
-    data-loading workers. Exact shuffling and exact resuming need nothing but the numbers of the segments.
+    Files are opened on first use, and again in every process, so that an index can be pickled or forked into
+    data-loading workers. The segments' numbers are enough for exact shuffling and exact resuming.
 
     Parameters
     ----------
     folder : path
-        What the stft stage wrote.
+        Output of the stft stage.
     split : str
         "train", "valid" or "test".
     columns : sequence of str
-        Which of "voice_stft", "piano_stft" and "notes" to read.
+        "voice_stft", "piano_stft" or "notes".
     corpora : sequence of str, optional
-        Only these.
+        All by default.
 
     Raises
     ------
     ShardError
-        If the folder holds no usable shards, or not these columns.
+        If the folder has no usable shards, or lacks a column.
     ValueError
         For an unknown split or column.
     """
@@ -152,10 +168,10 @@ class ShardIndex:
         ]
         self._check_sizes()
         self._starts = np.cumsum([0, *(entry["rows"] for entry in self.files)])
-        self._forget()
+        self._reset_files()
 
     def __len__(self) -> int:
-        """Count the segments."""
+        """Return the number of segments."""
         return int(self._starts[-1])
 
     def __getitem__(self, index: int) -> dict[str, Any]:
@@ -187,23 +203,23 @@ class ShardIndex:
         return item
 
     def singers(self) -> list[str]:
-        """List the singer of every segment; nothing else is read."""
+        """Read the singer of every segment."""
         columns = (pq.read_table(self.folder / entry["path"], columns=["singer"]) for entry in self.files)
         return [singer for table in columns for singer in table.column("singer").to_pylist()]
 
     def packed(self, index: int) -> dict[str, Any]:
-        """Read what training needs of one segment, as it is stored: a third of the time, half of the memory.
+        """Read what training needs of one segment, as stored: a third of the time and half of the memory of ``[]``.
 
         Returns
         -------
         dict
             ``voice_stft``, ``piano_stft``: float16, shape (frame, bin, 2), read-only; ``notes``, ``n_frames`` and
-            ``tuning`` as by ``[]``.
+            ``tuning`` as from ``[]``.
 
         Raises
         ------
         IndexError, ShardError
-            As by ``[]``.
+            As from ``[]``.
         """
         number, group, row = self._find(index)
         table = self._read(number, group, ("n_frames", "tuning", *self.columns))
@@ -217,7 +233,7 @@ class ShardIndex:
         return item
 
     def rows(self) -> list[dict[str, Any]]:
-        """Read what is known about every segment, in order, without its spectra and notes."""
+        """Read all segments in order, without spectra and notes."""
         return [row for number in range(len(self.files)) for row in self._read(number, None, _SMALL).to_pylist()]
 
     def verify(self) -> None:
@@ -226,7 +242,7 @@ class ShardIndex:
         Raises
         ------
         ShardError
-            Naming the first file that differs.
+            For the first file that differs.
         """
         for entry in self.files:
             if file_sha256(self.folder / entry["path"]) != entry["sha256"]:
@@ -234,11 +250,11 @@ class ShardIndex:
                 raise ShardError(msg)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the open files behind when pickled."""
+        """Pickle without the open files."""
         return {**self.__dict__, "_open": OrderedDict(), "_last": (-1, -1, None)}
 
     def _find(self, index: int) -> tuple[int, int, int]:
-        """Find a segment: number of its file, row group, row."""
+        """Return a segment's file number, row group and row."""
         if not -len(self) <= index < len(self):
             msg = f"segment is {index}, allowed is 0 to {len(self) - 1}"
             raise IndexError(msg)
@@ -246,7 +262,7 @@ class ShardIndex:
         number = int(np.searchsorted(self._starts, index, side="right")) - 1
         return number, *divmod(index - int(self._starts[number]), int(self.manifest["rows_per_group"]))
 
-    def _forget(self) -> None:
+    def _reset_files(self) -> None:
         self._process = os.getpid()
         self._open: OrderedDict[int, pq.ParquetFile] = OrderedDict()
         self._last: tuple[int, int, Any] = (-1, -1, None)
@@ -262,7 +278,7 @@ class ShardIndex:
 
     def _group(self, number: int, group: int) -> Any:
         if self._process != os.getpid():
-            self._forget()
+            self._reset_files()
         if self._last[:2] != (number, group):
             self._last = (number, group, self._read(number, group, (*_SMALL, *self.columns)))
         return self._last[2]

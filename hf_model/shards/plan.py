@@ -1,4 +1,4 @@
-"""Which segments go into which shard: the split by singer and equal row counts, decided before a byte is written."""
+"""Assignment of segments to shards: the split by singer, and equal row counts."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from hf_model.config import check_choice, check_range
 
 @dataclass(frozen=True)
 class StftSettings:
-    """How shards are written.
+    """Settings of the stft stage.
 
     Attributes
     ----------
     segment_frames : int
-        Frames in a row, 100 a second.
+        Frames in a segment, 100 per second.
     rows_per_group, rows_per_shard : int
-        Rows that are read at once, and rows in a file; the latter a multiple of the former.
+        Rows that are read at once, and rows in a file; the second is a multiple of the first.
     valid_fraction, test_fraction : float
-        Of the singers.
+        Fractions of the singers.
     test_singers : tuple of str
-        Singers that are in test whatever their hash says.
+        Singers that are in test regardless of their hash.
     piano : bool
         Whether to write the piano's spectra (two thirds of the bytes).
     on_error : str
         "stop" at the first bad recording, or "skip" it and list it in the manifest.
     compression_level : int
-        Of zstd.
+        Of Zstandard.
     """
 
     segment_frames: int = 512
@@ -47,7 +47,7 @@ class StftSettings:
     compression_level: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse impossible values."""
+        """Check the ranges."""
         check_range("segment_frames", self.segment_frames, 16, 65536)
         check_range("rows_per_group", self.rows_per_group, 1, 1024)
         check_range("rows_per_shard", self.rows_per_shard, 1, 65536)
@@ -61,7 +61,7 @@ class StftSettings:
 
 @dataclass(frozen=True)
 class ShardJob:
-    """One shard to write: its rows are (pair, segment)."""
+    """One shard to write; each row is (pair, segment)."""
 
     aligned: Path
     folder: Path
@@ -78,16 +78,16 @@ class ShardJob:
 
 
 def assign_splits(
-    pairs_: Sequence[Pair], valid_fraction: float, test_fraction: float, test_singers: Sequence[str] = ()
+    pairs: Sequence[Pair], valid_fraction: float, test_fraction: float, test_singers: Sequence[str] = ()
 ) -> dict[str, str]:
-    """Decide for every singer between train, valid and test.
+    """Assign every singer to train, valid or test.
 
-    By a hash of the singer's name alone, so that adding recordings moves nobody; but with three singers or more, no
-    split that was asked for stays empty. Singers of pairs that are only measured on, and ``test_singers``, are always
-    in test.
+    The split depends on a hash of the singer's name only, so that adding recordings moves no singer; but with three or
+    more singers, no requested split is empty. Singers of pairs with role "measure", and ``test_singers``, are always in
+    test.
     """
-    measured = {pair.singer for pair in pairs_ if pair.role == "measure" or pair.singer in test_singers}
-    singers = sorted({pair.singer for pair in pairs_} - measured, key=lambda singer: (_unit_hash(singer), singer))
+    measured = {pair.singer for pair in pairs if pair.role == "measure" or pair.singer in test_singers}
+    singers = sorted({pair.singer for pair in pairs} - measured, key=lambda singer: (_unit_hash(singer), singer))
     n_test = _share(singers, 0.0, test_fraction)
     n_valid = _share(singers, test_fraction, test_fraction + valid_fraction)
     names = ["test"] * n_test + ["valid"] * n_valid
@@ -96,7 +96,7 @@ def assign_splits(
 
 
 def _share(singers: Sequence[str], low: float, high: float) -> int:
-    """Count the singers whose hash lies in [low, high), at least one of three."""
+    """Count the singers whose hash is in [low, high); at least one if there are three."""
     count = sum(low <= _unit_hash(singer) < high for singer in singers)
     return max(count, 1) if high > low and len(singers) >= 3 else count
 
@@ -107,7 +107,7 @@ def _unit_hash(name: str) -> float:
 
 
 def plan(aligned: Path, folder: Path, usable: Sequence[Pair], settings: StftSettings) -> list[ShardJob]:
-    """Deal segments to shards: all of a split and corpus in order, ``rows_per_shard`` to each but the last."""
+    """Assign segments to shards: those of a split and corpus in order, ``rows_per_shard`` to each but the last."""
     splits = assign_splits(usable, settings.valid_fraction, settings.test_fraction, settings.test_singers)
     ordered = sorted(usable, key=lambda pair: (splits[pair.singer], pair.corpus, pair.pair_id))
     jobs = []
@@ -120,13 +120,13 @@ def plan(aligned: Path, folder: Path, usable: Sequence[Pair], settings: StftSett
 
 
 def n_frames(pair: Pair) -> int:
-    """Frames that the voice and the piano both have."""
+    """Count the frames that both the voice and the piano have."""
     voice = frame_count(resampled_length(pair.n_samples, pair.voice_sample_rate, VOICE_STFT.sample_rate), VOICE_STFT)
     return min(voice, frame_count(pair.piano_n_samples, PIANO_STFT))
 
 
 def parameters(settings: StftSettings) -> dict[str, Any]:
-    """List what a reader of the shards must know."""
+    """Return what a reader of the shards needs."""
     return {
         "voice_stft": asdict(VOICE_STFT),
         "piano_stft": asdict(PIANO_STFT),

@@ -1,4 +1,4 @@
-"""Aligned pairs to parquet shards."""
+"""Writing of aligned pairs as Parquet shards."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -33,18 +33,17 @@ from hf_model.shards.plan import ShardJob, StftSettings, n_frames, parameters, p
 def write_shards(aligned: Path, folder: Path, settings: StftSettings, workers: Workers = 1) -> dict[str, Any]:
     """Write the shards of all aligned pairs, and their manifest.
 
-    A shard that is already in ``folder`` and was made of the same recordings with the same settings is kept, so that
-    an interrupted run goes on where it stopped.
+    A shard in ``folder`` that was made from the same recordings with the same settings is kept, so that an interrupted
+    run resumes.
 
     Parameters
     ----------
     aligned : Path
-        What the align stage wrote.
+        Output of the align stage.
     folder : Path
-        Where to write.
+        Output folder.
     settings : StftSettings
-        See there.
-    workers : int or Crew
+    workers : int or DaskWorkers
         See :func:`hf_model.parallel.workers.run_all`; the bytes written do not depend on it.
 
     Returns
@@ -55,7 +54,7 @@ def write_shards(aligned: Path, folder: Path, settings: StftSettings, workers: W
     Raises
     ------
     ShardError
-        For a bad recording (naming it), no recordings at all, or a disk that is too small.
+        For a bad recording (the message names it), no usable pair, or a full disk.
     """
     usable = [pair for pair in pair_manifest.read_manifests(aligned) if pair.kept]
     skipped: list[dict[str, str]] = []
@@ -74,9 +73,9 @@ def write_shards(aligned: Path, folder: Path, settings: StftSettings, workers: W
     shard_jobs = plan(aligned, folder, usable, settings)
     _check_space(folder, shard_jobs)
     files = list(run_all(_write_shard, shard_jobs, workers=workers, title="writing shards"))
-    wanted = {entry["path"] for entry in files}
+    written = {entry["path"] for entry in files}
     for path in folder.glob("*/*"):
-        if path.relative_to(folder).as_posix() not in wanted:
+        if path.relative_to(folder).as_posix() not in written:
             path.unlink()
     manifest = {
         **parameters(settings),
@@ -93,7 +92,7 @@ def write_shards(aligned: Path, folder: Path, settings: StftSettings, workers: W
 def _check_space(folder: Path, jobs: Sequence[ShardJob]) -> None:
     bins = VOICE_STFT.n_bins + (PIANO_STFT.n_bins if jobs[0].settings.piano else 0)
     needed = sum(sum(min(n_frames(pair), job.settings.segment_frames) for pair, _ in job.rows) for job in jobs)
-    # spectra shrink to about 0.8 of their float16 size; shards of an interrupted run are there already
+    # compression leaves about 0.8 of the float16 size; shards of an interrupted run already exist
     needed = int(needed * bins * 4 * 0.7) - sum(path.stat().st_size for path in folder.glob("*/*.parquet"))
     free = shutil.disk_usage(folder).free
     if needed > free:
@@ -114,12 +113,12 @@ def _fault(job: tuple[Path, Pair, bool]) -> str:
 
 
 def _write_shard(job: ShardJob) -> dict[str, Any]:
-    """Write one shard, unless it is there already; returns its entry of the manifest."""
+    """Write one shard if it is missing or outdated; returns its entry in the manifest."""
     path = job.folder / job.path
     key = _plan_key(job)
     if not _is_done(path, key):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{uuid4().hex}.part")  # a worker given up for lost may still be writing
+        partial = path.with_suffix(f".{uuid4().hex}.part")  # a worker that was given up may still be writing
         try:
             _write_rows(partial, job, key)
             partial.replace(path)
@@ -136,7 +135,7 @@ def _write_shard(job: ShardJob) -> dict[str, Any]:
 
 
 def _plan_key(job: ShardJob) -> str:
-    """Hash everything that decides a shard's content: settings, rows, and the recordings themselves."""
+    """Hash everything that determines a shard's content: settings, rows and recordings."""
     digest = hashlib.sha256(json.dumps([index.SCHEMA_VERSION, parameters(job.settings)], sort_keys=True).encode())
     for pair, group in groupby(job.rows, key=lambda row: row[0]):
         digest.update(repr((pair, [segment for _, segment in group])).encode())
@@ -156,6 +155,7 @@ def _is_done(path: Path, key: str) -> bool:
 def _write_rows(path: Path, job: ShardJob, key: str) -> None:
     content = {
         **parameters(job.settings),
+        index.VOICE_AUDIO: index.voice_audio(VOICE_STFT),
         "schema_version": index.SCHEMA_VERSION,
         "licences": sorted({pair.licence for pair, _ in job.rows}),
         "split": job.split,
@@ -175,15 +175,10 @@ def _write_rows(path: Path, job: ShardJob, key: str) -> None:
         write_page_checksum=True,
     )
     size = job.settings.rows_per_group
+    rows = _rows(job)
     with writer:
-        waiting = []
-        for row in _rows(job):
-            waiting.append(row)
-            if len(waiting) == size:
-                writer.write_table(pa.Table.from_pylist(waiting, schema=schema), row_group_size=size)
-                waiting = []
-        if waiting:
-            writer.write_table(pa.Table.from_pylist(waiting, schema=schema), row_group_size=size)
+        while group := list(islice(rows, size)):
+            writer.write_table(pa.Table.from_pylist(group, schema=schema), row_group_size=size)
 
 
 def _rows(job: ShardJob) -> Iterator[Mapping[str, Any]]:
@@ -210,7 +205,7 @@ def _rows(job: ShardJob) -> Iterator[Mapping[str, Any]]:
 
 
 def _frames(samples: NDArray[np.float32], config: StftConfig, start: int, stop: int) -> torch.Tensor:
-    """Transform frames [start, stop) of a recording (sample,) as if all of it were transformed: (frame, bin)."""
+    """Compute frames [start, stop) of the STFT of a whole recording (sample,): (frame, bin)."""
     margin = -(-config.n_fft // (2 * config.hop_length))
     first = max(0, start - margin)
     part = samples[first * config.hop_length : (stop + margin) * config.hop_length]
@@ -218,7 +213,7 @@ def _frames(samples: NDArray[np.float32], config: StftConfig, start: int, stop: 
 
 
 def _notes_between(pair: Pair, start: int, stop: int) -> list[dict[str, Any]]:
-    """Take the notes that sound in frames [start, stop), in seconds from frame ``start``."""
+    """Select the notes that sound in frames [start, stop), in seconds from frame ``start``."""
     low, high = start / VOICE_STFT.frame_rate, stop / VOICE_STFT.frame_rate
     inside = [row for row in pair_manifest.notes_to_rows(pair.notes) if row["offset"] > low and row["onset"] < high]
     return [{**row, "onset": row["onset"] - low, "offset": row["offset"] - low} for row in inside]
@@ -234,7 +229,7 @@ def _read_piano(aligned: Path, pair: Pair) -> NDArray[np.float32]:
 
 
 def _read(path: Path, n_samples: int) -> tuple[NDArray[np.float32], int]:
-    """Read a recording as (sample,), and refuse one of another length than the manifest says."""
+    """Read a recording as (sample,); its length must be that of the manifest."""
     hint = "rebuild it: dvc repro --force align, or set stft.on_error to skip"
     try:
         samples, rate = io.read_audio(path)

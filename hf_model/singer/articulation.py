@@ -1,4 +1,4 @@
-"""What glottis and mouth do during a performance: loudness, formants, breath and consonant noise."""
+"""Control curves of glottis and mouth: loudness, formants, breath and consonant noise."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hf_model.singer.phonetics import CONSONANTS, HUM
-from hf_model.singer.phrasing import Sung
+from hf_model.singer.phrasing import PlannedNote
 from hf_model.singer.vocal_tract import CONTROL_RATE, NASAL_POLE, Controls, Noise, frames_between
 from hf_model.singer.voice import N_FORMANTS, UPPER_FORMANTS, Voice
 
@@ -19,42 +19,42 @@ Curve = NDArray[np.float64]
 HUM_FORMANTS = (270.0, 1050.0, 2200.0)
 
 
-def articulate(sung: Sequence[Sung], pitch: Curve, vibrato: Curve, voice: Voice, rng: Generator) -> Controls:
-    """Draw every curve but the pitch.
+def articulate(planned: Sequence[PlannedNote], pitch: Curve, vibrato: Curve, voice: Voice, rng: Generator) -> Controls:
+    """Draw all control curves from the planned notes and the pitch.
 
     Parameters
     ----------
     pitch, vibrato : ndarray, shape (frame,)
-        As :func:`hf_model.singer.intonation.pitch_curve` returns them; creak lowers the pitch further.
+        From :func:`hf_model.singer.intonation.pitch_curve`; creak lowers the pitch further.
     """
     n_frames = len(pitch)
-    loudness = loudness_curve(sung, voice, n_frames, rng) * (1.0 + voice.tremolo * 0.5 * vibrato)
-    mouth = _Mouth(voice, n_frames, rng)
-    for i, note in enumerate(sung):
-        mouth.vowel(note, sung[i + 1].start if i + 1 < len(sung) else n_frames / CONTROL_RATE)
-        mouth.consonant(note)
-        mouth.coda(note)
-        last = i + 1 == len(sung) or sung[i + 1].start - note.offset > 0.2
+    loudness = loudness_curve(planned, voice, n_frames, rng) * (1.0 + voice.tremolo * 0.5 * vibrato)
+    tract = _VocalTract(voice, n_frames, rng)
+    for i, note in enumerate(planned):
+        tract.add_vowel(note, planned[i + 1].start if i + 1 < len(planned) else n_frames / CONTROL_RATE)
+        tract.add_consonant(note)
+        tract.add_coda(note)
+        last = i + 1 == len(planned) or planned[i + 1].start - note.offset > 0.2
         if last:
-            mouth.exhale(note)
-    mouth.inhale(sung)
+            tract.add_exhalation(note)
+    tract.add_inhalations(planned)
     f0 = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
-    formants, nasal_zero = mouth.smoothed()
-    formants[:, 0] = np.maximum(formants[:, 0], f0 * 1.02)  # singers open the mouth rather than lose the fundamental
+    formants, nasal_zero = tract.smoothed()
+    formants[:, 0] = np.maximum(formants[:, 0], f0 * 1.02)  # singers raise F1 to keep the fundamental
     formants[:, 1] = np.maximum(formants[:, 1], formants[:, 0] + 200.0)
-    breath = ndimage.gaussian_filter1d(mouth.breath, 1.0) + voice.breathiness * loudness
-    tilt = np.maximum(voice.tilt_hz * np.clip(loudness, 0.05, 3.0) ** 0.7, f0) * mouth.openness
-    creak = _creak(sung, voice, n_frames, rng)
-    return Controls(pitch - 3.0 * creak**2, loudness, breath, formants, nasal_zero, tilt, creak, mouth.noises)
+    breath = ndimage.gaussian_filter1d(tract.breath, 1.0) + voice.breathiness * loudness
+    tilt = np.maximum(voice.tilt_hz * np.clip(loudness, 0.05, 3.0) ** 0.7, f0) * tract.openness
+    creak = _creak(planned, voice, n_frames, rng)
+    return Controls(pitch - 3.0 * creak**2, loudness, breath, formants, nasal_zero, tilt, creak, tract.noises)
 
 
-def loudness_curve(sung: Sequence[Sung], voice: Voice, n_frames: int, rng: Generator) -> Curve:
-    """Strength (frame,) of the voice, linear, about 1 in a note and 0 in silence."""
+def loudness_curve(planned: Sequence[PlannedNote], voice: Voice, n_frames: int, rng: Generator) -> Curve:
+    """Draw the strength (frame,) of the voice, linear: about 1 in a note and 0 in silence."""
     times = np.arange(n_frames) / CONTROL_RATE
     curve = np.zeros(n_frames)
     decay = rng.normal(0.1, 0.25)
-    for i, note in enumerate(sung):
-        held = i + 1 < len(sung) and sung[i + 1].bound
+    for i, note in enumerate(planned):
+        held = i + 1 < len(planned) and planned[i + 1].bound
         duration = note.offset - note.voice_start
         part = frames_between(note.voice_start, note.offset, n_frames)
         t = times[part]
@@ -80,7 +80,7 @@ def loudness_curve(sung: Sequence[Sung], voice: Voice, n_frames: int, rng: Gener
             sound = CONSONANTS[note.syllable.consonant]
             voiced = frames_between(note.start, note.onset, n_frames)
             strength = min(sound.voice * rng.lognormal(0.0, 0.3), 1.0)
-            if sound.sonorant:  # some close the mouth and lose little: the murmur carries the lowest partials
+            if sound.sonorant:  # some singers lose little: the nasal murmur carries the lowest partials
                 curve[voiced] *= min(sound.voice ** rng.uniform(0.0, 1.3) * rng.lognormal(0.0, 0.2), 1.2)
             elif sound.voice:
                 curve[voiced] = np.maximum(curve[voiced], strength * note.level)
@@ -91,17 +91,18 @@ def loudness_curve(sung: Sequence[Sung], voice: Voice, n_frames: int, rng: Gener
     return np.asarray(ndimage.convolve1d(curve, np.array([0.25, 0.5, 0.25]), mode="constant"))
 
 
-def coda_start(note: Sung) -> float:
-    """Seconds; where a nasal or lateral at the end of a note begins."""
+def coda_start(note: PlannedNote) -> float:
+    """Seconds; start of a nasal or lateral at the end of a note."""
     duration = note.offset - note.onset
     return note.offset - min(0.12, 0.3 * duration)
 
 
-def _creak(sung: Sequence[Sung], voice: Voice, n_frames: int, rng: Generator) -> Curve:
+def _creak(planned: Sequence[PlannedNote], voice: Voice, n_frames: int, rng: Generator) -> Curve:
+    """Draw the creak (frame,), 0-1, at the ends of low phrases."""
     creak = np.zeros(n_frames)
     times = np.arange(n_frames) / CONTROL_RATE
-    for i, note in enumerate(sung):
-        last = i + 1 == len(sung) or sung[i + 1].start - note.offset > 0.15
+    for i, note in enumerate(planned):
+        last = i + 1 == len(planned) or planned[i + 1].start - note.offset > 0.15
         if last and note.pitch < 69 and rng.random() < voice.creak:
             length = min(rng.uniform(0.05, 0.2), 0.35 * (note.offset - note.onset))
             part = frames_between(note.offset - length, note.offset, n_frames)
@@ -109,8 +110,8 @@ def _creak(sung: Sequence[Sung], voice: Voice, n_frames: int, rng: Generator) ->
     return creak
 
 
-class _Mouth:
-    """The curves of the mouth while they are written, note by note."""
+class _VocalTract:
+    """Curves of the vocal tract, drawn note by note."""
 
     def __init__(self, voice: Voice, n_frames: int, rng: Generator) -> None:
         self.voice = voice
@@ -129,27 +130,27 @@ class _Mouth:
         self.hum_zero = self._zero(1000.0 * float(np.exp(rng.normal(0.0, 0.25))), float(rng.uniform(0.3, 1.0)))
         self.closing = float(rng.uniform(0.1, 0.8))
         self.murmur = float(rng.uniform(0.0, 0.6))
-        self.hiss = float(rng.lognormal(-0.4, 0.5))
-        self.inhales = float(rng.uniform(0.0, 1.0))
+        self.noise_level = float(rng.lognormal(-0.4, 0.5))
+        self.inhalation_chance = float(rng.uniform(0.0, 1.0))
 
     def _frames(self, start: float, end: float) -> slice:
         return frames_between(start, end, self.n_frames)
 
     @staticmethod
     def _zero(frequency: float, share: float) -> float:
-        """Antiformant, Hz, that takes a share (0-1) of what one at ``frequency`` takes from the partials, in dB."""
+        """Antiformant (Hz) with a share (0-1) of the attenuation in dB of one at ``frequency``."""
         return NASAL_POLE * float((frequency / NASAL_POLE) ** np.clip(share, 0.0, 1.0))
 
     def _murmur(self, frequency: float) -> float:
-        """Antiformant of a nasal or lateral: of some singers the upper partials go on, of others next to none do."""
+        """Draw the antiformant (Hz) of a nasal or lateral: the attenuation of upper partials varies between singers."""
         return self._zero(frequency, self.murmur + self.rng.normal(0.0, 0.15))
 
     def _sonorant(self, name: str, vowel: Curve) -> Curve:
-        """Formants (3,) on the way from a vowel to a nasal, lateral or glide: few singers go all of it."""
+        """Draw the formants (3,) of a nasal, lateral or glide: between the vowel and the consonant's target."""
         share = np.clip(self.closing + self.rng.normal(0.0, 0.1), 0.1, 1.0)
         return np.asarray(vowel ** (1.0 - share) * (self.tract * np.array(CONSONANTS[name].formants)) ** share)
 
-    def vowel(self, note: Sung, until: float) -> None:
+    def add_vowel(self, note: PlannedNote, until: float) -> None:
         part = self._frames(note.onset, until)
         if note.syllable.vowel == HUM:
             self.formants[part, :3] = self.hum
@@ -165,7 +166,7 @@ class _Mouth:
             self._change(note.onset, before, first, min(self.rng.uniform(0.03, 0.2), 0.6 * duration))
         if note.syllable.vowel_end:
             second = self.voice.vowels[note.syllable.vowel_end]
-            if second[0] > first[0]:  # the mouth opens: what comes first is short, or it would be a note of its own
+            if second[0] > first[0]:  # the mouth opens: the first vowel is short, or it would be a note of its own
                 turn = note.onset + min(self.rng.uniform(0.02, 0.1), 0.3 * duration)
                 length = self.rng.uniform(0.03, 0.1)
             else:
@@ -175,12 +176,12 @@ class _Mouth:
             self._change(turn, first, second, min(length, 0.6 * duration))
 
     def _change(self, at: float, before: Curve, after: Curve, length: float) -> None:
-        """Let the formants (3,) take their time from one vowel to another: they have begun to move at ``at``."""
+        """Interpolate the formants (3,) from one vowel to another around ``at`` (seconds), over ``length`` seconds."""
         part = self._frames(at - 0.35 * length, at + 0.65 * length)
         share = (0.5 - 0.5 * np.cos(np.pi * np.linspace(0.0, 1.0, part.stop - part.start)))[:, None]
         self.formants[part, :3] = before ** (1.0 - share) * after**share
 
-    def consonant(self, note: Sung) -> None:
+    def add_consonant(self, note: PlannedNote) -> None:
         if not note.syllable.consonant:
             return
         sound = CONSONANTS[note.syllable.consonant]
@@ -202,9 +203,9 @@ class _Mouth:
         if sound.breath:
             strength = sound.breath * note.level * self.rng.lognormal(0.0, 0.4)
             self.breath[self._frames(opening, note.onset)] = strength
-        self._hiss(note.syllable.consonant, opening, note.onset + 0.012, note.level)
+        self._add_noise(note.syllable.consonant, opening, note.onset + 0.012, note.level)
 
-    def coda(self, note: Sung) -> None:
+    def add_coda(self, note: PlannedNote) -> None:
         if not note.syllable.coda or note.syllable.vowel == HUM:
             return
         sound = CONSONANTS[note.syllable.coda]
@@ -216,30 +217,30 @@ class _Mouth:
             self.nasal_zero[part] = self._murmur(sound.nasal_zero) if sound.nasal_zero else NASAL_POLE
         else:
             length = self.rng.uniform(0.02, 0.12)
-            self._hiss(note.syllable.coda, note.offset - 0.01, note.offset + length, 0.5 * note.level)
+            self._add_noise(note.syllable.coda, note.offset - 0.01, note.offset + length, 0.5 * note.level)
 
-    def _hiss(self, name: str, start: float, end: float, level: float) -> None:
+    def _add_noise(self, name: str, start: float, end: float, level: float) -> None:
         sound = CONSONANTS[name]
         if not sound.noise:
             return
         centre = sound.noise_hz * self.spread[list(CONSONANTS).index(name)] * self.tract**0.5
-        strength = sound.noise * level * self.hiss * self.rng.lognormal(0.0, 0.3)
+        strength = sound.noise * level * self.noise_level * self.rng.lognormal(0.0, 0.3)
         attack = 0.05 if sound.closure else 0.35
         self.noises.append(Noise(start, end, centre, sound.noise_width, strength, attack))
 
-    def exhale(self, note: Sung) -> None:
+    def add_exhalation(self, note: PlannedNote) -> None:
         if self.voice.exhale:
             length = self.rng.uniform(0.05, 0.25)
             part = self._frames(note.offset - 0.05, note.offset + length)
             fade = np.linspace(1.0, 0.0, part.stop - part.start)
             self.breath[part] += self.voice.exhale * note.level * np.minimum(fade, 4.0 * (1.0 - fade))
 
-    def inhale(self, sung: Sequence[Sung]) -> None:
-        """Breathe in before phrases; now and then the lips click first."""
+    def add_inhalations(self, planned: Sequence[PlannedNote]) -> None:
+        """Add breaths before phrases, some with a click of the lips."""
         previous = 0.0
-        for note in sung:
+        for note in planned:
             room = note.start - previous
-            if room > 0.25 and self.rng.random() < self.inhales:
+            if room > 0.25 and self.rng.random() < self.inhalation_chance:
                 length = self.rng.uniform(0.12, min(0.6, room - 0.08))
                 end = note.start - self.rng.uniform(0.02, 0.08)
                 part = self._frames(end - length, end)
@@ -253,7 +254,7 @@ class _Mouth:
             previous = max(previous, note.offset)
 
     def smoothed(self) -> tuple[Curve, Curve]:
-        """Formants (frame, 8) and antiformant (frame,), moving as fast as a mouth moves."""
+        """Return formants (frame, 8) and antiformant (frame,), smoothed to the speed of articulation."""
         width = 0.4 * self.voice.smear * CONTROL_RATE
         formants = self.formants.copy()
         formants[:, :3] = ndimage.gaussian_filter1d(np.log(self.formants[:, :3]), width, axis=0)

@@ -1,4 +1,4 @@
-"""Melodies to sing: composed from a seed, or cut from a song that exists."""
+"""Melodies to sing: composed from a seed, or cut from an existing song."""
 
 from __future__ import annotations
 
@@ -45,28 +45,28 @@ _RHYTHMS = {
     ),
     6: ((1.0, 0.5, 1.0, 0.5), (1.5, 1.5), (0.5, 0.5, 0.5, 1.5), (1.0, 0.5, 1.5), (0.5,) * 6, (3.0,)),
 }
-_SHORTEST, _LONGEST = 0.12, 2.5
+_MIN_DURATION, _MAX_DURATION = 0.12, 2.5
 
 
 def draw_centre(rng: Generator) -> float:
-    """Draw the middle of a singer's range (MIDI number): basses to children and sopranos."""
+    """Draw the centre of a singer's range (MIDI number), from basses to children and sopranos."""
     return float(rng.choice(_CENTRES, p=_CENTRE_WEIGHTS) + rng.uniform(-2.5, 2.5))
 
 
 def compose(seed: int, n_seconds: float) -> list[Note]:
-    """Compose a melody that a voice can sing.
+    """Compose a singable melody.
 
     Parameters
     ----------
     seed : int
-        Decides key, mode, meter, tempo (50-180 beats a minute), range and every note.
+        Determines key, mode, meter, tempo (50-180 bpm), range and every note.
     n_seconds : float
-        No note ends later; the last phrase may end earlier. At least 0.5.
+        Maximum duration; the last phrase may end earlier. At least 0.5.
 
     Returns
     -------
     list of Note
-        One voice, integer pitches, the first onset at 0.
+        Monophonic, integer pitches, the first onset at 0.
 
     Raises
     ------
@@ -81,9 +81,9 @@ def compose(seed: int, n_seconds: float) -> list[Note]:
     centre = draw_centre(rng)
     span = rng.uniform(4.0, 11.0)
     keynote = round(centre) - int(rng.integers(0, 8))
-    ladder = [p for p in range(20, 110) if (p - keynote) % 12 in scale and abs(p - centre) <= span]
+    scale_pitches = [p for p in range(20, 110) if (p - keynote) % 12 in scale and abs(p - centre) <= span]
     repeat, leap = rng.uniform(0.03, 0.35), rng.uniform(0.05, 0.35)
-    place = int(np.argmin(np.abs(np.array(ladder) - centre)))
+    index = int(np.argmin(np.abs(np.array(scale_pitches) - centre)))
     notes: list[Note] = []
     now, motif = 0.0, None
     rubato = _Rubato(rng)
@@ -92,39 +92,41 @@ def compose(seed: int, n_seconds: float) -> list[Note]:
         if motif is None or rng.random() < 0.6:
             motif = [_RHYTHMS[meter][rng.integers(len(_RHYTHMS[meter]))] for _ in range(bars)]
         for length in (length for bar in motif for length in bar):
-            place = _next_place(place, len(ladder), repeat, leap, rng)
-            duration = float(np.clip(length * beat * rubato.step(rng), _SHORTEST, _LONGEST))
+            index = _next_index(index, len(scale_pitches), repeat, leap, rng)
+            duration = float(np.clip(length * beat * rubato.step(rng), _MIN_DURATION, _MAX_DURATION))
             rest = rng.random() < 0.04
             if not rest:
-                notes.append(Note(now, now + duration, float(ladder[place]), int(np.clip(rng.normal(80, 8), 40, 120))))
+                notes.append(
+                    Note(now, now + duration, float(scale_pitches[index]), int(np.clip(rng.normal(80, 8), 40, 120)))
+                )
             now += duration
         if rng.random() < 0.6:
             now += float(rng.choice([0.25, 0.5, 1.0, 2.0])) * beat
     kept = [note for note in notes if note.offset <= n_seconds]
-    return _from_zero(kept) or [Note(0.0, min(0.5, n_seconds), float(ladder[place]))]
+    return _from_zero(kept) or [Note(0.0, min(0.5, n_seconds), float(scale_pitches[index]))]
 
 
-def _next_place(place: int, n_places: int, repeat: float, leap: float, rng: Generator) -> int:
-    """Take the next step on the ladder of allowed pitches."""
+def _next_index(index: int, n_pitches: int, repeat: float, leap: float, rng: Generator) -> int:
+    """Draw the index of the next pitch in the scale."""
     draw = rng.random()
     if draw < repeat:
-        return place
+        return index
     size = int(rng.integers(2, 6)) if draw < repeat + leap else 1
-    up = rng.random() < 0.5 + 0.35 * (0.5 - place / max(n_places - 1, 1)) * 2.0
-    return int(np.clip(place + (size if up else -size), 0, n_places - 1))
+    up = rng.random() < 0.5 + 0.35 * (0.5 - index / max(n_pitches - 1, 1)) * 2.0
+    return int(np.clip(index + (size if up else -size), 0, n_pitches - 1))
 
 
 def phrase_from_song(notes: Sequence[Note], seed: int, n_seconds: float) -> list[Note]:
-    """Cut a random excerpt from a song and make it singable: range, tempo and timing of a person.
+    """Cut a random excerpt from a song, and adapt range, tempo and timing to a singer.
 
     Parameters
     ----------
     notes : sequence of Note
-        A melody; overlaps are cut.
+        Melody; overlaps are cut.
     seed : int
-        Decides excerpt, transposition, tempo and timing.
+        Determines excerpt, transposition, tempo and timing.
     n_seconds : float
-        No note ends later. At least 0.5.
+        Maximum duration. At least 0.5.
 
     Returns
     -------
@@ -138,7 +140,7 @@ def phrase_from_song(notes: Sequence[Note], seed: int, n_seconds: float) -> list
     """
     _check_seconds(n_seconds)
     if not notes:
-        msg = "notes is empty; a phrase needs at least one note"
+        msg = "notes is empty; at least one note is needed"
         raise ValueError(msg)
     rng = np.random.default_rng([seed, 0xB0B])
     melody = sorted(notes)
@@ -155,7 +157,7 @@ def phrase_from_song(notes: Sequence[Note], seed: int, n_seconds: float) -> list
         pause = min(max(note.onset - previous_end, 0.0) * local, 1.5)
         until = melody[i + 1].onset if i + 1 < len(melody) else note.offset
         end = min(note.offset, max(until, note.onset + 0.02))
-        duration = float(np.clip((end - note.onset) * local, _SHORTEST, _LONGEST))
+        duration = float(np.clip((end - note.onset) * local, _MIN_DURATION, _MAX_DURATION))
         onset = now + pause * (pause > 0.015)
         if onset + duration > n_seconds:
             break
@@ -169,14 +171,14 @@ def phrase_from_song(notes: Sequence[Note], seed: int, n_seconds: float) -> list
 
 
 class _Rubato:
-    """A tempo that wanders as a person's does; for some it does not."""
+    """Random tempo variation; none for some songs."""
 
     def __init__(self, rng: Generator) -> None:
         self._size = float(rng.choice([0.0, rng.uniform(0.0, 0.08)]))
         self._state = 0.0
 
     def step(self, rng: Generator) -> float:
-        """Return how much longer the next note is than written, as a factor."""
+        """Return the factor of the next note's duration."""
         self._state = 0.8 * self._state + 0.6 * rng.normal()
         return float(np.exp(self._size * self._state))
 
@@ -187,7 +189,7 @@ def twinkle(beat: float = 0.55, keynote: int = 62) -> list[Note]:
     Parameters
     ----------
     beat : float
-        Seconds a quarter note.
+        Duration of a quarter note, seconds.
     keynote : int
         MIDI number of "do".
     """

@@ -10,34 +10,34 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hf_model.singer.phonetics import CONSONANTS
-from hf_model.singer.phrasing import Sung
+from hf_model.singer.phrasing import PlannedNote
 from hf_model.singer.vocal_tract import CONTROL_RATE, frames_between
 from hf_model.singer.voice import Voice
 
 Curve = NDArray[np.float64]
 
 
-def pitch_curve(sung: Sequence[Sung], voice: Voice, n_frames: int, rng: Generator) -> tuple[Curve, Curve]:
-    """Draw the pitch.
+def pitch_curve(planned: Sequence[PlannedNote], voice: Voice, n_frames: int, rng: Generator) -> tuple[Curve, Curve]:
+    """Draw the pitch of the planned notes.
 
     Returns
     -------
     pitch : ndarray, shape (frame,)
-        MIDI number at ``CONTROL_RATE``; goes on through silences.
+        MIDI number at ``CONTROL_RATE``, also in silences.
     vibrato : ndarray, shape (frame,)
-        The vibrato alone, -1 to 1, for the loudness that follows it.
+        The vibrato alone, -1 to 1, which also modulates the loudness.
     """
     times = np.arange(n_frames) / CONTROL_RATE
     curve = np.zeros(n_frames)
     levels = np.zeros(n_frames + 1)
-    levels[0] = sung[0].pitch
+    levels[0] = planned[0].pitch
     swoops = rng.spawn(1)[0]
-    vibrato, depth = _vibrato(sung, voice, times, rng)
-    for i, note in enumerate(sung):
+    vibrato, depth = _vibrato(planned, voice, times, rng)
+    for i, note in enumerate(planned):
         if i:
-            _move(curve, levels, sung[i - 1], note, voice, rng)
-        last = i + 1 == len(sung) or not sung[i + 1].bound
-        quiet = sung[i - 1].offset if i else 0.0
+            _add_glide(curve, levels, planned[i - 1], note, voice, rng)
+        last = i + 1 == len(planned) or not planned[i + 1].bound
+        quiet = planned[i - 1].offset if i else 0.0
         part = frames_between(max(note.voice_start - 0.1, min(quiet, note.voice_start)), note.offset, n_frames)
         t = times[part]
         if note.slide:
@@ -53,14 +53,16 @@ def pitch_curve(sung: Sequence[Sung], voice: Voice, n_frames: int, rng: Generato
 
 
 def _step(x: Curve, overshoot: float) -> Curve:
-    """Smooth step from 0 to 1 around x = 0, one unit wide, with an overshoot that dies away."""
+    """Smooth step from 0 to 1 around x = 0, one unit wide, with a decaying overshoot."""
     rise = 0.5 + 0.5 * np.sin(np.pi * np.clip(x, -0.5, 0.5))
     after = np.clip((x - 0.15) / 1.5, 0.0, 1.0)
     return np.asarray(rise + overshoot * np.sin(np.pi * after))
 
 
-def _move(curve: Curve, levels: Curve, before: Sung, note: Sung, voice: Voice, rng: Generator) -> None:
-    """Add the way from the pitch before to this one: its run to ``curve``, what remains to ``levels``."""
+def _add_glide(
+    curve: Curve, levels: Curve, before: PlannedNote, note: PlannedNote, voice: Voice, rng: Generator
+) -> None:
+    """Add the glide from the previous pitch: its shape to ``curve``, the remaining step to ``levels``."""
     duration = note.offset - note.onset
     if not note.bound:
         glide, overshoot = 0.02, 0.0
@@ -78,8 +80,8 @@ def _move(curve: Curve, levels: Curve, before: Sung, note: Sung, voice: Voice, r
     levels[near.stop] += change
 
 
-def _shape(note: Sung, t: Curve, voice: Voice, last: bool, rng: Generator) -> Curve:
-    """Bend the pitch inside one note, in semitones at the times ``t``: scoop, drift, ornament, fall."""
+def _shape(note: PlannedNote, t: Curve, voice: Voice, last: bool, rng: Generator) -> Curve:
+    """Draw the pitch deviation within one note, in semitones at the times ``t``: scoop, drift, ornament, fall."""
     duration = note.offset - note.onset
     bend = np.zeros(len(t))
     where = np.clip((t - note.onset) / duration, 0.0, 1.0)
@@ -90,7 +92,7 @@ def _shape(note: Sung, t: Curve, voice: Voice, last: bool, rng: Generator) -> Cu
         fade = rng.uniform(0.015, 0.15 * min(duration, 0.6) + 0.02)
         bend -= size * np.exp(-np.maximum(t - note.voice_start, 0.0) / fade)
     bend += 0.01 * _microprosody(note, voice, rng) * np.exp(-np.maximum(t - note.onset, 0.0) / rng.uniform(0.02, 0.06))
-    if duration > 0.3 and rng.random() < voice.late_chance:  # on a neighbouring pitch first; still one note
+    if duration > 0.3 and rng.random() < voice.late_chance:  # starts on a neighbouring pitch; still one note
         until = note.voice_start + rng.uniform(0.06, 0.4 * min(duration, 0.5))
         size = rng.uniform(0.7, 2.5) * (1.0 if rng.random() < 0.8 else -1.0)
         bend -= size * (1.0 - _step((t - until) / rng.uniform(0.03, 0.08), 0.0))
@@ -106,8 +108,8 @@ def _shape(note: Sung, t: Curve, voice: Voice, last: bool, rng: Generator) -> Cu
     return bend
 
 
-def _swoop(note: Sung, t: Curve, voice: Voice, rng: Generator) -> Curve:
-    """Come from 2 to 9 semitones away, mostly from below, for up to the first half of a note."""
+def _swoop(note: PlannedNote, t: Curve, voice: Voice, rng: Generator) -> Curve:
+    """Draw an onset glide from 2 to 9 semitones away, mostly from below, over up to the first half of a note."""
     duration = note.offset - note.onset
     if note.bound or duration < 0.25 or rng.random() > voice.swoop_chance:
         return np.zeros(len(t))
@@ -116,21 +118,21 @@ def _swoop(note: Sung, t: Curve, voice: Voice, rng: Generator) -> Curve:
     return np.asarray(-size * np.exp(-np.maximum(t - note.voice_start, 0.0) / fade))
 
 
-def _microprosody(note: Sung, voice: Voice, rng: Generator) -> float:
-    """Cents by which the consonant before the vowel lifts or lowers its first pitch."""
+def _microprosody(note: PlannedNote, voice: Voice, rng: Generator) -> float:
+    """Draw the cents by which the consonant raises or lowers the vowel's first pitch."""
     if not note.syllable.consonant or note.sonorant:
         return 0.0
     voiced = CONSONANTS[note.syllable.consonant].voice > 0.0
     return float(voice.microprosody_cents * rng.lognormal(0.0, 0.4) * (-1.0 if voiced else 1.0))
 
 
-def _vibrato(sung: Sequence[Sung], voice: Voice, times: Curve, rng: Generator) -> tuple[Curve, Curve]:
-    """One running oscillation (frame,) in -1..1 and its depth (frame,) in semitones."""
+def _vibrato(planned: Sequence[PlannedNote], voice: Voice, times: Curve, rng: Generator) -> tuple[Curve, Curve]:
+    """Draw one continuous oscillation (frame,) in -1..1 and its depth (frame,) in semitones."""
     wander = ndimage.gaussian_filter1d(rng.standard_normal(len(times)), CONTROL_RATE * 0.15)
     rate = voice.vibrato_rate * (1.0 + 0.05 * wander / (np.std(wander) + 1e-9))
     phase = 2.0 * np.pi * np.cumsum(rate) / CONTROL_RATE
     depth = np.zeros(len(times))
-    for note in sung:
+    for note in planned:
         if note.offset - note.onset < voice.vibrato_delay + 0.15 or rng.random() > voice.vibrato_chance:
             continue
         part = frames_between(note.onset, note.offset, len(times))

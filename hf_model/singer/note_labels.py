@@ -1,4 +1,4 @@
-"""Which notes were really sung: onsets, offsets, pitches and velocities as a person would mark them."""
+"""Note labels of synthetic singing: onsets, offsets, pitches and velocities as an annotator would mark them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hf_model.notes.note import Note
-from hf_model.singer.phrasing import Sung
+from hf_model.singer.phrasing import PlannedNote
 from hf_model.singer.vocal_tract import CONTROL_RATE, Controls, frames_between
 
 
-def heard(
-    sung: Sequence[Sung],
+def note_labels(
+    planned: Sequence[PlannedNote],
     controls: Controls,
     audio: NDArray[np.float64],
     sample_rate: int,
@@ -21,32 +21,32 @@ def heard(
     sonorant_onset: float,
     sonorant_offset: float,
 ) -> list[Note]:
-    """List the notes as they came out, measured on the curves and the sound.
+    """Label the notes, measured on the control curves and the audio.
 
     Parameters
     ----------
     controls : Controls
-        The curves that were rendered.
+        The rendered control curves.
     audio : ndarray, shape (sample,)
-        What came out.
+        The rendered audio.
     sonorant_first, sonorant_onset, sonorant_offset : float
-        Where in a nasal, lateral or glide a note starts after a silence, where it starts bound to the one before, and
-        where that one ends; 0 its begin, 1 the vowel's.
+        Position in a nasal, lateral or glide, 0 at its start and 1 at the vowel: of the onset after a silence, of the
+        onset of a bound note, and of the offset of the note before that.
 
     Returns
     -------
     list of Note
-        Velocity 80 is the median loudness of the song's notes; one step is one dB.
+        Velocity 80 is the median level of the song's notes; one step is 1 dB.
     """
     pitch, loudness = controls.pitch, controls.voice
-    onsets = [_onset(note, loudness, sonorant_onset if note.bound else sonorant_first) for note in sung]
+    onsets = [_onset(note, loudness, sonorant_onset if note.bound else sonorant_first) for note in planned]
     found: list[tuple[float, float, float, float]] = []
-    for i, note in enumerate(sung):
+    for i, note in enumerate(planned):
         if not note.is_note:
             continue
         offset = _offset(note, loudness)
-        if i + 1 < len(sung):
-            following = sung[i + 1]
+        if i + 1 < len(planned):
+            following = planned[i + 1]
             if following.bound and following.sonorant:
                 offset = following.start + sonorant_offset * (following.onset - following.start)
             elif following.bound and following.dip > 0.3:
@@ -58,13 +58,13 @@ def heard(
         found.append((onsets[i], offset, _steady_pitch(pitch, onsets[i], offset), power))
     middle = float(np.median([power for *_, power in found]))
     return [
-        Note(onset, offset, sung_pitch, int(np.clip(round(80 + 20.0 * np.log10(power / middle)), 20, 120)))
-        for onset, offset, sung_pitch, power in found
+        Note(onset, offset, note_pitch, int(np.clip(round(80 + 20.0 * np.log10(power / middle)), 20, 120)))
+        for onset, offset, note_pitch, power in found
     ]
 
 
-def _onset(note: Sung, loudness: NDArray[np.float64], in_sonorant: float) -> float:
-    """Where a person hears the note begin: where the voice has risen to a third of its strength."""
+def _onset(note: PlannedNote, loudness: NDArray[np.float64], in_sonorant: float) -> float:
+    """Perceived onset (seconds): where the voice has risen to a third of its strength."""
     if note.bound or note.sonorant:
         return note.start + in_sonorant * (note.onset - note.start)
     part = frames_between(note.onset, note.offset, len(loudness))
@@ -73,8 +73,8 @@ def _onset(note: Sung, loudness: NDArray[np.float64], in_sonorant: float) -> flo
     return note.onset + min(risen, 0.08)
 
 
-def _offset(note: Sung, loudness: NDArray[np.float64]) -> float:
-    """Where the voice has fallen to a fifth of what it was towards the note's end."""
+def _offset(note: PlannedNote, loudness: NDArray[np.float64]) -> float:
+    """Offset (seconds): where the voice has fallen to a fifth of its strength in the note's second half."""
     part = frames_between(note.onset, note.offset, len(loudness))
     curve = loudness[part]
     if not len(curve):
@@ -86,7 +86,7 @@ def _offset(note: Sung, loudness: NDArray[np.float64]) -> float:
 
 
 def _steady_pitch(pitch: NDArray[np.float64], onset: float, offset: float) -> float:
-    """Mean pitch (MIDI number) of the note's middle, without the fifth of the values farthest out on each side."""
+    """Trimmed mean pitch (MIDI number) of the note's middle, without a fifth of the values at each end."""
     length = offset - onset
     part = frames_between(onset + min(0.25 * length, 0.15), offset - min(0.2 * length, 0.12), len(pitch))
     values = np.sort(pitch[part if part.stop > part.start else slice(part.start, part.start + 1)])

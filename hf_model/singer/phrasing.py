@@ -1,4 +1,4 @@
-"""From a score to what this singer does with it: timing, syllables, loudness, breath, and sounds that are no notes."""
+"""Performance plan of a score: timing, syllables, loudness and legato of every note, and speech."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from hf_model.notes.note import Note
 from hf_model.singer.phonetics import CONSONANTS, Diction, Syllable
 from hf_model.singer.voice import Voice
 
-SHORTEST = 0.09
-"""Seconds of voice that every note keeps when a consonant needs its room."""
+MIN_VOWEL = 0.09
+"""Seconds; minimum duration of a note's vowel."""
 
-BREVITY = 0.01
-"""Seconds that a consonant keeps where there is no room at all."""
+MIN_CONSONANT = 0.01
+"""Seconds; minimum duration of a consonant."""
 
 
 @dataclass(frozen=True)
-class Sung:
-    """One sound of the voice, mostly a note.
+class PlannedNote:
+    """One planned sound of the voice: a note, or a part of speech.
 
     Attributes
     ----------
     start : float
-        Seconds; where the consonant begins (``onset`` without one).
+        Seconds; start of the consonant (``onset`` without one).
     onset, offset : float
-        Seconds; where the vowel begins, and where the voice has faded.
+        Seconds; start of the vowel, and end of the voice.
     pitch : float
-        MIDI number aimed at, with this singer's error.
+        Target MIDI number, with this singer's error.
     level : float
         Linear strength, about 1.
     syllable : Syllable
     bound : bool
-        The voice does not stop between the sound before and this one.
+        The voice continues from the sound before (legato).
     dip : float
-        What remains of the loudness at the onset of a bound note without a consonant, 0-1.
+        Relative loudness at the onset of a bound note without a consonant, 0-1.
     slide : float
-        Semitones that the pitch moves from onset to offset (speech, sirens).
+        Pitch change from onset to offset, semitones (speech, sirens).
     is_note : bool
-        False for speech and sirens, which no one would write down.
+        False for speech and sirens, which get no label.
     """
 
     start: float
@@ -57,28 +57,30 @@ class Sung:
 
     @property
     def sonorant(self) -> bool:
-        """Whether it begins with a consonant through which the voice goes on."""
+        """Whether it starts with a consonant through which the voice continues."""
         return bool(self.syllable.consonant) and CONSONANTS[self.syllable.consonant].sonorant
 
     @property
     def voice_start(self) -> float:
-        """Seconds; where the voice with this note's pitch begins."""
+        """Seconds; start of the voice with this note's pitch."""
         return self.start if self.sonorant else self.onset
 
 
-def plan(score: Sequence[Note], voice: Voice, rng: Generator, lead: float, style: str | None = None) -> list[Sung]:
-    """Decide how every note is sung; all times move by ``lead`` seconds.
+def plan_notes(
+    score: Sequence[Note], voice: Voice, rng: Generator, lead: float, style: str | None = None
+) -> list[PlannedNote]:
+    """Plan how every note is sung, ``lead`` seconds later than in the score.
 
     Returns
     -------
-    list of Sung
-        One sound a note, in order, without overlaps.
+    list of PlannedNote
+        One a note, in order, without overlaps.
     """
     diction = Diction(rng, float(rng.choice([round(note.pitch) for note in score])), style)
-    reattack = rng.uniform(0.0, 1.0)
+    stop_chance = rng.uniform(0.0, 1.0)
     melisma = float(rng.choice([0.0, rng.uniform(0.0, 0.5)]))
-    clipped = float(rng.choice([0.0, 0.0, rng.uniform(0.1, 0.45)]))  # a staccato singer
-    sung: list[Sung] = []
+    staccato = float(rng.choice([0.0, 0.0, rng.uniform(0.1, 0.45)]))
+    planned: list[PlannedNote] = []
     arc, arc_end = 0.0, 0.0
     for i, note in enumerate(score):
         gap = note.onset - score[i - 1].offset if i else 1.0
@@ -90,21 +92,21 @@ def plan(score: Sequence[Note], voice: Voice, rng: Generator, lead: float, style
         if voice.kind == "whistle":
             syllable = Syllable("", "u")
         elif gap < 0.02 and not repeated and rng.random() < melisma:
-            syllable = Syllable("", sung[-1].syllable.vowel)
+            syllable = Syllable("", planned[-1].syllable.vowel)
         shift = float(np.clip(rng.normal(0.0, voice.timing), -0.06, 0.06))
         onset = note.onset + lead + (shift if i else 0.0)
-        onset = max(onset, sung[-1].onset + SHORTEST + BREVITY) if sung else onset  # room for the one before
-        shortest = max(SHORTEST, min(0.7 * note.duration, 0.2))
+        onset = max(onset, planned[-1].onset + MIN_VOWEL + MIN_CONSONANT) if planned else onset
+        shortest = max(MIN_VOWEL, min(0.7 * note.duration, 0.2))
         offset = max(note.offset + lead + min(shift, 0.0), onset + shortest)
-        offset = max(onset + shortest, offset - clipped * (offset - onset) * rng.uniform(0.5, 1.2))
+        offset = max(onset + shortest, offset - staccato * (offset - onset) * rng.uniform(0.5, 1.2))
         error = voice.tuning + rng.normal(0.0, voice.error_cents) / 100.0 + voice.tempo_drift_cents * onset / 6000.0
         level = 10.0 ** ((arc + rng.normal(0.0, 0.7 * voice.dynamics_db) + (note.velocity - 80) * 0.25) / 20.0)
         length = _consonant_length(syllable.consonant, note.duration, rng)
-        new = Sung(max(onset - length, 0.0), onset, offset, note.pitch + error, level, syllable)
-        if sung:
-            new = _join(sung, new, repeated, reattack, voice, rng)
-        sung.append(new)
-    return sung
+        new = PlannedNote(max(onset - length, 0.0), onset, offset, note.pitch + error, level, syllable)
+        if planned:
+            new = _join(planned, new, repeated, stop_chance, voice, rng)
+        planned.append(new)
+    return planned
 
 
 def _consonant_length(consonant: str, duration: float, rng: Generator) -> float:
@@ -114,35 +116,39 @@ def _consonant_length(consonant: str, duration: float, rng: Generator) -> float:
     return float(min(rng.uniform(sound.low, sound.high), 0.3 * duration + 0.02))
 
 
-def _join(sung: list[Sung], new: Sung, repeated: bool, reattack: float, voice: Voice, rng: Generator) -> Sung:
-    """End the sound before where the new one needs room; return the new one, bound to it or not."""
-    before = sung[-1]
-    floor = before.onset + max(SHORTEST, 0.65 * (new.onset - before.onset))
-    new = replace(new, start=max(new.start, min(floor, new.onset - BREVITY)))
+def _join(
+    planned: list[PlannedNote], new: PlannedNote, repeated: bool, stop_chance: float, voice: Voice, rng: Generator
+) -> PlannedNote:
+    """Shorten the last planned sound to make room for the new one; return the new one, bound to it or not."""
+    before = planned[-1]
+    floor = before.onset + max(MIN_VOWEL, 0.65 * (new.onset - before.onset))
+    new = replace(new, start=max(new.start, min(floor, new.onset - MIN_CONSONANT)))
     end = min(before.offset, new.start)
     voiced = not new.syllable.consonant or new.sonorant
     bound = voiced and new.start - end < 0.04
     dip = 1.0
-    moves = new.syllable.vowel != (before.syllable.vowel_end or before.syllable.vowel)  # and may be all that is heard
-    if bound and not new.syllable.consonant and ((repeated and not moves) or rng.random() > voice.legato):
-        if rng.random() < reattack:  # the voice stops for a moment
+    # a change of vowel is enough to separate repeated notes
+    same_vowel = new.syllable.vowel == (before.syllable.vowel_end or before.syllable.vowel)
+    if bound and not new.syllable.consonant and ((repeated and same_vowel) or rng.random() > voice.legato):
+        if rng.random() < stop_chance:  # the voice stops briefly
             bound, end = False, max(floor, end - min(rng.uniform(0.03, 0.12), 0.3 * (end - before.onset)))
-        else:  # it only gets softer
+        else:  # it only becomes softer
             dip = 10.0 ** (rng.uniform(-24.0, -6.0) / 20.0)
     if bound and new.sonorant and rng.random() > voice.legato**0.5:
         bound, end = False, max(floor, end - rng.uniform(0.02, 0.08))
-    sung[-1] = replace(before, offset=new.voice_start if bound else end)
+    planned[-1] = replace(before, offset=new.voice_start if bound else end)
     return replace(new, bound=bound, dip=dip)
 
 
-def babble(start: float, end: float, middle: float, rng: Generator) -> list[Sung]:
-    """Speak, or slide like a siren, between two times; ``middle`` is the singer's middle pitch (MIDI number)."""
+def plan_speech(start: float, end: float, middle: float, rng: Generator) -> list[PlannedNote]:
+    """Plan speech or a siren between two times; ``middle`` is the singer's middle pitch (MIDI number)."""
     if rng.random() < 0.2:
         size = rng.uniform(5.0, 14.0) * rng.choice([-1.0, 1.0])
         length = min(end - start, rng.uniform(0.4, 1.2))
-        return [Sung(start, start, start + length, middle - size / 2, 0.7, Syllable(), slide=size, is_note=False)]
+        end = start + length
+        return [PlannedNote(start, start, end, middle - size / 2, 0.7, Syllable(), slide=size, is_note=False)]
     diction = Diction(rng, middle, "words")
-    sounds: list[Sung] = []
+    sounds: list[PlannedNote] = []
     now, height = start, middle - rng.uniform(0.0, 6.0) + 2.0
     level = 10.0 ** (rng.uniform(-12.0, 0.0) / 20.0)
     while now < end - 0.25:
@@ -153,8 +159,6 @@ def babble(start: float, end: float, middle: float, rng: Generator) -> list[Sung
         pitch = height + rng.normal(0.0, 1.5) - 2.0 * (now - start)
         strength = level * 10.0 ** (rng.normal(0.0, 3.0) / 20.0)
         onset = now + length
-        sounds.append(
-            Sung(now, onset, onset + vowel, pitch, strength, syllable, slide=slide, is_note=False, bound=False)
-        )
+        sounds.append(PlannedNote(now, onset, onset + vowel, pitch, strength, syllable, slide=slide, is_note=False))
         now = onset + vowel + (rng.uniform(0.1, 0.3) if rng.random() < 0.1 else 0.0)
     return [replace(s, pitch=float(np.clip(s.pitch, middle - 14.0, middle + 10.0))) for s in sounds]

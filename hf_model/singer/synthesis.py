@@ -1,4 +1,4 @@
-"""A singer made by arithmetic: a score and a seed in, singing and the exact notes out."""
+"""Singing synthesis: a score and a seed give singing and its exact note labels."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from hf_model.notes.note import Note
 from hf_model.singer.articulation import articulate
 from hf_model.singer.composition import twinkle
 from hf_model.singer.intonation import pitch_curve
-from hf_model.singer.note_labels import heard
+from hf_model.singer.note_labels import note_labels
 from hf_model.singer.phonetics import STYLES
-from hf_model.singer.phrasing import Sung, babble, plan
+from hf_model.singer.phrasing import PlannedNote, plan_notes, plan_speech
 from hf_model.singer.vocal_tract import CONTROL_RATE, render
 from hf_model.singer.voice import Voice, draw_voice
 
 EXAMPLE_SEED = 1223
-"""A pleasant voice for the example in the repository."""
+"""Seed of the example in the repository."""
 
 F0_RATE = 100.0
 """Frames a second of ``Song.f0``; frame m is centred on m / 100 s."""
@@ -40,14 +40,15 @@ class SingerConfig:
     sample_rate : int
         Hz.
     max_lead, max_tail : float
-        Longest silence before the first and after the last note, seconds; the length is drawn from the seed.
+        Maximum silence before the first and after the last note, seconds; the durations are drawn from the seed.
     speech : float
-        Share of songs in which the singer speaks (or slides like a siren) before, between or after the notes.
+        Fraction of songs with speech (or a siren) before, between or after the notes.
     style : str
-        What is sung on: a key of ``syllables.STYLES``, or "" to draw one.
+        Singing style: a key of ``phonetics.STYLES``, or "" to draw one.
     sonorant_first, sonorant_onset, sonorant_offset : float
-        Where in a nasal, lateral or glide a note starts: after a silence, and bound to the note before, which ends at
-        the third; 0 is its begin, 1 the vowel's. People differ here; these values keep within 50 ms of most of them.
+        Labelled times in a nasal, lateral or glide, 0 at its start and 1 at the vowel: the onset after a silence, the
+        onset of a bound note, and the offset of the note before that. Annotators differ; the defaults are within 50 ms
+        of most.
     """
 
     sample_rate: int = 16000
@@ -60,7 +61,7 @@ class SingerConfig:
     sonorant_offset: float = 0.25
 
     def __post_init__(self) -> None:
-        """Refuse impossible settings."""
+        """Check the ranges."""
         check_range("sample_rate", self.sample_rate, 8000, 96000)
         check_range("max_lead", self.max_lead, 0.0, 30.0)
         check_range("max_tail", self.max_tail, 0.0, 30.0)
@@ -73,7 +74,7 @@ class SingerConfig:
 
 @dataclass(frozen=True)
 class Song:
-    """Singing and the truth about it.
+    """Synthetic singing with its labels.
 
     Attributes
     ----------
@@ -82,11 +83,11 @@ class Song:
     sample_rate : int
         Hz.
     notes : list of Note
-        What was really sung, out of tune or not. The onset lies where a person marks it: at the vowel's start, for a
-        nasal, a glide or a hum at the start of the new note's voice. The offset lies where the voice stops, or at
-        the next onset in legato. The pitch is the mean of the note's steady part, as MIDI number.
+        As sung, out of tune or not. The onset is where annotators mark it: at the start of the vowel, or for a nasal, a
+        glide or a hum at the start of the note's voice. The offset is the end of the voice, or the next onset in
+        legato. The pitch is the mean of the note's steady part, as MIDI number.
     f0 : ndarray, shape (frame,)
-        Hz at 100 frames a second, 0 where there is no voice.
+        Hz at 100 frames per second, 0 where unvoiced.
     """
 
     audio: NDArray[np.float32]
@@ -104,9 +105,9 @@ def sing(score: Sequence[Note], seed: int, config: SingerConfig = DEFAULT) -> So
     Parameters
     ----------
     score : sequence of Note
-        What should be sung; one note at a time.
+        Monophonic.
     seed : int
-        Decides who sings, on which syllables, and every detail; the same seed gives the same song.
+        Determines voice, syllables and every detail; the same seed gives the same song.
 
     Raises
     ------
@@ -115,7 +116,7 @@ def sing(score: Sequence[Note], seed: int, config: SingerConfig = DEFAULT) -> So
     """
     notes = sorted(score)
     if not notes:
-        msg = "score is empty; a song needs at least one note"
+        msg = "score is empty; at least one note is needed"
         raise ValueError(msg)
     for first, second in pairwise(notes):
         if second.onset < first.offset - 0.005:
@@ -123,19 +124,19 @@ def sing(score: Sequence[Note], seed: int, config: SingerConfig = DEFAULT) -> So
             raise ValueError(msg)
     rng = np.random.default_rng([seed, 0x51461])
     voice = draw_voice(rng, np.array([note.pitch for note in notes]))
-    sung, n_seconds = _all_sounds(notes, voice, config, rng)
+    planned, n_seconds = _plan(notes, voice, config, rng)
     n_samples = round(n_seconds * config.sample_rate)
     n_frames = int(n_seconds * CONTROL_RATE) + 2
-    pitch, vibrato = pitch_curve(sung, voice, n_frames, rng)
-    controls = articulate(sung, pitch, vibrato, voice, rng)
+    pitch, vibrato = pitch_curve(planned, voice, n_frames, rng)
+    controls = articulate(planned, pitch, vibrato, voice, rng)
     audio = render(controls, voice, config.sample_rate, n_samples, rng)
     audio *= 10.0 ** rng.uniform(-0.8, -0.05) / (np.max(np.abs(audio)) + 1e-9)
     times = np.arange(1 + int(n_samples * F0_RATE) // config.sample_rate) / F0_RATE
     frame_times = np.arange(n_frames) / CONTROL_RATE
     voiced = np.interp(times, frame_times, controls.voice) > 0.05
     f0 = np.where(voiced, 440.0 * 2.0 ** ((np.interp(times, frame_times, controls.pitch) - 69.0) / 12.0), 0.0)
-    truth = heard(
-        sung,
+    labels = note_labels(
+        planned,
         controls,
         audio,
         config.sample_rate,
@@ -143,30 +144,30 @@ def sing(score: Sequence[Note], seed: int, config: SingerConfig = DEFAULT) -> So
         config.sonorant_onset,
         config.sonorant_offset,
     )
-    return Song(audio.astype(np.float32), config.sample_rate, truth, f0)
+    return Song(audio.astype(np.float32), config.sample_rate, labels, f0)
 
 
-def _all_sounds(notes: Sequence[Note], voice: Voice, config: SingerConfig, rng: Generator) -> tuple[list[Sung], float]:
-    """Sounds of the whole recording in order, and its length in seconds."""
+def _plan(notes: Sequence[Note], voice: Voice, config: SingerConfig, rng: Generator) -> tuple[list[PlannedNote], float]:
+    """Plan the whole recording: its sounds in order, and its duration in seconds."""
     speaks = voice.kind != "whistle" and rng.random() < config.speech
     where = int(rng.integers(3)) if speaks else -1
     before, after = rng.uniform(0.5, 2.5) if where == 0 else 0.0, rng.uniform(0.5, 2.5) if where == 2 else 0.0
     silence = float(rng.uniform(0.1, 1.0)) * config.max_lead
     lead = before + silence - notes[0].onset
-    sung = plan(notes, voice, rng, lead, config.style or None)
-    end = sung[-1].offset
+    planned = plan_notes(notes, voice, rng, lead, config.style or None)
+    end = planned[-1].offset
     n_seconds = end + after + 0.05 + float(rng.uniform(0.1, 1.0)) * config.max_tail
     if not speaks:
-        return sung, n_seconds
+        return planned, n_seconds
     middle = float(np.median([note.pitch for note in notes]))
     if where == 0:
-        return babble(0.05, before, middle, rng) + sung, n_seconds
+        return plan_speech(0.05, before, middle, rng) + planned, n_seconds
     if where == 2:
-        return sung + babble(end + rng.uniform(0.1, 0.4), end + after, middle, rng), n_seconds
-    sounds: list[Sung] = []
-    for note in sung:
+        return planned + plan_speech(end + rng.uniform(0.1, 0.4), end + after, middle, rng), n_seconds
+    sounds: list[PlannedNote] = []
+    for note in planned:
         if sounds and note.start - sounds[-1].offset > 0.9 and rng.random() < 0.6:
-            sounds += babble(sounds[-1].offset + 0.15, note.start - 0.2, middle, rng)
+            sounds += plan_speech(sounds[-1].offset + 0.15, note.start - 0.2, middle, rng)
         sounds.append(note)
     return sounds, n_seconds
 
@@ -175,8 +176,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write "Twinkle, twinkle, little star" as a 16-bit wav file: ``python -m hf_model.singer.synthesis OUT``."""
     parser = argparse.ArgumentParser(prog="python -m hf_model.singer.synthesis", description=main.__doc__)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--seed", type=int, default=EXAMPLE_SEED, help="who sings, and how")
-    parser.add_argument("--style", default="solfege", choices=list(STYLES), help="what is sung on")
+    parser.add_argument("--seed", type=int, default=EXAMPLE_SEED, help="seed of the voice and the performance")
+    parser.add_argument("--style", default="solfege", choices=list(STYLES), help="singing style")
     parser.add_argument("--sample-rate", type=int, default=22050, help="Hz")
     chosen = parser.parse_args(arguments)
     config = SingerConfig(chosen.sample_rate, max_lead=0.4, max_tail=0.6, speech=0.0, style=chosen.style)

@@ -1,4 +1,4 @@
-"""From control curves to sound: glottal pulses and breath through moving formants."""
+"""Source-filter synthesis: glottal pulses and breath through time-varying formants."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONTROL_RATE = 200.0
 """Control frames a second."""
 
 NASAL_POLE = 270.0
-"""Hz; the resonance of the nose. An antiformant of the same frequency cancels it: an oral sound."""
+"""Hz; the nasal resonance. In oral sounds an antiformant of the same frequency cancels it."""
 
 _KERNEL_HALF = 8
 _KERNEL_PHASES = 64
@@ -23,7 +23,7 @@ _KERNEL_PHASES = 64
 
 @dataclass(frozen=True)
 class Noise:
-    """One burst of noise made in the mouth.
+    """One burst of consonant noise.
 
     Attributes
     ----------
@@ -32,9 +32,9 @@ class Noise:
     centre, width : float
         Hz.
     level : float
-        Linear, against a vowel of strength 1.
+        Linear, relative to a vowel of strength 1.
     attack : float
-        Share of the duration in which it grows.
+        Fraction of the duration of the attack.
     """
 
     start: float
@@ -47,7 +47,7 @@ class Noise:
 
 @dataclass
 class Controls:
-    """Everything that moves while somebody sings, at ``CONTROL_RATE``.
+    """Control curves of the synthesis, at ``CONTROL_RATE``.
 
     Attributes
     ----------
@@ -60,11 +60,11 @@ class Controls:
     formants : ndarray, shape (frame, 8)
         Hz.
     nasal_zero : ndarray, shape (frame,)
-        Frequency of the antiformant, Hz; equal to the nasal pole (no effect) in oral sounds.
+        Frequency of the antiformant, Hz; equal to the nasal pole in oral sounds.
     tilt : ndarray, shape (frame,)
-        Corner of the glottal spectrum, Hz; low when the mouth is closed.
+        Corner frequency of the glottal spectrum, Hz; low with a closed mouth.
     creak : ndarray, shape (frame,)
-        How much every second pulse weakens, 0-1.
+        Attenuation of every second pulse, 0-1.
     noises : list of Noise
     """
 
@@ -90,12 +90,12 @@ def frames_between(start: float, end: float, n_frames: int) -> slice:
 
 
 def render(controls: Controls, voice: Voice, sample_rate: int, n_samples: int, rng: Generator) -> NDArray[np.float64]:
-    """Make the sound.
+    """Synthesize the audio.
 
     Returns
     -------
     ndarray, shape (n_samples,)
-        Unscaled audio.
+        Not normalised.
     """
     times = np.arange(n_samples) / sample_rate
     frame_times = np.arange(controls.n_frames) / CONTROL_RATE
@@ -117,7 +117,7 @@ def render(controls: Controls, voice: Voice, sample_rate: int, n_samples: int, r
 
 
 def _cycles(controls: Controls, n_seconds: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return times (s) on a fine grid, and the glottal cycles that have passed by then."""
+    """Return times (s) on a fine grid, and the phase of the glottis there in cycles."""
     fine_rate = 5.0 * CONTROL_RATE
     fine = np.arange(int(n_seconds * fine_rate) + 2) / fine_rate
     pitch = np.interp(fine, np.arange(controls.n_frames) / CONTROL_RATE, controls.pitch)
@@ -134,7 +134,7 @@ def _pulses(
     n_samples: int,
     rng: Generator,
 ) -> NDArray[np.float64]:
-    """Band-limited glottal pulses at the times when the phase passes whole cycles."""
+    """Place band-limited glottal pulses where the phase is a whole number of cycles."""
     frame_times = np.arange(controls.n_frames) / CONTROL_RATE
     whole = np.arange(1, int(cycles[-1]) + 1)
     when = np.interp(whole, cycles, fine)
@@ -149,7 +149,7 @@ def _pulses(
 
 
 def _scatter(positions: NDArray[np.float64], strengths: NDArray[np.float64], n_samples: int) -> NDArray[np.float64]:
-    """Add a windowed sinc at every (fractional) sample position."""
+    """Sum windowed sincs at fractional sample positions."""
     offsets = np.arange(-_KERNEL_HALF + 1, _KERNEL_HALF + 1)
     phases = np.arange(_KERNEL_PHASES + 1)[:, None] / _KERNEL_PHASES
     distance = offsets[None, :] - phases
@@ -170,7 +170,7 @@ def _filtered(
     voice: Voice,
     sample_rate: int,
 ) -> NDArray[np.float64]:
-    """Filter voice and breath with the moving vocal tract: overlap-add of windowed blocks, 32 ms long."""
+    """Filter voice and breath with the time-varying vocal tract: overlap-add of windowed blocks of 32 ms."""
     n_samples = len(pulses)
     size = 1 << round(np.log2(0.032 * sample_rate))
     hop = size // 2
@@ -188,14 +188,14 @@ def _filtered(
     index = np.minimum(np.rint(centres * CONTROL_RATE).astype(np.int64), controls.n_frames - 1)
     tract, glottis = _responses(controls, voice, index, sample_rate, 2 * size)
     whistled = voice.kind == "whistle"
-    sung = blocks(pulses) if whistled else blocks(pulses) * glottis * tract
+    voiced = blocks(pulses) if whistled else blocks(pulses) * glottis * tract
     hz = np.fft.rfftfreq(2 * size, 1.0 / sample_rate)
-    spectrum = sung + blocks(aspiration) * tract * np.sqrt(hz / (hz + 1500.0))
+    spectrum = voiced + blocks(aspiration) * tract * np.sqrt(hz / (hz + 1500.0))
     parts = np.fft.irfft(spectrum, n=2 * size)
     total = np.zeros((n_blocks + 4) * hop)
     for quarter in range(4):
-        piece = parts[:, quarter * hop : (quarter + 1) * hop].ravel()
-        total[quarter * hop : quarter * hop + len(piece)] += piece
+        segment = parts[:, quarter * hop : (quarter + 1) * hop].ravel()
+        total[quarter * hop : quarter * hop + len(segment)] += segment
     return total[hop : hop + n_samples]
 
 
@@ -216,7 +216,7 @@ def _responses(
     below = formants < 0.48 * sample_rate
     inverse: NDArray[np.complex128] = np.ones((n_blocks, n_fft // 2 + 1), dtype=np.complex128)
     gain = np.ones(n_blocks)
-    for first in range(0, formants.shape[1], 3):  # polynomials of a higher order lose their digits near 0 Hz
+    for first in range(0, formants.shape[1], 3):  # polynomials of higher order lose precision near 0 Hz
         poles = np.ones((n_blocks, 1))
         for k in range(first, min(first + 3, formants.shape[1])):
             section = _section(formants[:, k], bandwidths[:, k], sample_rate)
@@ -236,21 +236,18 @@ def _responses(
     boost = 10.0 ** (voice.glottal_boost_db / 20.0) - 1.0
     radiated *= 1.0 + boost * np.exp(-0.5 * ((hz - f0[:, None]) / (0.4 * f0[:, None])) ** 2)
     radiated *= hz**2 / (hz**2 + 60.0**2)
-    tract *= _evened(tract, radiated, f0, sample_rate, n_fft)[:, None]
+    tract *= _level_gain(tract, radiated, f0, sample_rate, n_fft)[:, None]
     return tract, radiated.astype(np.complex128)
 
 
-def _evened(
+def _level_gain(
     tract: NDArray[np.complex128], glottis: NDArray[np.float64], f0: NDArray[np.float64], sample_rate: int, n_fft: int
 ) -> NDArray[np.float64]:
-    """Gain (block,) that shrinks, to a third in dB, what harmonics gain where they meet a formant.
-
-    Singers do the same: they hear themselves and even out.
-    """
+    """Gain (block,) that reduces the level changes of harmonics at formants to a third, in dB, as singers do."""
     harmonics = np.rint(f0[:, None] * np.arange(1, 17) * n_fft / sample_rate).astype(np.int64)
     harmonics = np.minimum(harmonics, tract.shape[1] - 1)
-    met = np.abs(np.take_along_axis(tract, harmonics, axis=1)) * np.take_along_axis(glottis, harmonics, axis=1)
-    power = np.sum(met**2, axis=1)
+    magnitude = np.abs(np.take_along_axis(tract, harmonics, axis=1)) * np.take_along_axis(glottis, harmonics, axis=1)
+    power = np.sum(magnitude**2, axis=1)
     return np.asarray((power / np.median(power)) ** -0.35)
 
 

@@ -1,4 +1,4 @@
-"""Who sings: vocal tract, glottis and habits of one voice, drawn at random from thousands."""
+"""Random voices: vocal tract, glottis and habits of a singer."""
 
 from __future__ import annotations
 
@@ -60,61 +60,61 @@ class Voice:
     bandwidths : ndarray, shape (8,)
         Hz.
     tilt_hz : float
-        Corner above which the glottal spectrum falls by another 6 dB an octave at medium loudness.
+        Corner frequency above which the glottal spectrum falls by another 6 dB per octave, at medium loudness.
     glottal_boost_db : float
-        How far the fundamental stands out.
+        Boost of the fundamental.
     breathiness : float
-        Aspiration noise against voice, linear.
+        Aspiration noise relative to the voice, linear.
     breath_pulse : float
-        How far that noise swells with every glottal cycle, 0-1.
+        Modulation of that noise by the glottal cycle, 0-1.
     exhale : float
-        Breath that follows the end of a phrase, against the voice, linear.
+        Breath after a phrase relative to the voice, linear.
     jitter, shimmer : float
-        Relative change of period and of strength from one glottal pulse to the next.
+        Relative variation of period and strength between glottal pulses.
     drift_cents, drift_rate : float
-        Slow wandering of the pitch: size, and speed in Hz.
+        Slow pitch drift: standard deviation, and rate in Hz.
     vibrato_rate, vibrato_cents, vibrato_delay : float
-        Hz; half the peak-to-peak depth; seconds until it starts.
+        Hz; half the peak-to-peak depth; seconds before it starts.
     vibrato_chance : float
-        Share of long notes that get it.
+        Fraction of long notes with vibrato.
     tuning : float
         Offset from 440 Hz in semitones.
     error_cents : float
-        Standard deviation of the intonation error from note to note.
+        Standard deviation of the intonation error of notes.
     tempo_drift_cents : float
-        How far the tuning sinks or climbs over a minute.
+        Drift of the tuning per minute.
     scoop_chance, scoop_cents, fall_chance : float
-        Share of notes entered from beside, how far, and share released with a falling pitch.
+        Fraction of notes with an onset glide, its size, and fraction released with a falling pitch.
     swoop_chance : float
-        Share of notes after a silence that come from far below, as untrained singers reach for a high one.
+        Fraction of notes after a silence with a large onset glide, as of untrained singers on high notes.
     late_chance : float
-        Share of longer notes that wait on a neighbouring pitch before they arrive.
+        Fraction of long notes that start on a neighbouring pitch.
     microprosody_cents : float
-        How far a consonant bends the pitch after it: up after a voiceless one, down after a voiced one.
+        Pitch deviation after a consonant: up after a voiceless, down after a voiced one.
     glide : float
-        Seconds that a legato pitch change takes.
+        Duration of a legato pitch change, seconds.
     overshoot : float
-        Share of the interval by which the change overshoots.
+        Overshoot of the change, as a fraction of the interval.
     attack, release : float
         Seconds.
     legato : float
         0 staccato to 1 fully bound.
     dynamics_db : float
-        Spread of loudness between notes.
+        Standard deviation of the loudness of notes.
     creak : float
-        Share of phrase ends with creak.
+        Fraction of phrase ends with creak.
     smear : float
-        Seconds over which formants move.
+        Smoothing of the formants, seconds.
     nasality : float
-        How far the vowels are nasal, 0-1.
+        Nasality of the vowels, 0-1.
     ornament_chance : float
-        Share of notes with a mordent or a short grace: part of the note, no note of its own.
+        Fraction of notes with a mordent or a grace note, which is not labelled.
     tremolo : float
-        How far the loudness follows the vibrato, 0-1.
+        Modulation of the loudness by the vibrato, 0-1.
     unsteady_db : float
-        Wandering of the loudness within notes, standard deviation.
+        Standard deviation of the loudness within notes.
     timing : float
-        Standard deviation of the onset against the score, seconds.
+        Standard deviation of onsets from the score, seconds.
     """
 
     kind: str
@@ -159,12 +159,12 @@ class Voice:
 
 
 def log_uniform(rng: Generator, low: float, high: float) -> float:
-    """Draw from [low, high] with equal chance for equal ratios."""
+    """Draw from the log-uniform distribution on [low, high]."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def draw_kind(rng: Generator, pitches: NDArray[np.float64]) -> str:
-    """Choose who can sing these pitches (MIDI numbers): kinds whose range fits are likelier."""
+    """Draw a kind of voice for these pitches (MIDI numbers), weighted by how well its range fits."""
     low, high = float(pitches.min()), float(pitches.max())
     weights = []
     for lowest, highest, _, _, weight in KINDS.values():
@@ -175,12 +175,12 @@ def draw_kind(rng: Generator, pitches: NDArray[np.float64]) -> str:
 
 
 def draw_voice(rng: Generator, pitches: NDArray[np.float64]) -> Voice:
-    """Draw a singer who can sing these pitches (MIDI numbers)."""
+    """Draw a voice for these pitches (MIDI numbers)."""
     kind = draw_kind(rng, pitches)
     trained = bool(rng.random() < 0.25) and kind != "child"
     falsetto = kind == "falsetto"
     vowels, upper, bandwidths = _draw_tract(rng, kind, trained)
-    shaky = log_uniform(rng, 0.5, 2.5) * (0.7 if trained else 1.0)  # control of the voice: one habit behind many
+    shaky = log_uniform(rng, 0.5, 2.5) * (0.7 if trained else 1.0)  # lack of control; scales many habits
     return Voice(
         kind=kind,
         vowels=vowels,
@@ -205,7 +205,7 @@ def draw_voice(rng: Generator, pitches: NDArray[np.float64]) -> Voice:
         scoop_chance=float(rng.beta(1.2, 1.3 / shaky)),
         scoop_cents=log_uniform(rng, 30.0, 250.0) * shaky**0.5,
         fall_chance=float(rng.beta(1.0, 2.0)),
-        swoop_chance=0.0 if trained else _swoops(rng.spawn(1)[0]),
+        swoop_chance=0.0 if trained else _swoop_chance(rng.spawn(1)[0]),
         late_chance=float(rng.choice([0.0, rng.uniform(0.0, 0.1)])),
         microprosody_cents=log_uniform(rng, 5.0, 80.0),
         glide=log_uniform(rng, 0.03, 0.2) * shaky**0.5,
@@ -224,18 +224,18 @@ def draw_voice(rng: Generator, pitches: NDArray[np.float64]) -> Voice:
     )
 
 
-def _swoops(rng: Generator) -> float:
-    """Draw a share of swoops: half of the untrained voices have none, few have many."""
+def _swoop_chance(rng: Generator) -> float:
+    """Draw a fraction of swoops: half of the untrained voices have none, few have many."""
     return float(rng.beta(0.3, 1.5)) if rng.random() < 0.5 else 0.0
 
 
 def _draw_tract(
     rng: Generator, kind: str, trained: bool
 ) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64], NDArray[np.float64]]:
-    """Vowels, upper formants and bandwidths (Hz) of one vocal tract."""
+    """Draw vowels, upper formants and bandwidths (Hz) of one vocal tract."""
     _, _, tract_mean, tract_spread, _ = KINDS[kind]
     tract = float(np.clip(rng.normal(tract_mean, tract_spread), 0.85, 1.65))
-    shrink = rng.uniform(0.75, 1.05)  # how far vowels keep from the neutral one
+    shrink = rng.uniform(0.75, 1.05)  # distance of the vowels from the neutral one
     neutral = np.array(VOWELS["@"])
     vowels = {
         name: tract * neutral * (np.array(formants) / neutral) ** shrink * np.exp(rng.normal(0.0, 0.05, 3))

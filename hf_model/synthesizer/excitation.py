@@ -1,4 +1,4 @@
-"""Playing the table of partials with tensors: notes to an excitation that can be differentiated."""
+"""The synthesizer's excitation: notes to audio from the table of partials, differentiable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hf_model.audio.grid import PIANO_STFT
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, PIANO_STFT
 from hf_model.notes.note import HIGHEST_KEY, LOWEST_KEY
 from hf_model.piano.mdct_codec import POWER
 from hf_model.synthesizer.partials import (
@@ -26,36 +26,35 @@ from hf_model.synthesizer.partials import (
     PartialTable,
     body_kernel,
     decode_gain,
-    gain_places,
+    gain_positions,
     interpolation,
     knot_weights,
 )
 
 N_KEYS = HIGHEST_KEY - LOWEST_KEY + 1
-RATE, HOP = PIANO_STFT.sample_rate, PIANO_STFT.hop_length
+HOP = PIANO_STFT.hop_length
 MARGIN = PIANO_STFT.n_fft // 2
-"""Samples before the first and after the last frame's centre that the frames see."""
+"""Samples before the first and after the last frame's centre that lie in the frames' windows."""
 
 SILENCE_DB = 64.0
-"""A released note is cut once its damper has taken this much."""
+"""Damping after which a released note is cut."""
 
 RISE_SAMPLES = 24
-"""Half a millisecond over which a note rises: at velocities between the layers hammer and partials do not quite cancel
-at the first sample."""
+"""Fade-in of half a millisecond: between the velocity layers, hammer and partials do not quite cancel at the onset."""
 
 SILENT = 1e-4
-"""Amplitude below which a key's partials, added up, are not played on (80 dB under a loud note)."""
+"""Amplitude of the sum of a key's partials below which they end (80 dB under a loud note)."""
 
 FACTOR_KNOTS = np.array([0, 2, 4, 8, 16, 30, 50, 80, 140, 260, 500, 1000])
-"""Blocks after the onset at which the trainable factors of envelopes are kept."""
+"""Blocks after the onset at which the trainable factors of envelopes are defined."""
 
 
-Piece = tuple[int, int, Tensor]
-"""A note's number, samples after its onset, and the sound (sample,) that begins there."""
+NoteAudio = tuple[int, int, Tensor]
+"""Index of a note, samples after its onset, and the audio (sample,) that begins there."""
 
 
-class Sounding(NamedTuple):
-    """The notes of a batch that are heard in it, one after the other (note,); times in samples of the padded crop.
+class SoundingNotes(NamedTuple):
+    """The notes that sound within a batch's crops, concatenated (note,); times in samples of the padded crop.
 
     ``release`` is in dB a second; ``layers`` and ``mix`` (note, 2) are the two velocity layers and their gains.
     """
@@ -76,7 +75,7 @@ class Sounding(NamedTuple):
 
 
 class Excitation(nn.Module):
-    """The table of partials as buffers; with ``train_factors`` also factors of its envelopes (zero: as fitted)."""
+    """The table of partials as buffers; with ``train_factors`` also trainable factors of its envelopes (zero: none)."""
 
     first: Tensor
     frequency: Tensor
@@ -107,9 +106,9 @@ class Excitation(nn.Module):
         super().__init__()
         table = PartialTable.load()
         level, phase = decode_gain(table.gain)
-        below, share = gain_places()
-        made = {"gain_level": level, "gain_phase": phase, "gain_below": below, "gain_share": share}
-        for name, value in made.items():
+        below, share = gain_positions()
+        gains = {"gain_level": level, "gain_phase": phase, "gain_below": below, "gain_share": share}
+        for name, value in gains.items():
             self.register_buffer(name, torch.from_numpy(value), persistent=False)
         for item in (item for item in fields(table) if item.name != "gain"):
             self.register_buffer(item.name, torch.from_numpy(np.array(getattr(table, item.name))), persistent=False)
@@ -117,7 +116,7 @@ class Excitation(nn.Module):
         self.register_buffer("knot_weights", torch.from_numpy(knot_weights(int(KNOTS[-1]) + 2)), persistent=False)
         factors = torch.from_numpy(interpolation(KNOTS, FACTOR_KNOTS))
         self.register_buffer("factor_weights", factors, persistent=False)
-        self.register_buffer("body_kernel", torch.from_numpy(body_taps()), persistent=False)
+        self.register_buffer("body_kernel", torch.from_numpy(body_matrix()), persistent=False)
         rise = 0.5 - 0.5 * torch.cos(torch.arange(RISE_SAMPLES) * (math.pi / RISE_SAMPLES))
         self.register_buffer("rise", rise, persistent=False)
         self.register_buffer("table_digest", torch.tensor(table.digest))
@@ -127,38 +126,38 @@ class Excitation(nn.Module):
         self.first_partials: list[int] = table.first.tolist()
         self.register_load_state_dict_pre_hook(_check_table)  # type: ignore[no-untyped-call]
 
-    def sounding(self, notes: Tensor, n_frames: int) -> Sounding:
-        """Select and describe the notes (batch, note, 4) that are heard in ``n_frames`` frames."""
-        start = torch.floor(notes[..., 0].double() * RATE + 0.5).long() + MARGIN
-        end = torch.floor(notes[..., 1].double() * RATE + 0.5).long() + MARGIN
+    def select_notes(self, notes: Tensor, n_frames: int) -> SoundingNotes:
+        """Select the notes (batch, note, 4) that sound within ``n_frames`` frames."""
+        start = torch.floor(notes[..., 0].double() * PIANO_SAMPLE_RATE + 0.5).long() + MARGIN
+        end = torch.floor(notes[..., 1].double() * PIANO_SAMPLE_RATE + 0.5).long() + MARGIN
         key = (notes[..., 2].round().long() - LOWEST_KEY).clamp(0, N_KEYS - 1)
         velocity = notes[..., 3].round().long().clamp(1, 127)
         release = self.release[key, velocity]
-        over = end + (SILENCE_DB / release * RATE).long()
-        heard = (notes[..., 2] > 0) & (start < (n_frames - 1) * HOP + 2 * MARGIN) & (over > 0)
-        example, _ = torch.nonzero(heard, as_tuple=True)
-        key, velocity = key[heard], velocity[heard]
+        silent = end + (SILENCE_DB / release * PIANO_SAMPLE_RATE).long()
+        selected = (notes[..., 2] > 0) & (start < (n_frames - 1) * HOP + 2 * MARGIN) & (silent > 0)
+        example, _ = torch.nonzero(selected, as_tuple=True)
+        key, velocity, release = key[selected], velocity[selected], release[selected]
         below = (torch.searchsorted(self.velocities, velocity, right=True) - 1).clamp(min=0)
         layers = torch.stack([below, (below + 1).clamp(max=len(self.velocities) - 1)], dim=-1)
-        held = (end - start)[heard].clamp(min=HOP)
-        return Sounding(example, start[heard], held, key, velocity, release[heard], layers, self.mix[key, velocity])
+        held = (end - start)[selected].clamp(min=HOP)
+        return SoundingNotes(example, start[selected], held, key, velocity, release, layers, self.mix[key, velocity])
 
-    def forward(self, sounding: Sounding, n_examples: int, n_frames: int) -> Tensor:
-        """Play everything but the noise: (batch, sample), ``MARGIN`` samples before and after the frames' centres."""
+    def forward(self, sounding: SoundingNotes, n_examples: int, n_frames: int) -> Tensor:
+        """Render all but the noise: (batch, sample), ``MARGIN`` samples before and after the frames' centres."""
         n_samples = (n_frames - 1) * HOP + 2 * MARGIN
         audio = self.knot_weights.new_zeros(n_examples, n_samples + 2 * HAMMER_SAMPLES)
-        place = list(zip(sounding.example.tolist(), sounding.start.tolist(), strict=True))
+        starts = list(zip(sounding.example.tolist(), sounding.start.tolist(), strict=True))
         attacks = self.hammers(sounding, n_samples) + self.bodies(sounding, n_samples)
-        for note, late, sound in attacks + self.partials(sounding, n_samples):
-            example, start = place[note]
-            begin = start + late + HAMMER_SAMPLES
-            risen = RISE_SAMPLES if late == 0 else 0
-            audio[example, begin : begin + risen] += sound[:risen] * self.rise[:risen]
-            audio[example, begin + risen : begin + len(sound)] += sound[risen:]
+        for note, delay, sound in attacks + self.partials(sounding, n_samples):
+            example, start = starts[note]
+            begin = start + delay + HAMMER_SAMPLES
+            n_rise = RISE_SAMPLES if delay == 0 else 0
+            audio[example, begin : begin + n_rise] += sound[:n_rise] * self.rise[:n_rise]
+            audio[example, begin + n_rise : begin + len(sound)] += sound[n_rise:]
         return audio[:, HAMMER_SAMPLES : HAMMER_SAMPLES + n_samples]
 
-    def hammers(self, sounding: Sounding, n_samples: int) -> list[Piece]:
-        """Play the attacks."""
+    def hammers(self, sounding: SoundingNotes, n_samples: int) -> list[NoteAudio]:
+        """Render the attacks."""
         note = torch.nonzero((sounding.start > -HAMMER_SAMPLES) & (sounding.start < n_samples))[:, 0]
         key, layers = sounding.key[note, None], sounding.layers[note]
         peak = self.hammer_peak[key, layers] * sounding.mix[note]
@@ -167,13 +166,13 @@ class Excitation(nn.Module):
         sound = sound * damping(sounding, note[:, None], since)
         return [(number, 0, attack) for number, attack in zip(note.tolist(), sound, strict=True)]
 
-    def bodies(self, sounding: Sounding, n_samples: int) -> list[Piece]:
-        """Play the bodies of every note, from the first to the last block that is heard."""
-        tail = sounding.held + (SILENCE_DB / sounding.release * RATE).long()
+    def bodies(self, sounding: SoundingNotes, n_samples: int) -> list[NoteAudio]:
+        """Render the body of every note, from its first to its last audible block."""
+        tail = sounding.held + (SILENCE_DB / sounding.release * PIANO_SAMPLE_RATE).long()
         stop = torch.minimum(tail, n_samples - sounding.start).clamp(min=0, max=BODY_SAMPLES * BODY_STEP).tolist()
         layered = self.body_gain[sounding.key[:, None], sounding.layers] * sounding.mix
         peak = self.body_peak[sounding.row] * layered.sum(dim=1)
-        pieces: list[Piece] = []
+        sounds: list[NoteAudio] = []
         for note, (row, start) in enumerate(zip(sounding.row.tolist(), sounding.start.tolist(), strict=True)):
             first = max(0, -start) // BODY_STEP
             last = -(-stop[note] // BODY_STEP)
@@ -184,12 +183,12 @@ class Excitation(nn.Module):
             level = functional.pad(level, (begin - first + BODY_REACH, last + BODY_REACH - end))
             sound = (level.unfold(0, 2 * BODY_REACH + 1, 1) @ self.body_kernel).reshape(-1)
             since = torch.arange(len(sound), device=sound.device) + first * BODY_STEP
-            pieces.append((note, first * BODY_STEP, sound * damping(sounding, note, since)))
-        return pieces
+            sounds.append((note, first * BODY_STEP, sound * damping(sounding, note, since)))
+        return sounds
 
-    def partials(self, sounding: Sounding, n_samples: int) -> list[Piece]:
-        """Play the partials of every note from the first to the last block that is heard."""
-        tail = sounding.held + (SILENCE_DB / sounding.release * RATE).long()
+    def partials(self, sounding: SoundingNotes, n_samples: int) -> list[NoteAudio]:
+        """Render the partials of every note, from its first to its last audible block."""
+        tail = sounding.held + (SILENCE_DB / sounding.release * PIANO_SAMPLE_RATE).long()
         stop = torch.minimum(tail, n_samples - sounding.start).clamp(min=0)
         last = torch.minimum((stop + HOP - 1) // HOP, self.last_block[sounding.row])
         first = torch.minimum((-sounding.start).clamp(min=0) // HOP, last)
@@ -197,46 +196,46 @@ class Excitation(nn.Module):
         for note, span in enumerate(zip(sounding.row.tolist(), first.tolist(), last.tolist(), strict=True)):
             if span[2] > span[1]:
                 spans.setdefault(span[0], []).append((note, *span[1:]))
-        pieces: list[Piece] = []
+        sounds: list[NoteAudio] = []
         for row in spans:
             sizes = [end - begin for _, begin, end in spans[row]]
-            sounds = torch.split(self.play_row(row, sounding, spans[row]), sizes)
-            pieces += [(n, begin * HOP, s.reshape(-1)) for (n, begin, _), s in zip(spans[row], sounds, strict=True)]
-        return pieces
+            blocks = torch.split(self.play_row(row, sounding, spans[row]), sizes)
+            sounds += [(n, begin * HOP, b.reshape(-1)) for (n, begin, _), b in zip(spans[row], blocks, strict=True)]
+        return sounds
 
-    def play_row(self, row: int, sounding: Sounding, spans: list[tuple[int, int, int]]) -> Tensor:
-        """Play notes of one row, each from its first to its last block: (block, HOP).
+    def play_row(self, row: int, sounding: SoundingNotes, spans: list[tuple[int, int, int]]) -> Tensor:
+        """Render the notes of one row, each from its first to its last block: (block, HOP).
 
         Within a block each partial is a line between two envelope values times a rotation that all blocks share, so
-        that the whole is one matrix product.
+        that one matrix product computes all blocks.
         """
         own = slice(self.first_partials[row], self.first_partials[row + 1])
-        turn = 2.0 * math.pi / RATE * self.frequency[own]
+        turn = 2.0 * math.pi / PIANO_SAMPLE_RATE * self.frequency[own]
         n_edges = max(span[2] for span in spans) + 1
         knots = torch.view_as_complex(self.envelope[own].float())
         if self.envelope_factor is not None:
             factor = torch.view_as_complex((self.factor_weights @ self.envelope_factor[own]).contiguous())
             knots = knots * (factor + 1.0)
         edges = torch.arange(n_edges, device=turn.device)
-        line = (self.knot_weights[:n_edges].to(knots.dtype) @ knots.T) * turned(edges[:, None] * HOP * turn)
-        back = turned(-HOP * turn)
+        line = (self.knot_weights[:n_edges].to(knots.dtype) @ knots.T) * phasor(edges[:, None] * HOP * turn)
+        back = phasor(-HOP * turn)
         level, phase = self.gain_level[own], self.gain_phase[own]
         velocity = sounding.velocity.tolist()
         ends = []
         for note, first, last in spans:
             below, share = self.gain_below[velocity[note]], float(self.gain_share[velocity[note]])
-            turned_by = torch.lerp(phase[:, below], phase[:, below + 1], share)
-            gain = decibel(torch.lerp(level[:, below], level[:, below + 1], share)) * turned_by
+            rotated = torch.lerp(phase[:, below], phase[:, below + 1], share)
+            gain = db_to_amplitude(torch.lerp(level[:, below], level[:, below + 1], share)) * rotated
             damped = line[first : last + 1] * damping(sounding, note, edges[first : last + 1] * HOP)[:, None] * gain
             ends.append(torch.cat([damped[:-1], damped[1:] * back], dim=1))
         points = torch.cat(ends)
         sample = torch.arange(HOP, device=turn.device)
-        rotation, rise = turned(turn[:, None] * sample), sample / HOP
+        rotation, rise = phasor(turn[:, None] * sample), sample / HOP
         basis = torch.cat([rotation * (1.0 - rise), rotation * rise])
         return torch.cat([points.real, -points.imag], dim=1) @ torch.cat([basis.real, basis.imag])
 
-    def noise_level(self, sounding: Sounding, n_examples: int, n_frames: int) -> Tensor:
-        """Noise magnitude of all notes together, (batch, frame, band)."""
+    def noise_level(self, sounding: SoundingNotes, n_examples: int, n_frames: int) -> Tensor:
+        """Compute the noise magnitude of all notes together, (batch, frame, band)."""
         centre = torch.arange(n_frames, device=sounding.key.device) * HOP + MARGIN
         since = (centre[None] - sounding.start[:, None]) / HOP
         after = since.clamp(min=0).contiguous()
@@ -245,59 +244,59 @@ class Excitation(nn.Module):
         row = sounding.row[:, None]
         level = torch.lerp(self.noise[row, upper - 1].float(), self.noise[row, upper].float(), share[..., None])
         reaching = since.clamp(max=0) * 20.0  # dB; a frame before the onset, whose window only reaches into it
-        late = (centre[None] - sounding.start[:, None] - sounding.held[:, None]).clamp(min=0) / RATE
+        late = (centre[None] - sounding.start[:, None] - sounding.held[:, None]).clamp(min=0) / PIANO_SAMPLE_RATE
         level = level + (reaching - late * sounding.release[:, None])[..., None]
         below, nearness = self.gain_below[sounding.velocity], self.gain_share[sounding.velocity]
-        here, next_one = (self.noise_gain[sounding.row, place].float() for place in (below, below + 1))
-        level = level + torch.lerp(here, next_one, nearness[:, None])[:, None]
-        power = decibel(level) ** 2
+        lower, upper_gain = (self.noise_gain[sounding.row, position].float() for position in (below, below + 1))
+        level = level + torch.lerp(lower, upper_gain, nearness[:, None])[:, None]
+        power = db_to_amplitude(level) ** 2
         total = power.new_zeros(n_examples, n_frames, N_BANDS).index_add(0, sounding.example, power)
         return torch.sqrt(total + 1e-12)
 
 
-def body_taps() -> NDArray[np.float32]:
-    """Kernel of the body as a matrix (neighbour, sample): from its samples to the ``BODY_STEP`` from one of them on."""
+def body_matrix() -> NDArray[np.float32]:
+    """Build the body's interpolation (neighbour, sample): from its samples to the ``BODY_STEP`` that follow one."""
     half = BODY_REACH * BODY_STEP
     kernel = np.pad(body_kernel(), (0, BODY_STEP))
-    place = BODY_STEP * np.arange(BODY_REACH, -BODY_REACH - 1, -1)[:, None] + np.arange(BODY_STEP)
-    return np.asarray(kernel[place + half], dtype=np.float32)
+    distance = BODY_STEP * np.arange(BODY_REACH, -BODY_REACH - 1, -1)[:, None] + np.arange(BODY_STEP)
+    return np.asarray(kernel[distance + half], dtype=np.float32)
 
 
 def last_blocks(table: PartialTable) -> NDArray[np.int64]:
-    """Find the block from which on a row is silent, (row,): its partials together stay under ``SILENT``."""
+    """Find the block from which on the partials of a row stay below ``SILENT`` together, (row,)."""
     size = np.abs(table.envelope.astype(np.float32)).sum(axis=2)
     per_row = np.add.reduceat(size, table.first[:-1], axis=0)
     loud = np.where(per_row > SILENT, np.arange(len(KNOTS)), 0).max(axis=1)
     return np.asarray(KNOTS[np.minimum(loud + 1, len(KNOTS) - 1)])
 
 
-def turned(angle: Tensor) -> Tensor:
-    """Turn one by angles in radians, float64 (float32 would lose the phase of late samples): complex64."""
+def phasor(angle: Tensor) -> Tensor:
+    """Compute exp(i angle), complex64, of angles in radians, float64 (float32 is too coarse for late samples)."""
     return torch.polar(torch.ones_like(angle), torch.remainder(angle, 2.0 * math.pi)).to(torch.complex64)
 
 
 def waveform(levels: Tensor, peak: Tensor) -> Tensor:
-    """Turn 8-bit levels (..., sample) into a waveform whose level 127 is ``peak`` (...)."""
+    """Convert 8-bit levels (..., sample) to a waveform whose level 127 is ``peak`` (...)."""
     share = levels.float() / 127.0
     return share.sign() * share.abs() ** POWER * peak[..., None]
 
 
-def decibel(level: Tensor) -> Tensor:
+def db_to_amplitude(level: Tensor) -> Tensor:
     """Convert dB to amplitude."""
     return torch.exp(level * (math.log(10.0) / 20.0))
 
 
-def damping(sounding: Sounding, note: Tensor | int, since: Tensor) -> Tensor:
-    """Gain of the damper of notes, ``since`` samples after their onsets (the shapes broadcast)."""
-    late = (since - sounding.held[note]).clamp(min=0) / RATE
-    return decibel(-sounding.release[note] * late)
+def damping(sounding: SoundingNotes, note: Tensor | int, since: Tensor) -> Tensor:
+    """Compute the damper's gain for notes, ``since`` samples after their onsets (the shapes broadcast)."""
+    late = (since - sounding.held[note]).clamp(min=0) / PIANO_SAMPLE_RATE
+    return db_to_amplitude(-sounding.release[note] * late)
 
 
 def _check_table(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
-    """Refuse weights that were trained over another table."""
+    """Reject weights that were trained with another table."""
     found = state.get(prefix + "table_digest")
     if found is not None and int(found) != int(module.table_digest):  # type: ignore[arg-type]
         msg = (
-            "these weights were trained over another table of partials than hf_model/weights/partials: train them anew"
+            "these weights were trained with another table of partials than hf_model/weights/partials: train them again"
         )
         raise ValueError(msg)

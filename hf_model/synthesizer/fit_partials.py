@@ -1,6 +1,6 @@
 """Fit the table of partials: ``python -m hf_model.synthesizer.fit_partials [--source sampled]`` (about ten minutes).
 
-To the reference itself where FluidSynth and the sound font are installed, or to the sampled piano that ships.
+The source is the reference piano, which needs FluidSynth and the sound font, or the sampled piano.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.audio.grid import PIANO_STFT
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, PIANO_STFT
 from hf_model.audio.spectrogram import magnitude
 from hf_model.notes.note import HIGHEST_KEY, LOWEST_KEY, Note
 from hf_model.notes.pitch import pitch_to_hz
@@ -28,7 +28,6 @@ from hf_model.synthesizer.partials import (
     HAMMER_SAMPLES,
     KNOTS,
     N_BANDS,
-    SAMPLE_RATE,
     PartialTable,
     band_weights,
     body_kernel,
@@ -41,62 +40,62 @@ Audio = NDArray[np.float64]
 
 LOG = logging.getLogger(__name__)
 
-MOST_PARTIALS = 72
+MAX_PARTIALS = 72
 FLOOR_DB = 72.0
-"""Partials weaker than this under the strongest are left to the noise."""
+"""Partials this much weaker than the strongest are left to the noise."""
 
 TOP_HZ = 16000.0
 
-FEWEST_PARTIALS, PEAK_DISTANCE = 32, 18.0
-"""High keys have few partials in tune: other peaks, so many Hz apart, are followed up to this number."""
+MIN_PARTIALS, PEAK_DISTANCE = 32, 18.0
+"""High keys have few harmonic partials: other peaks, at this distance in Hz, are added up to this number."""
 
 STRETCH = (
     np.log2([27.5, 65.4, 131, 262, 523, 1047, 2093, 4186]),
     (3.5e-4, 1.2e-4, 1.1e-4, 3e-4, 1.2e-3, 3e-3, 7e-3, 0.016),
 )
-"""A first guess at the inharmonicity B over log2 Hz, measured on this instrument; refined for each key."""
+"""Initial inharmonicity B over log2 Hz, measured on this instrument; refined for each key."""
 
 SILENT_DB = -120.0
 
 NOISE_BIAS_DB = 2.51
-"""The mean of a noise's dB lies so much under the dB of its mean power: ``10 log10(e)`` times Euler's constant."""
+"""Difference between the dB of a noise's mean power and the mean of its dB: ``10 log10(e)`` times Euler's constant."""
 
 LOW_BANDS = int((band_weights()[: int(0.45 * PIANO_STFT.n_fft / BODY_STEP)] > 0).any(axis=0).sum())
 """Bands of noise that reach below the body's upper end."""
 
-MOST_PLACES = max(map(len, GAIN_VELOCITIES))
+MAX_POSITIONS = max(map(len, GAIN_VELOCITIES))
 
 
-class Strings(Protocol):
-    """A piano whose keys can be struck and held one by one."""
+class KeySource(Protocol):
+    """A piano whose keys can be recorded one by one."""
 
     @property
-    def settings(self) -> PianoSet:
-        """Its velocity layers, their mix, and the dampers."""
+    def piano_set(self) -> PianoSet:
+        """Velocity layers, their mix, and the dampers."""
         ...
 
-    def struck_sound(self, key: int, velocity: int, n_samples: int) -> NDArray[np.float32]:
-        """Play a held key as mono (sample,), at most ``n_samples`` long."""
+    def held_key_audio(self, key: int, velocity: int, n_samples: int) -> NDArray[np.float32]:
+        """Render a held key as mono (sample,), at most ``n_samples`` long."""
         ...
 
 
-class ReferenceStrings:
-    """The reference instrument, key by key: free of the codec through which the sampled piano went."""
+class ReferenceKeys:
+    """The reference piano, key by key: without the errors of the sampled piano's codec."""
 
     def __init__(self) -> None:
-        from hf_model.piano.fluidsynth import FluidPiano
+        from hf_model.piano.fluidsynth import FluidSynthLibrary
 
-        self._piano = FluidPiano()
-        self.settings = SampledPiano.load().settings
+        self._piano = FluidSynthLibrary()
+        self.piano_set = SampledPiano.load().piano_set
 
-    def struck_sound(self, key: int, velocity: int, n_samples: int) -> NDArray[np.float32]:
-        """Strike a key and hold it."""
-        held = Note(0.0, n_samples / SAMPLE_RATE + 1.0, key, velocity)
+    def held_key_audio(self, key: int, velocity: int, n_samples: int) -> NDArray[np.float32]:
+        """Render a held key as mono (sample,)."""
+        held = Note(0.0, n_samples / PIANO_SAMPLE_RATE + 1.0, key, velocity)
         return np.asarray(self._piano.render([held], n_samples).mean(axis=0), dtype=np.float32)
 
 
 def find_partials(sound: Audio, f0: float) -> tuple[NDArray[np.float64], float]:
-    """Find a struck key's partials by following the stretched series ``p f0 sqrt(1 + B p^2)``.
+    """Find a key's partials along the inharmonic series ``p f0 sqrt(1 + B p^2)``.
 
     Returns
     -------
@@ -106,9 +105,9 @@ def find_partials(sound: Audio, f0: float) -> tuple[NDArray[np.float64], float]:
         Hz, fitted.
     """
     n_fft = 1 << 18
-    n_seen = min(len(sound), n_fft // 2)
-    spectrum = np.abs(np.fft.rfft(sound[:n_seen] * np.hanning(2 * n_seen)[n_seen:], n_fft))
-    hz = SAMPLE_RATE / n_fft
+    n_used = min(len(sound), n_fft // 2)
+    spectrum = np.abs(np.fft.rfft(sound[:n_used] * np.hanning(2 * n_used)[n_used:], n_fft))
+    hz = PIANO_SAMPLE_RATE / n_fft
     floor = spectrum.max() * 10 ** (-FLOOR_DB / 20)
     guess_f0, guess_stretch = f0, float(np.interp(np.log2(f0), *STRETCH))
     stretch, found = guess_stretch, []
@@ -127,25 +126,25 @@ def find_partials(sound: Audio, f0: float) -> tuple[NDArray[np.float64], float]:
             if abs(new_f0 / guess_f0 - 1) < 0.012 and 0.4 < new_stretch / guess_stretch < 2.5:
                 f0, stretch = new_f0, new_stretch
     found.sort(key=lambda item: -item[2])
-    frequency = [item[1] for item in found[:MOST_PARTIALS]]
+    frequency = [item[1] for item in found[:MAX_PARTIALS]]
     return np.array(add_peaks(spectrum, hz, floor, frequency)), f0
 
 
 def fit_series(found: list[tuple[int, float, float]]) -> tuple[float, float]:
-    """Fit f0 in Hz and stretch B to (number, Hz, magnitude) of partials: ``(f / p)^2`` is a line over ``p^2``."""
+    """Fit f0 in Hz and inharmonicity B to (number, Hz, magnitude) of partials: ``(f / p)^2`` is linear in ``p^2``."""
     numbers, peaks = (np.array([item[i] for item in found]) for i in (0, 1))
     slope, squared = np.polyfit(numbers**2, (peaks / numbers) ** 2, 1, w=np.sqrt(numbers))
     return float(np.sqrt(squared)), float(slope / squared)
 
 
 def add_peaks(spectrum: Audio, hz: float, floor: float, frequency: list[float]) -> list[float]:
-    """Fill up to ``FEWEST_PARTIALS`` with the strongest peaks elsewhere: the knock of key and case, strings untuned."""
+    """Add the strongest other peaks up to ``MIN_PARTIALS``: the knock of key and case, mistuned strings."""
     rest = spectrum.copy()
     rest[int(TOP_HZ / hz) :] = 0
     apart = int(PEAK_DISTANCE / hz)
     for known in frequency:
         rest[max(0, int(known / hz) - apart) : int(known / hz) + apart + 1] = 0
-    while len(frequency) < FEWEST_PARTIALS and rest.max() > floor:
+    while len(frequency) < MIN_PARTIALS and rest.max() > floor:
         peak = int(np.argmax(rest))
         frequency.append(peak * hz)
         rest[max(0, peak - apart) : peak + apart + 1] = 0
@@ -153,11 +152,11 @@ def add_peaks(spectrum: Audio, hz: float, floor: float, frequency: list[float]) 
 
 
 def refine(sound: Audio, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Measure the frequencies (partial,) anew between 50 and 550 ms, when the attack is over."""
-    part = sound[int(0.05 * SAMPLE_RATE) : int(0.55 * SAMPLE_RATE)]
+    """Refine the frequencies (partial,) on 50 to 550 ms, after the attack."""
+    part = sound[int(0.05 * PIANO_SAMPLE_RATE) : int(0.55 * PIANO_SAMPLE_RATE)]
     n_fft = 1 << 19
     spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part)), n_fft))
-    hz = SAMPLE_RATE / n_fft
+    hz = PIANO_SAMPLE_RATE / n_fft
     reach = int(2.5 / hz)
     starts = (frequency / hz).astype(int) - reach
     return np.array([(start + np.argmax(spectrum[start : start + 2 * reach])) * hz for start in starts])
@@ -169,11 +168,11 @@ def fit_envelopes(sound: Audio, frequency: NDArray[np.float64], f0: float) -> ND
     n_samples = sounds.shape[1]
     envelope = np.zeros((len(KNOTS), len(sounds), len(frequency)), dtype=complex)
     knots = KNOTS * BLOCK
-    angle = 2 * np.pi * np.outer(np.arange(int(0.16 * SAMPLE_RATE) + 1) / SAMPLE_RATE, frequency)
+    angle = 2 * np.pi * np.outer(np.arange(int(0.16 * PIANO_SAMPLE_RATE) + 1) / PIANO_SAMPLE_RATE, frequency)
     rotation = np.concatenate([np.cos(angle), -np.sin(angle)], axis=1)
     for index, knot in enumerate(knots):
-        before, after = knots[max(0, index - 1)], knots[min(index + 1, len(knots) - 1)]
-        half = int(min(max((after - before) // 2, 1.6 / f0 * SAMPLE_RATE), 0.08 * SAMPLE_RATE))
+        previous, following = knots[max(0, index - 1)], knots[min(index + 1, len(knots) - 1)]
+        half = int(min(max((following - previous) // 2, 1.6 / f0 * PIANO_SAMPLE_RATE), 0.08 * PIANO_SAMPLE_RATE))
         begin, end = max(0, knot - half), min(n_samples, knot + half)
         if end - begin < half // 2:
             break
@@ -183,15 +182,15 @@ def fit_envelopes(sound: Audio, frequency: NDArray[np.float64], f0: float) -> ND
         gram += 2e-3 * gram[0, 0] * np.eye(len(gram))
         solution = np.linalg.solve(gram, basis.T @ (sounds[:, begin:end] * weight).T).T
         local = solution[:, : len(frequency)] + 1j * solution[:, len(frequency) :]
-        envelope[index] = local * np.exp(-2j * np.pi * frequency * begin / SAMPLE_RATE)
+        envelope[index] = local * np.exp(-2j * np.pi * frequency * begin / PIANO_SAMPLE_RATE)
     return np.moveaxis(envelope, 0, -1).reshape(*np.shape(sound)[:-1], len(frequency), len(KNOTS))
 
 
 def play_partials(frequency: NDArray[np.float64], envelope: NDArray[np.complex128], n_samples: int) -> Audio:
-    """Add partials (partial,) with envelopes (partial, knot) up to audio (sample,): one matrix product over blocks."""
+    """Synthesize audio (sample,) from partials (partial,) with envelopes (partial, knot), as one matrix product."""
     n_blocks = -(-n_samples // BLOCK)
     line = knot_weights(n_blocks + 1) @ envelope.T
-    turn = 2j * np.pi * frequency / SAMPLE_RATE
+    turn = 2j * np.pi * frequency / PIANO_SAMPLE_RATE
     start = np.exp(np.arange(n_blocks)[:, None] * BLOCK * turn)
     rotation = np.exp(turn[:, None] * np.arange(BLOCK))
     rise = np.arange(BLOCK) / BLOCK
@@ -201,7 +200,7 @@ def play_partials(frequency: NDArray[np.float64], envelope: NDArray[np.complex12
 
 
 def cut_hammer(rest: Audio) -> Audio:
-    """Cut the attack (sample,) that the partials missed, faded out over its second half."""
+    """Cut the attack (sample,) of the partials' residual, faded out over its second half."""
     fade = np.ones(HAMMER_SAMPLES)
     half = HAMMER_SAMPLES // 2
     fade[half:] = np.cos(np.linspace(0, np.pi / 2, half)) ** 2
@@ -209,7 +208,7 @@ def cut_hammer(rest: Audio) -> Audio:
 
 
 def cut_body(rest: Audio) -> Audio:
-    """Take the low notes (body sample,) of what partials and hammer missed, faded out over the last fifth."""
+    """Extract the low frequencies (body sample,) of the residual, faded out over the last fifth."""
     half = BODY_REACH * BODY_STEP
     kernel = body_kernel().astype(np.float64) / BODY_STEP
     low = np.convolve(rest, kernel)[half : half + len(rest) : BODY_STEP][:BODY_SAMPLES]
@@ -222,17 +221,17 @@ def cut_body(rest: Audio) -> Audio:
 def play_body(body: Audio, n_samples: int) -> Audio:
     """Interpolate a body (body sample,) to audio (sample,)."""
     half = BODY_REACH * BODY_STEP
-    near = body[: -(-n_samples // BODY_STEP) + BODY_REACH]
-    sparse = np.zeros(len(near) * BODY_STEP)
-    sparse[::BODY_STEP] = near
+    used = body[: -(-n_samples // BODY_STEP) + BODY_REACH]
+    sparse = np.zeros(len(used) * BODY_STEP)
+    sparse[::BODY_STEP] = used
     audio = np.convolve(sparse, body_kernel())[half : half + n_samples]
     return np.pad(audio, (0, n_samples - len(audio)))
 
 
 def measure_noise(rest: Audio) -> NDArray[np.float64]:
-    """Levels in dB (knot, band) of what is left, on the piano's grid.
+    """Measure the residual's levels in dB (knot, band) on the piano's grid.
 
-    Means of dB, over bins as over time: what is left of a partial is a peak and no noise, and a decay is a line in dB.
+    Means of dB over bins and time: they are robust to the residual peaks of partials, and a decay is linear in dB.
     """
     power = magnitude(rest.astype(np.float32), PIANO_STFT.n_fft, BLOCK).astype(np.float64) ** 2
     weights = band_weights()
@@ -247,30 +246,30 @@ def measure_noise(rest: Audio) -> NDArray[np.float64]:
 
 
 def fit_gain(envelope: NDArray[np.complex128], base: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Complex gains (partial,) that turn base envelopes (partial, knot) into other ones."""
+    """Fit complex gains (partial,) from base envelopes (partial, knot) to other ones."""
     return np.asarray((envelope * base.conj()).sum(axis=1) / ((np.abs(base) ** 2).sum(axis=1) + 1e-12))
 
 
-def fit_key(piano: Strings, key: int, seconds: float) -> dict[str, list[NDArray[Any]]]:
-    """Fit both recordings of one key, at their loudest, and how they change with velocity."""
-    layers = {int(v) for v in piano.settings.velocities}
-    n_samples = int(seconds * SAMPLE_RATE)
+def fit_key(piano: KeySource, key: int, seconds: float) -> dict[str, list[NDArray[Any]]]:
+    """Fit both recordings of one key at their loudest velocity, and the gains of the other velocities."""
+    layers = {int(v) for v in piano.piano_set.velocities}
+    n_samples = int(seconds * PIANO_SAMPLE_RATE)
     result: dict[str, list[NDArray[Any]]] = {"hammer": [], "body_gain": []}
     for velocities in GAIN_VELOCITIES:
         loudest = velocities[-1]
-        base = _padded(piano.struck_sound(key, loudest, n_samples), n_samples)
+        base = _padded(piano.held_key_audio(key, loudest, n_samples), n_samples)
         frequency, f0 = find_partials(base, float(pitch_to_hz(key)))
         frequency = refine(base, frequency)
         envelope = fit_envelopes(base, frequency, f0)
-        gains, noises, body = np.zeros((len(frequency), MOST_PLACES), dtype=complex), {}, np.zeros(BODY_SAMPLES)
+        gains, noises, body = np.zeros((len(frequency), MAX_POSITIONS), dtype=complex), {}, np.zeros(BODY_SAMPLES)
         layered: dict[int, tuple[Audio, Audio]] = {}
-        begin = SAMPLE_RATE // 2
-        softer = np.array([_padded(piano.struck_sound(key, v, begin), begin) for v in velocities])
+        begin = PIANO_SAMPLE_RATE // 2
+        softer = np.array([_padded(piano.held_key_audio(key, v, begin), begin) for v in velocities])
         changed = fit_envelopes(softer, frequency, f0)
-        for place, v in reversed(list(enumerate(velocities))):
-            n_used, sound = (n_samples, base) if v == loudest else (begin, softer[place])
-            gain = fit_gain(changed[place, :, :15], envelope[:, :15])
-            gains[:, place] = gain
+        for position, v in reversed(list(enumerate(velocities))):
+            n_used, sound = (n_samples, base) if v == loudest else (begin, softer[position])
+            gain = fit_gain(changed[position, :, :15], envelope[:, :15])
+            gains[:, position] = gain
             rest = sound - play_partials(frequency, envelope * gain[:, None], n_used)
             hammer = cut_hammer(rest)
             rest[:HAMMER_SAMPLES] -= hammer
@@ -280,11 +279,11 @@ def fit_key(piano: Strings, key: int, seconds: float) -> dict[str, list[NDArray[
             body_gain = np.array(low[:n_body] @ body[:n_body] / max(float(body[:n_body] @ body[:n_body]), 1e-12))
             layered[v] = hammer, body_gain
             noises[v] = measure_noise(rest - play_body(body * body_gain, n_used))
-        noise_gain = np.zeros((MOST_PLACES, N_BANDS))
-        for place, v in enumerate(velocities):
-            noise_gain[place] = (noises[v] - noises[loudest])[:15].mean(axis=0)
-            # While the body sounds, next to nothing is left below it: what comes after it changes as the body does.
-            noise_gain[place, :LOW_BANDS] = 20 * np.log10(abs(float(layered[v][1])) + 1e-6)
+        noise_gain = np.zeros((MAX_POSITIONS, N_BANDS))
+        for position, v in enumerate(velocities):
+            noise_gain[position] = (noises[v] - noises[loudest])[:15].mean(axis=0)
+            # While the body sounds, almost nothing is left in its bands; the noise after it changes as the body does.
+            noise_gain[position, :LOW_BANDS] = 20 * np.log10(abs(float(layered[v][1])) + 1e-6)
         result["hammer"] += [layered[v][0] for v in velocities if v in layers]
         result["body_gain"] += [layered[v][1] for v in velocities if v in layers]
         for name, value in (
@@ -299,7 +298,7 @@ def fit_key(piano: Strings, key: int, seconds: float) -> dict[str, list[NDArray[
     return result
 
 
-def fit_table(piano: Strings, seconds: float = 10.0) -> PartialTable:
+def fit_table(piano: KeySource, seconds: float = 10.0) -> PartialTable:
     """Fit all keys."""
     keys = []
     for key in range(LOWEST_KEY, HIGHEST_KEY + 1):
@@ -321,9 +320,9 @@ def fit_table(piano: Strings, seconds: float = 10.0) -> PartialTable:
         body_gain=np.array([key["body_gain"] for key in keys]).astype(np.float32),
         noise=np.array(rows["noise"]).round().astype(np.int8),
         noise_gain=np.array(rows["noise_gain"]).clip(-127, 127).round().astype(np.int8),
-        mix=piano.settings.mix,
-        release=piano.settings.release,
-        velocities=piano.settings.velocities,
+        mix=piano.piano_set.mix,
+        release=piano.piano_set.release,
+        velocities=piano.piano_set.velocities,
     )
 
 
@@ -332,14 +331,14 @@ def _padded(sound: NDArray[np.float32], n_samples: int) -> Audio:
 
 
 def quantise_waveforms(waveforms: Audio) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Round waveforms (..., sample) to 8-bit levels; also the peaks (...)."""
+    """Round waveforms (..., sample) to 8-bit levels; returns also the peaks (...)."""
     peak = np.abs(waveforms).max(axis=-1, keepdims=True)
     levels = np.sign(waveforms) * np.round(127 * (np.abs(waveforms) / np.maximum(peak, 1e-9)) ** (1 / POWER))
     return levels.astype(np.int8), peak[..., 0].astype(np.float32)
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=WEIGHTS / "partials")
     parser.add_argument("--source", choices=("reference", "sampled"), default="reference")
@@ -347,7 +346,7 @@ def main() -> None:
     folder: Path = options.out
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder.mkdir(parents=True, exist_ok=True)
-    piano: Strings = ReferenceStrings() if options.source == "reference" else SampledPiano.load()
+    piano: KeySource = ReferenceKeys() if options.source == "reference" else SampledPiano.load()
     fit_table(piano).save(folder, options.source)
 
 

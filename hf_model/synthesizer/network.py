@@ -1,9 +1,8 @@
-"""The synthesizer: notes to the complex STFT of a piano, and through the inverse STFT to sound.
+"""The synthesizer: notes to the complex STFT of a piano, and by the inverse STFT to audio.
 
-The partials of every key are known (:mod:`hf_model.synthesizer.partials`):
-they are played, from the exact onset, as an excitation;
-its STFT has the right phase and sharp attacks. A small network over time corrects level and phase per band and adds
-noise; a trainable factor per partial corrects its envelope. Untrained, all corrections are zero.
+The partials of every key (:mod:`hf_model.synthesizer.partials`) make an excitation from the exact onset on, whose STFT
+has the right phase and sharp attacks. A small convolutional network over time corrects level and phase per band and
+adds noise; a trainable factor per partial corrects its envelope. Untrained, all corrections are zero.
 """
 
 from __future__ import annotations
@@ -17,24 +16,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hf_model.audio.grid import PIANO_STFT, frame_count
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, PIANO_STFT, frame_count
 from hf_model.audio.stft import istft, window
 from hf_model.config import check_range
 from hf_model.notes.note import Note
 from hf_model.piano.rendering import damp_repeated, fade_end
 from hf_model.pretrained import Pretrained
-from hf_model.synthesizer.excitation import HOP, MARGIN, N_KEYS, RATE, Excitation, Sounding
+from hf_model.synthesizer.excitation import HOP, MARGIN, N_KEYS, Excitation, SoundingNotes
 from hf_model.synthesizer.partials import N_BANDS, band_weights
 
 NOISE_FRAMES = 1200
 NOISE_SAMPLES = NOISE_FRAMES * HOP
-"""The noise repeats itself after 12 s."""
+"""Period of the noise: 12 s."""
 
 CHUNK_FRAMES, CONTEXT_FRAMES = 400, 12
-"""Rendering goes through pieces of so many frames, with so many more on both sides."""
+"""Frames that are rendered at a time, and further frames of context on both sides."""
 
-LONGEST_TAIL = 60.0
-"""Seconds that a released note may still be heard."""
+MAX_TAIL = 60.0
+"""Seconds that a released note may still sound."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,11 @@ class SynthesizerConfig:
     Attributes
     ----------
     channels : int
-        Width of the correcting network.
+        Channels of the network.
     layers : int
-        Its hidden convolutions over time, kernel 3.
+        Hidden convolutions over time, kernel 3.
     train_partials : bool
-        Learn a factor for every partial's envelope too: twice the time a step, and worth it only where every key is
-        heard many times. Weights that were trained with it keep it.
+        Also learn a factor for every partial's envelope: doubles the time a step, and needs many examples of each key.
     """
 
     channels: int = 128
@@ -57,7 +55,7 @@ class SynthesizerConfig:
     train_partials: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse impossible values; rendering's context must cover what the network sees."""
+        """Check the values; the context in rendering must cover the receptive field."""
         check_range("channels", self.channels, 8, 4096)
         check_range("layers", self.layers, 1, CONTEXT_FRAMES - 6)
 
@@ -96,17 +94,17 @@ class Synthesizer(Pretrained):
         notes : Tensor, shape (batch, note, 4)
             Onset and offset in seconds from the first frame's centre, pitch, velocity; rows of pitch 0 are padding.
         n_frames : int
-            Frames wanted, 100 a second.
+            Length of the result, 100 frames a second.
         first_frame : int
-            Place of the first frame in the whole recording: it decides only which stretch of noise is heard.
+            Position of the first frame in the whole recording; selects the part of the noise.
 
         Returns
         -------
         Tensor, complex64, shape (batch, frame, bin)
         """
         with torch.autocast(notes.device.type, enabled=False):
-            sounding = self.excitation.sounding(notes, n_frames)
-            excitation = transform(self.excitation(sounding, notes.shape[0], n_frames))
+            sounding = self.excitation.select_notes(notes, n_frames)
+            excitation = uncentred_stft(self.excitation(sounding, notes.shape[0], n_frames))
             noise_level = self.excitation.noise_level(sounding, notes.shape[0], n_frames)
             features = self.features(sounding, excitation, noise_level)
         correction = self.head(self.body(features.transpose(1, 2))).transpose(1, 2)
@@ -122,18 +120,20 @@ class Synthesizer(Pretrained):
             return torch.view_as_complex(corrected.addcmul(torch.view_as_real(hiss), noise_magnitude[..., None]))
 
     def excitation_spectrum(self, notes: Tensor, n_frames: int) -> Tensor:
-        """Play partials and hammers alone, without network and noise: complex64 (batch, frame, bin)."""
-        sounding = self.excitation.sounding(notes, n_frames)
-        return transform(self.excitation(sounding, notes.shape[0], n_frames))
+        """Compute the spectra of the excitation alone, without network and noise: complex64 (batch, frame, bin)."""
+        sounding = self.excitation.select_notes(notes, n_frames)
+        return uncentred_stft(self.excitation(sounding, notes.shape[0], n_frames))
 
-    def features(self, sounding: Sounding, excitation: Tensor, noise_level: Tensor) -> Tensor:
-        """Gather what the network sees, (batch, frame, feature): band levels, keys held, keys just struck."""
+    def features(self, sounding: SoundingNotes, excitation: Tensor, noise_level: Tensor) -> Tensor:
+        """Compute the network's input (batch, frame, feature): band levels, held keys, keys just struck."""
         n_examples, n_frames = excitation.shape[:2]
         power = torch.view_as_real(excitation.detach()).square().sum(dim=-1)
         bands = torch.sqrt(power @ (self.band_weights / self.band_weights.sum(dim=0)))
         centre = torch.arange(n_frames, device=noise_level.device) * HOP + MARGIN
-        since = (centre[None] - sounding.start[:, None]) / RATE
-        held = ((since >= 0) & (since * RATE < sounding.held[:, None])) * (sounding.velocity[:, None] / 127.0)
+        since = (centre[None] - sounding.start[:, None]) / PIANO_SAMPLE_RATE
+        held = ((since >= 0) & (since * PIANO_SAMPLE_RATE < sounding.held[:, None])) * (
+            sounding.velocity[:, None] / 127.0
+        )
         struck = torch.exp(-4.0 * since.clamp(min=0)) * (since >= 0)
         rolls = noise_level.new_zeros(n_examples * N_KEYS, 2, n_frames)
         rolls = rolls.index_add(0, sounding.example * N_KEYS + sounding.key, torch.stack([held, struck], dim=1).float())
@@ -141,46 +141,43 @@ class Synthesizer(Pretrained):
         return torch.cat([torch.log10(torch.cat([bands, noise_level], dim=-1) + 1e-4), rolls], dim=-1)
 
     def hiss(self, n_frames: int, first_frame: int) -> Tensor:
-        """Cut white noise with magnitude one on average, (frame, bin); from a random place in training."""
+        """Compute spectra (frame, bin) of white noise with unit mean magnitude; from a random position in training."""
         if self.training:
             n_samples = (n_frames - 1) * HOP + 2 * MARGIN
             start = int(torch.randint(NOISE_SAMPLES, ()))
             at = (torch.arange(n_samples, device=self.noise_audio.device) + start) % NOISE_SAMPLES
-            return transform(self.noise_audio[at][None])[0]
+            return uncentred_stft(self.noise_audio[at][None])[0]
         if self._hiss is None or self._hiss.device != self.noise_audio.device:
-            around = functional.pad(self.noise_audio[None], (0, 2 * MARGIN - HOP), mode="circular")
-            self._hiss = transform(around)[0]
+            padded = functional.pad(self.noise_audio[None], (0, 2 * MARGIN - HOP), mode="circular")
+            self._hiss = uncentred_stft(padded)[0]
         frames = (torch.arange(n_frames, device=self.noise_audio.device) + first_frame) % NOISE_FRAMES
         return self._hiss[frames]
 
     @torch.no_grad()
     def render(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
-        """Play notes, as :meth:`hf_model.piano.sampled.SampledPiano.render` does.
-
-        Memory does not grow with the length.
-        """
-        played = damp_repeated(notes)
+        """Render notes as :meth:`hf_model.piano.sampled.SampledPiano.render`, in chunks of ``CHUNK_FRAMES``."""
+        damped = damp_repeated(notes)
         audio = np.zeros((1, n_samples), dtype=np.float32)
-        n_needed = frame_count(n_samples, PIANO_STFT)
-        for first in range(0, n_needed, CHUNK_FRAMES):
+        n_total = frame_count(n_samples, PIANO_STFT)
+        for first in range(0, n_total, CHUNK_FRAMES):
             begin = max(0, first - CONTEXT_FRAMES)
-            n_frames = min(first + CHUNK_FRAMES, n_needed) + CONTEXT_FRAMES - begin
-            shift, end = begin * HOP / RATE, (begin + n_frames) * HOP / RATE
+            n_frames = min(first + CHUNK_FRAMES, n_total) + CONTEXT_FRAMES - begin
+            shift, end = begin * HOP / PIANO_SAMPLE_RATE, (begin + n_frames) * HOP / PIANO_SAMPLE_RATE
             rows = [
                 (note.onset - shift, note.offset - shift, note.pitch, float(note.velocity))
-                for note in played
-                if note.onset < end and note.offset + LONGEST_TAIL > shift
+                for note in damped
+                if note.onset < end and note.offset + MAX_TAIL > shift
             ]
             table = torch.tensor(rows or [(0.0, 1.0, 0.0, 0.0)], dtype=torch.float64, device=self.noise_audio.device)
             sound = istft(self(table[None], n_frames, begin), PIANO_STFT, (n_frames - 1) * HOP)[0].cpu().numpy()
-            part = sound[(first - begin) * HOP : (first - begin + CHUNK_FRAMES) * HOP][: n_samples - first * HOP]
-            audio[0, first * HOP : first * HOP + len(part)] = part
+            chunk = sound[(first - begin) * HOP : (first - begin + CHUNK_FRAMES) * HOP][: n_samples - first * HOP]
+            audio[0, first * HOP : first * HOP + len(chunk)] = chunk
         fade_end(audio)
         return audio
 
 
-def transform(audio: Tensor) -> Tensor:
-    """STFT (batch, frame, bin) of audio (batch, sample) that brings ``MARGIN`` samples of its own at both ends."""
+def uncentred_stft(audio: Tensor) -> Tensor:
+    """Compute the STFT (batch, frame, bin) of audio (batch, sample) that includes ``MARGIN`` samples at both ends."""
     spectrum = torch.stft(
         audio, PIANO_STFT.n_fft, HOP, window=window(PIANO_STFT, audio.device), center=False, return_complex=True
     )

@@ -1,8 +1,8 @@
-"""The piano's partials: what each key is made of, as a table.
+"""The table of the piano's partials, with its file format.
 
 A struck key is a sum of partials of fixed frequency whose complex envelopes are straight lines between knots, a short
-waveform (the hammer: what the partials miss at the attack), a long one of few hertz (the body: the knock of case and
-soundboard below the partials and between them) and noise in bands.
+waveform (the hammer: the residual of the attack), a long one of low frequency (the body: the knock of case and
+soundboard below and between the partials) and noise in bands.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from hf_model.audio.grid import PIANO_STFT
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, PIANO_STFT
 from hf_model.pretrained import read_config
 from hf_model.weights import WEIGHTS
 
-SAMPLE_RATE, BLOCK = PIANO_STFT.sample_rate, PIANO_STFT.hop_length
+BLOCK = PIANO_STFT.hop_length
 
 # fmt: off
 KNOTS = np.array([
@@ -30,15 +30,15 @@ KNOTS = np.array([
     300, 350, 400, 460, 530, 600, 700, 800, 900, 1000,
 ])
 # fmt: on
-"""Blocks (of 441 samples) after the onset at which envelopes are known."""
+"""Blocks (of 441 samples) after the onset at which envelopes are defined."""
 
 N_BANDS = 40
 HAMMER_SAMPLES = 2048
 BODY_STEP, BODY_SAMPLES = 21, 5250
-"""The body has one sample in so many of the audio, and so many in all: 2.5 s below 0.9 kHz."""
+"""Audio samples per sample of the body, and samples of the body: 2.5 s below 0.9 kHz."""
 
 BODY_REACH = 12
-"""Samples of the body on each side from which one of the audio is interpolated."""
+"""Samples of the body on each side from which a sample of the audio is interpolated."""
 
 SOFT, LOUD = 0, 1
 """The two recordings of each key: up to velocity 107, and from 108 on. Row = recording * 88 + key - 21."""
@@ -52,7 +52,7 @@ GAIN_VELOCITIES = (
 """Velocities at which the gains of both recordings are known; between them decibels are interpolated."""
 
 SHAPE = "_shape"
-"""Ends the name of the shape that is kept beside compressed bytes."""
+"""Suffix of the tensor with the shape of a compressed one."""
 
 GAIN_STEP_DB, GAIN_TOP_DB = 0.3, 6.0
 
@@ -64,26 +64,26 @@ class PartialTable:
     Attributes
     ----------
     first : ndarray of int64, shape (row + 1,)
-        Where each row's partials begin. Row = recording * 88 + key - 21.
+        Index of each row's first partial. Row = recording * 88 + key - 21.
     frequency : ndarray of float64, shape (partial,)
         Hz.
     envelope : ndarray of float16, shape (partial, knot, 2)
         Real and imaginary part at the loudest layer of the row's recording.
-    gain : ndarray of uint8, shape (partial, place, 2)
-        Attenuation and phase at the velocities of the partial's recording (:func:`gain_velocities`), as codes of
-        :func:`decode_gain`: the instrument's filter opens with velocity, and no mix of two layers is what lies between.
+    gain : ndarray of uint8, shape (partial, velocity, 2)
+        Attenuation and phase at the velocities of the partial's recording (``GAIN_VELOCITIES``), as codes of
+        :func:`decode_gain`: the instrument's filter opens with velocity, which no mix of two layers reproduces.
     hammer : ndarray of int8, shape (88, layer, sample)
         Waveforms, as levels of :func:`hf_model.piano.mdct_codec.dequantise`.
     hammer_peak : ndarray of float32, shape (88, layer)
-        What level 127 stands for.
+        Amplitude of level 127.
     body : ndarray of int8, shape (row, body sample)
         Waveforms at the loudest layer of the row's recording, as levels; interpolated by :func:`body_kernel`.
     body_peak : ndarray of float32, shape (row,)
-        What level 127 stands for.
+        Amplitude of level 127.
     body_gain : ndarray of float32, shape (88, layer)
     noise : ndarray of int8, shape (row, knot, band)
         Level in dB of the noise's spectrum (magnitude on the piano's grid).
-    noise_gain : ndarray of int8, shape (row, place, band)
+    noise_gain : ndarray of int8, shape (row, velocity, band)
         dB, at the same velocities.
     mix : ndarray of float32, shape (88, velocity, 2)
         Gains of the layer below and the layer above.
@@ -118,7 +118,7 @@ class PartialTable:
         return cls(**tensors)
 
     def save(self, folder: Path | str, source: str = "sampled") -> None:
-        """Write the table, bytes compressed, beside a ``config.json`` that says where it came from."""
+        """Write the table with compressed bytes, and a ``config.json`` with its origin."""
         tensors: dict[str, NDArray[Any]] = {}
         for item in fields(self):
             values = np.ascontiguousarray(getattr(self, item.name))
@@ -132,7 +132,7 @@ class PartialTable:
 
     @property
     def digest(self) -> int:
-        """A number that changes with the table."""
+        """Checksum of the table."""
         checksum = 0
         for item in fields(self):
             checksum = zlib.crc32(np.ascontiguousarray(getattr(self, item.name)).tobytes(), checksum)
@@ -148,19 +148,19 @@ def encode_gain(gain: NDArray[np.complex128]) -> NDArray[np.uint8]:
 
 
 def decode_gain(code: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.complex64]]:
-    """Undo :func:`encode_gain`: levels in dB and phases as complex numbers of magnitude one."""
+    """Invert :func:`encode_gain`: levels in dB and phases as complex numbers of magnitude one."""
     level = GAIN_TOP_DB - GAIN_STEP_DB * code[..., 0].astype(np.float32)
     return level.astype(np.float32), np.exp(2j * np.pi / 256.0 * code[..., 1]).astype(np.complex64)
 
 
-def gain_places() -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """For every velocity: the place in its recording's gains below it, and the share of the next one, (128,) each."""
+def gain_positions() -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Compute for every velocity the index of the gain below it and the weight of the next one, (128,) each."""
     below, share = np.zeros(128, dtype=np.int64), np.zeros(128, dtype=np.float32)
     for velocity in range(128):
         known = np.array(GAIN_VELOCITIES[velocity > LAST_SOFT], dtype=np.float64)
-        place = float(np.interp(velocity, known, np.arange(len(known))))
-        below[velocity] = min(int(place), len(known) - 2)
-        share[velocity] = place - below[velocity]
+        position = float(np.interp(velocity, known, np.arange(len(known))))
+        below[velocity] = min(int(position), len(known) - 2)
+        share[velocity] = position - below[velocity]
     return below, share
 
 
@@ -169,28 +169,28 @@ def _byte_type(name: str) -> type[np.int8] | type[np.uint8]:
 
 
 def band_weights() -> NDArray[np.float32]:
-    """Triangles (bin, band) that interpolate band levels to the piano grid's bins; bands lie even on the mel scale."""
-    bins = np.arange(PIANO_STFT.n_bins) * SAMPLE_RATE / PIANO_STFT.n_fft
+    """Compute triangles (bin, band) that interpolate bands, equidistant in mel, to the bins of the piano's grid."""
+    bins = np.arange(PIANO_STFT.n_bins) * PIANO_SAMPLE_RATE / PIANO_STFT.n_fft
     mel = 2595.0 * np.log10(1.0 + bins / 700.0)
-    place = mel / mel[-1] * (N_BANDS - 1)
-    return np.asarray(np.maximum(0.0, 1.0 - np.abs(place[:, None] - np.arange(N_BANDS))), dtype=np.float32)
+    position = mel / mel[-1] * (N_BANDS - 1)
+    return np.asarray(np.maximum(0.0, 1.0 - np.abs(position[:, None] - np.arange(N_BANDS))), dtype=np.float32)
 
 
 def knot_weights(n_blocks: int) -> NDArray[np.float32]:
-    """Linear interpolation (block, knot) from knots to blocks; zero from the last knot on."""
+    """Compute the linear interpolation (block, knot) from knots to blocks; zero from the last knot on."""
     weights = interpolation(np.arange(n_blocks), KNOTS)
     weights[np.arange(n_blocks) >= KNOTS[-1]] = 0
     return weights
 
 
 def body_kernel() -> NDArray[np.float32]:
-    """Kernel (sample,) that interpolates the body: a sinc under a Kaiser window, cut off at 0.9 of its Nyquist."""
+    """Compute the kernel that interpolates the body: a Kaiser-windowed sinc, cut-off at 0.9 of its Nyquist."""
     half = BODY_REACH * BODY_STEP
-    place = np.arange(-half, half + 1)
-    return np.asarray(0.9 * np.sinc(0.9 * place / BODY_STEP) * np.kaiser(len(place), 6.0), dtype=np.float32)
+    distance = np.arange(-half, half + 1)
+    return np.asarray(0.9 * np.sinc(0.9 * distance / BODY_STEP) * np.kaiser(len(distance), 6.0), dtype=np.float32)
 
 
-def interpolation(places: NDArray[np.int64], knots: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Linear interpolation as a matrix (place, knot); constant beyond the ends."""
+def interpolation(positions: NDArray[np.int64], knots: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Compute linear interpolation as a matrix (position, knot); constant beyond the ends."""
     identity = np.eye(len(knots))
-    return np.stack([np.interp(places, knots, row) for row in identity], axis=1).astype(np.float32)
+    return np.stack([np.interp(positions, knots, row) for row in identity], axis=1).astype(np.float32)

@@ -1,8 +1,9 @@
-"""Examples and batches: which segments and crops a training step sees is a pure function of (seed, step)."""
+"""Examples and batches: the segments and crops of a training step are a pure function of (seed, step)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from hf_model.parallel.distributed import share_of
+from hf_model.parallel.distributed import rows_of_rank
 from hf_model.shards.index import ShardIndex
 from hf_model.training.fit_config import FitConfig
-from hf_model.training.preemption import withheld
+from hf_model.training.preemption import block_signals
 
 Key = tuple[int, int]
 """Segment number, and the seed of its crop."""
@@ -26,7 +27,7 @@ class Segments(Dataset[dict[str, Tensor]]):
     Parameters
     ----------
     folder : path
-        What the stft stage wrote.
+        Output of the stft stage.
     split : str
         "train", "valid" or "test".
     columns : sequence of str
@@ -36,7 +37,7 @@ class Segments(Dataset[dict[str, Tensor]]):
     corpora : sequence of str, optional
         Only these.
     repeats : mapping of str to int, optional
-        How often the segments of a corpus, or of a singer of one, are listed; once where nothing is said.
+        Times that the segments of a corpus, or of a singer of one, are listed; 1 by default.
     """
 
     def __init__(
@@ -49,23 +50,23 @@ class Segments(Dataset[dict[str, Tensor]]):
         repeats: Mapping[str, int] | None = None,
     ) -> None:
         self.index = ShardIndex(folder, split, columns, corpora)
-        counts = _counts(self.index, repeats or {})
+        counts = _repeat_counts(self.index, repeats or {})
         self.numbers = np.repeat(np.arange(len(counts)), counts)
         self.crop_frames = min(crop_frames or self.index.segment_frames, self.index.segment_frames)
 
     def __len__(self) -> int:
-        """Count the segments, repeated ones as often as they are listed."""
+        """Count the segments with their repeats."""
         return len(self.numbers)
 
     def __getitem__(self, key: Key) -> dict[str, Tensor]:
-        """Read the crop that ``key`` names: spectra (frame, bin, 2), notes (note, 4), n_frames and tuning ().
+        """Read the crop of a key: spectra (frame, bin, 2), notes (note, 4), n_frames and tuning ().
 
-        Spectra stay float16, as they are stored, until :func:`widen` has them on the device.
+        Spectra stay float16, as they are stored, until :func:`to_complex` converts them on the device.
         """
         number, seed = key
         item = self.index.packed(int(self.numbers[number]))
-        spare = max(0, int(item["n_frames"]) - self.crop_frames)
-        start = int(np.random.default_rng(seed).integers(spare + 1))
+        last = max(0, int(item["n_frames"]) - self.crop_frames)
+        start = int(np.random.default_rng(seed).integers(last + 1))
         crop: dict[str, Tensor] = {
             "n_frames": torch.tensor(min(int(item["n_frames"]) - start, self.crop_frames)),
             "tuning": torch.tensor(item["tuning"], dtype=torch.float32),
@@ -75,15 +76,14 @@ class Segments(Dataset[dict[str, Tensor]]):
                 crop[name] = torch.from_numpy(item[name][start : start + self.crop_frames].copy())
         if "notes" in item:
             notes = item["notes"].copy()
-            seconds = start / self.index.voice_config.frame_rate
-            notes[:, :2] -= seconds
+            notes[:, :2] -= start / self.index.voice_config.frame_rate
             sounding = (notes[:, 1] > 0) & (notes[:, 0] < self.crop_frames / self.index.voice_config.frame_rate)
             crop["notes"] = torch.from_numpy(notes[sounding])
         return crop
 
 
-def _counts(index: ShardIndex, repeats: Mapping[str, int]) -> list[int]:
-    """How often each segment is listed: as its singer has it, or else its corpus."""
+def _repeat_counts(index: ShardIndex, repeats: Mapping[str, int]) -> list[int]:
+    """Return the repeats of each segment: those of its singer, or else of its corpus."""
     corpora = [entry["corpus"] for entry in index.files for _ in range(entry["rows"])]
     counts = [repeats.get(corpus, 1) for corpus in corpora]
     if set(repeats) <= set(corpora):
@@ -92,18 +92,18 @@ def _counts(index: ShardIndex, repeats: Mapping[str, int]) -> list[int]:
 
 
 def collate(crops: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Stack crops; notes are padded to the longest list with rows of pitch 0: (batch, note, 4)."""
+    """Stack crops; notes (batch, note, 4) are padded to the longest list with rows of pitch 0."""
     batch = {name: _stack([crop[name] for crop in crops]) for name in crops[0] if name != "notes"}
     if "notes" in crops[0]:
-        most = max(1, *(len(crop["notes"]) for crop in crops))
-        batch["notes"] = torch.zeros(len(crops), most, 4)
+        n_notes = max(1, *(len(crop["notes"]) for crop in crops))
+        batch["notes"] = torch.zeros(len(crops), n_notes, 4)
         for row, crop in zip(batch["notes"], crops, strict=True):
             row[: len(crop["notes"])] = crop["notes"]
     return batch
 
 
 def _stack(values: list[Tensor]) -> Tensor:
-    """Stack tensors; in a process of a loader right into memory that is shared, or they would be copied again."""
+    """Stack tensors; in a worker process directly into shared memory, which saves a copy."""
     out = None
     if get_worker_info() is not None:
         size = sum(value.numel() for value in values)
@@ -112,27 +112,27 @@ def _stack(values: list[Tensor]) -> Tensor:
     return torch.stack(values, out=out)
 
 
-def widen(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Turn the spectra of a batch into complex64 (batch, frame, bin), where they lie: half of the way is saved."""
+def to_complex(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Convert the spectra of a batch to complex64 (batch, frame, bin): on the device, half the data is transferred."""
     return {
         name: torch.view_as_complex(value.float()) if value.dtype == torch.float16 else value
         for name, value in batch.items()
     }
 
 
-class _Loader(DataLoader[Any]):
-    """A loader whose processes do not hear the signals that ask the training to stop."""
+class _SignalSafeLoader(DataLoader[Any]):
+    """A loader whose worker processes do not receive the signals that stop a training."""
 
     def __iter__(self) -> Any:
-        """Start the processes when first asked."""
-        with withheld():
+        """Start the worker processes on first use, with signals blocked."""
+        with block_signals():
             return super().__iter__()
 
 
 class StepSampler(Sampler[list[Key]]):
-    """The batches of training steps: the same whichever step a run starts from, and on however many processes.
+    """The batches of training steps: independent of the step that a run starts from and of the number of processes.
 
-    Every pass over the data is a permutation of its own; processes (DDP ranks) share each step's batch out.
+    Every epoch has its own permutation of the segments; the DDP ranks divide each step's batch.
 
     Parameters
     ----------
@@ -140,14 +140,14 @@ class StepSampler(Sampler[list[Key]]):
     batch_size : int
         Examples a step, of all processes together.
     interval : int
-        Steps from a validation to the next: what one call of ``iter`` covers at most.
+        Steps between validations: the most that one call of ``iter`` covers.
     n_steps : int
-        Steps of the whole training; its last interval may be a short one.
+        Steps of the whole training; its last interval may be shorter.
     seed : int
-    now : callable
-        Gives the step that comes next, whenever ``iter`` is called.
+    next_step : callable
+        Returns the next step at each call of ``iter``.
     rank, world_size : int
-        This process among all.
+        This process, and the number of processes.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class StepSampler(Sampler[list[Key]]):
         interval: int,
         n_steps: int,
         seed: int,
-        now: Callable[[], int],
+        next_step: Callable[[], int],
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
@@ -166,41 +166,41 @@ class StepSampler(Sampler[list[Key]]):
             raise ValueError(msg)
         if batch_size % world_size:
             msg = (
-                f"batch_size is {batch_size}, it must be a multiple of the {world_size} processes that share it out:"
+                f"batch_size is {batch_size}, it must be a multiple of the number of processes, {world_size}:"
                 " start as many as divide it (HUMMINGFACE_DEVICES where one command starts them all)"
             )
             raise ValueError(msg)
         self.n_segments, self.batch_size, self.seed = n_segments, batch_size, seed
-        self.interval, self.n_steps, self.now = interval, n_steps, now
+        self.interval, self.n_steps, self.next_step = interval, n_steps, next_step
         self.rank, self.world_size = rank, world_size
 
     def _bounds(self) -> tuple[int, int]:
-        """First step of the interval that the next step lies in, and the step after its last."""
-        start = min(self.now(), self.n_steps - 1) // self.interval * self.interval
+        """Return the first step of the interval of the next step, and the step after its last."""
+        start = min(self.next_step(), self.n_steps - 1) // self.interval * self.interval
         return start, min(start + self.interval, self.n_steps)
 
     def __len__(self) -> int:
-        """Count the steps of the whole interval, those that are done already among them."""
+        """Count the steps of the whole interval, including those already done."""
         start, stop = self._bounds()
         return stop - start
 
     def __iter__(self) -> Iterator[list[Key]]:
         """Yield the batches from the next step to the end of its interval."""
-        for step in range(self.now(), self._bounds()[1]):
+        for step in range(self.next_step(), self._bounds()[1]):
             yield self.batch(step)
 
     def batch(self, step: int) -> list[Key]:
-        """Name the crops of one step that belong to this process."""
+        """Return the keys of one step for this process."""
         first = step * self.batch_size
-        share = share_of(self.batch_size, self.rank, self.world_size)
-        return [(self._segment(first + row), hash_seed(self.seed, first + row)) for row in share]
+        rows = rows_of_rank(self.batch_size, self.rank, self.world_size)
+        return [(self._segment(first + row), hash_seed(self.seed, first + row)) for row in rows]
 
     def _segment(self, slot: int) -> int:
-        epoch, place = divmod(slot, self.n_segments)
+        epoch, position = divmod(slot, self.n_segments)
         if getattr(self, "_epoch", None) != epoch:
             self._epoch = epoch
             self._order = np.random.default_rng([self.seed, epoch]).permutation(self.n_segments)
-        return int(self._order[place])
+        return int(self._order[position])
 
 
 def train_loader(
@@ -208,14 +208,14 @@ def train_loader(
     columns: Sequence[str],
     fit: FitConfig,
     workers: int,
-    now: Callable[[], int],
+    next_step: Callable[[], int],
     rank: int = 0,
     world_size: int = 1,
 ) -> DataLoader[Any]:
-    """Read the crops of the train split, from step ``now()`` to the end of its validation interval."""
+    """Load the crops of the train split, from step ``next_step()`` to the end of its validation interval."""
     data = Segments(folder, "train", columns, fit.crop_frames, fit.corpora or None, fit.repeats)
     sampler = StepSampler(
-        len(data), fit.batch_size, fit.validate_every, fit.steps, fit.seed, now, rank=rank, world_size=world_size
+        len(data), fit.batch_size, fit.validate_every, fit.steps, fit.seed, next_step, rank=rank, world_size=world_size
     )
     return _loader(data, sampler, workers)
 
@@ -223,9 +223,9 @@ def train_loader(
 def valid_loader(
     folder: Path | str, columns: Sequence[str], fit: FitConfig, workers: int, rank: int = 0, world_size: int = 1
 ) -> DataLoader[Any]:
-    """Read ``fit.valid_segments`` whole segments, spread over the valid split, the same ones every time.
+    """Load ``fit.valid_segments`` whole segments, spread evenly over the valid split, always the same.
 
-    Of several processes each gets every ``world_size``-th batch; all get all where there are fewer batches.
+    Each process gets every ``world_size``-th batch, or all if there are fewer batches than processes.
     """
     data = Segments(folder, "valid", columns, None, fit.corpora or None)
     if len(data) == 0:
@@ -238,8 +238,8 @@ def valid_loader(
 
 
 def _loader(data: Segments, batches: Any, workers: int) -> DataLoader[Any]:
-    """Load batches in processes that live as long as the loader."""
-    return (_Loader if workers else DataLoader)(
+    """Load batches in worker processes that live as long as the loader."""
+    return (_SignalSafeLoader if workers else DataLoader)(
         data,
         batch_sampler=batches,
         collate_fn=collate,
@@ -249,6 +249,17 @@ def _loader(data: Segments, batches: Any, workers: int) -> DataLoader[Any]:
         multiprocessing_context="spawn" if workers else None,
         persistent_workers=workers > 0,
     )
+
+
+@contextmanager
+def stop_workers(*loaders: DataLoader[Any]) -> Iterator[None]:
+    """Stop the worker processes of loaders after the context: they block SIGTERM, and Python would wait at its exit."""
+    try:
+        yield
+    finally:
+        for iterator in (loader._iterator for loader in loaders):
+            if iterator is not None:
+                iterator._shutdown_workers()  # type: ignore[attr-defined]
 
 
 def hash_seed(*numbers: int) -> int:

@@ -1,4 +1,4 @@
-"""How a model is trained: steps, batches, learning rate, and when it is validated."""
+"""Settings of a training: steps, batches, learning rate, validation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hf_model.config import check_choice, check_range
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How a model is trained.
+    """Settings of a training.
 
     Attributes
     ----------
@@ -23,29 +23,28 @@ class FitConfig:
     learning_rate, weight_decay, clip : float
         AdamW's, and the largest norm of the gradient.
     floor : float
-        Share of the learning rate that is left at the end. Weights that keep moving are averaged over more of what
-        they may be (``ema``): that suits other recordings than those learned from.
+        Final learning rate as a share of the full one. A higher one averages over more different weights (``ema``),
+        which generalises better to other recordings.
     ema : float
-        Share of the running average of the weights that survives a step; the average is what is validated and kept.
+        Decay of the exponential moving average of the weights, which is what is validated and saved.
     keep : str
-        Which weights the model ends with: "best", the running average that validated best, or "mean", the mean of all
-        running averages that were validated. Weights that long training makes sure of its examples suit other voices
-        less; their mean with earlier ones does not.
+        Final weights: "best", the moving average with the best validation, or "mean", the mean of all validated moving
+        averages. After long training the last weights overfit; the mean with earlier ones does so less.
     validate_every : int
-        Steps; the last step is validated as well.
+        Steps between validations; the last step is validated as well.
     patience : int
-        Validations without a better figure before training stops.
+        Validations without improvement before training stops.
     valid_segments : int
-        Segments of the valid split that are looked at.
+        Segments of the valid split that are used.
     precision : str
         "bf16", which is float32 on a processor without instructions for it, or "float32".
     corpora : tuple of str
         Only these; all when empty.
     repeats : dict of str to int
-        How often a corpus is gone through while the others are gone through once; small ones are repeated. A singer
-        (``singer`` in the manifest of the pairs) may have a number of their own, so that nobody outweighs the others.
+        Times that a corpus occurs in an epoch; 1 for others. A singer (``singer`` in the manifest of the pairs) may
+        have a number of their own, so that none outweighs the others.
     seed : int
-        Of the first weights, the order of the examples, and everything drawn while training.
+        Seed of the initial weights, the order of the examples, and all random numbers of the training.
     """
 
     steps: int = 400
@@ -67,7 +66,7 @@ class FitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse impossible values."""
+        """Check the values."""
         for name in ("steps", "batch_size", "validate_every", "patience", "valid_segments"):
             check_range(name, getattr(self, name), 1, 100_000_000)
         check_range("warmup_steps", self.warmup_steps, 0, 100_000_000)
@@ -85,7 +84,7 @@ class FitConfig:
 
 
 def learning_rate_share(step: int, fit: FitConfig) -> float:
-    """Share of the full learning rate at a step."""
+    """Compute the learning rate at a step as a share of the full one."""
     if step < fit.warmup_steps:
         return (step + 1) / fit.warmup_steps
     progress = (step - fit.warmup_steps) / max(1, fit.steps - fit.warmup_steps)

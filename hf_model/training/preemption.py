@@ -1,7 +1,7 @@
-"""Signals that ask a training to stop: remembered from the first moment on, acted on when a checkpoint can be kept.
+"""Signals that stop a training (time limit, preemption, Ctrl-C): recorded at once, acted on after a checkpoint.
 
-Imports nothing that takes time, so that a signal finds somebody who listens: without a handler SIGUSR1 ends a process,
-and Slurm counts the job as done.
+Imports nothing slow, so that the handlers are installed early: without a handler SIGUSR1 ends a process, and Slurm
+counts the job as completed.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from types import FrameType
 from typing import Any
 
 RUN_AGAIN = 75
-"""Exit code of a training that a signal stopped: a checkpoint is kept, the same command goes on from it.
+"""Exit code of a training that a signal stopped: the same command resumes from its checkpoint.
 
 EX_TEMPFAIL of sysexits.h: "the user is invited to retry"; a site may put it into ``RequeueExit`` of its slurm.conf.
 """
 
 CTRL_C = 130
-"""Exit code of a training that Ctrl-C stopped; the same command goes on from its checkpoint as well."""
+"""Exit code of a training that Ctrl-C stopped; the same command resumes from its checkpoint."""
 
 REQUEUE = "scontrol requeue {job}"
-"""What puts a Slurm job back into the queue."""
+"""Command that requeues a Slurm job."""
 
-_STOPPING = b"\ninterrupted: a checkpoint is kept at the end of this batch; Ctrl-C again stops at once\n"
+_CTRL_C_MESSAGE = b"\ninterrupted: a checkpoint is written at the end of this batch; Ctrl-C again stops at once\n"
 
 
 class Interrupted(SystemExit):
-    """A training stopped because a signal asked for it; ends the process with the code that says so.
+    """A training was stopped by a signal; ends the process with the exit code for it.
 
     Parameters
     ----------
     signum : int
-        The signal; 0 when only another process of the same training heard it.
+        The signal; 0 if only another process of the same training received it.
     """
 
     def __init__(self, signum: int) -> None:
@@ -52,138 +52,138 @@ class Interrupted(SystemExit):
 
 
 class RequeueError(OSError):
-    """The job was not put back into the queue; the message says why."""
+    """The job could not be requeued; the message gives the reason."""
 
 
-class _Listener:
-    """The handler: one a process, as signals are."""
+class _SignalHandler:
+    """Records the first signal; raises at once for a second Ctrl-C or while ``immediate`` is set."""
 
     def __init__(self) -> None:
-        self.heard = 0
-        self.at_once = False
+        self.received = 0
+        self.immediate = False
 
     def __call__(self, signum: int, _frame: FrameType | None) -> None:
-        first, self.heard = not self.heard, self.heard or signum
-        if self.at_once or (signum == signal.SIGINT and not first):
+        first, self.received = not self.received, self.received or signum
+        if self.immediate or (signum == signal.SIGINT and not first):
             raise Interrupted(signum)
         if signum == signal.SIGINT:
-            os.write(2, _STOPPING)
+            os.write(2, _CTRL_C_MESSAGE)
 
 
-_LISTENER = _Listener()
+_HANDLER = _SignalHandler()
 
 
-def listen() -> None:
-    """Remember SIGUSR1 (the time limit is near) and SIGTERM (preemption) from now on; Ctrl-C still interrupts."""
+def install_handlers() -> None:
+    """Record SIGUSR1 (time limit) and SIGTERM (preemption) from now on; Ctrl-C still interrupts."""
     if threading.current_thread() is threading.main_thread():
         for signum in (signal.SIGUSR1, signal.SIGTERM):
-            signal.signal(signum, _LISTENER)
+            signal.signal(signum, _HANDLER)
 
 
-def heard() -> int:
-    """Give the signal that asked to stop, or 0."""
-    return _LISTENER.heard
+def received_signal() -> int:
+    """Return the first signal received, or 0."""
+    return _HANDLER.received
 
 
 @contextmanager
-def listening() -> Iterator[None]:
-    """Remember signals, and Ctrl-C too, while the block runs; afterwards everything is as before."""
+def handle_signals() -> Iterator[None]:
+    """Record SIGUSR1, SIGTERM and Ctrl-C within the context; restore the previous handlers afterwards."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)}
-    listen()
-    if before[signal.SIGINT] is not signal.SIG_IGN:  # a shell starts what runs in the background deaf to Ctrl-C
-        signal.signal(signal.SIGINT, _LISTENER)
+    previous = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)}
+    install_handlers()
+    if previous[signal.SIGINT] is not signal.SIG_IGN:  # shells start background jobs with Ctrl-C ignored
+        signal.signal(signal.SIGINT, _HANDLER)
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
-        _LISTENER.heard = 0
+        _HANDLER.received = 0
 
 
 @contextmanager
-def at_once() -> Iterator[None]:
-    """Let a signal end the block where it stands, also one that came before: for work that nothing is lost of.
+def stop_immediately() -> Iterator[None]:
+    """Let a signal, even an earlier one, end the context at once: for work that loses nothing when stopped.
 
     Raises
     ------
     Interrupted
-        When there is a signal.
+        When a signal was or is received.
     """
-    _LISTENER.at_once = True
+    _HANDLER.immediate = True
     try:
-        if _LISTENER.heard:
-            raise Interrupted(_LISTENER.heard)
+        if _HANDLER.received:
+            raise Interrupted(_HANDLER.received)
         yield
     finally:
-        _LISTENER.at_once = False
+        _HANDLER.immediate = False
 
 
 @contextmanager
-def withheld() -> Iterator[None]:
-    """Hold signals back while the block runs; processes that are started in it never get them.
+def block_signals() -> Iterator[None]:
+    """Block the signals within the context; processes started in it never receive them.
 
-    Slurm and terminals send a signal to every process; one that reads batches must live until the checkpoint is kept.
+    Slurm and terminals send a signal to every process; a data loader must live until the checkpoint is written.
     """
     signals = {signal.SIGUSR1, signal.SIGTERM, signal.SIGINT}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         from multiprocessing import resource_tracker
 
-        # Its start would end the blocking of SIGTERM and SIGINT, so it comes first.
+        # Its start would unblock SIGTERM and SIGINT, so it is started first.
         resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 def requeue(environment: Mapping[str, str] = os.environ) -> str:
-    """Put the Slurm job that this process belongs to back into the queue.
+    """Requeue the Slurm job of this process.
 
-    The command is :data:`REQUEUE`; ``HUMMINGFACE_REQUEUE`` may name a site's own (``{job}`` stands for the job's
-    number, no shell reads it) or say ``no``. A job that is ending already, as one that was cancelled, is left alone.
+    The command is :data:`REQUEUE` or that of ``HUMMINGFACE_REQUEUE`` (``{job}`` is the job's number; no shell is
+    involved); ``no`` turns it off. A job that is ending already, for instance a cancelled one, is not requeued.
 
     Returns
     -------
     str
-        The job's number; empty where there is no Slurm job, or it is not to be put back.
+        The job's number; empty outside Slurm, or if the job was not requeued.
 
     Raises
     ------
     RequeueError
-        If Slurm refuses, or there is no such command.
+        If Slurm refuses, or the command does not exist.
     """
-    job, wanted = job_number(environment), environment.get("HUMMINGFACE_REQUEUE", "") or REQUEUE
-    if not job or wanted == "no":
+    job, command = job_number(environment), environment.get("HUMMINGFACE_REQUEUE", "") or REQUEUE
+    if not job or command == "no":
         return ""
-    state = _answer(["squeue", "--noheader", "--jobs", job, "--format", "%T"], must=False)
+    state = _run_slurm(["squeue", "--noheader", "--jobs", job, "--format", "%T"], check=False)
     if state not in ("", "RUNNING"):
         return ""
-    _answer([word.replace("{job}", job) for word in shlex.split(wanted)], must=True)
+    _run_slurm([word.replace("{job}", job) for word in shlex.split(command)], check=True)
     return job
 
 
 def job_number(environment: Mapping[str, str]) -> str:
-    """Name the Slurm job, one of an array by its place in it; empty outside Slurm.
+    """Return the number of the Slurm job, ``array_task`` for one of an array; empty outside Slurm.
 
-    The last job of an array has the number of the whole array, which must not be put back with it.
+    SLURM_JOB_ID of an array's last job is the number of the whole array, which must not be requeued with it.
     """
     array, task = environment.get("SLURM_ARRAY_JOB_ID", ""), environment.get("SLURM_ARRAY_TASK_ID", "")
     job = f"{array}_{task}" if array and task else environment.get("SLURM_JOB_ID", "")
     return job if re.fullmatch(r"\d+(_\d+)?", job) else ""
 
 
-def _answer(command: list[str], *, must: bool) -> str:
-    """Run a command of Slurm and give what it prints."""
+def _run_slurm(command: list[str], *, check: bool) -> str:
+    """Run a Slurm command and return its output; failures raise RequeueError if ``check``, else give ""."""
     try:
-        done: Any = subprocess.run(command, capture_output=True, text=True, timeout=60, check=must)
+        done: Any = subprocess.run(command, capture_output=True, text=True, timeout=60, check=check)
     except (OSError, subprocess.SubprocessError) as error:
-        if not must:
+        if not check:
             return ""
-        said = (getattr(error, "stderr", None) or str(error)).strip()
-        msg = f"{' '.join(command)}: {' '.join(said.split())}"
+        reason = (getattr(error, "stderr", None) or str(error)).strip()
+        msg = f"{' '.join(command)}: {' '.join(reason.split())}"
         raise RequeueError(msg) from error
     return str(done.stdout).strip()

@@ -1,4 +1,4 @@
-"""What each of the three models learns: its settings, its columns, its loss, and the figure that it is chosen by."""
+"""Training tasks of the three models: settings, data columns, loss, and validation figures."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from hf_model.config import ConfigError, to_mapping
 from hf_model.direct.network import Direct, DirectConfig
 from hf_model.evaluation.note_matching import Matches, add_matches, match_notes
 from hf_model.notes.note import Note
-from hf_model.parallel.distributed import my_share, n_processes
+from hf_model.parallel.distributed import local_rows, n_processes
 from hf_model.pretrained import Pretrained
 from hf_model.synthesizer.network import Synthesizer, SynthesizerConfig
 from hf_model.training.dataset import hash_seed
 from hf_model.training.decoder_tuning import Decode, fit_decoder
 from hf_model.training.fit_config import FitConfig
 from hf_model.training.losses import direct_loss, synthesizer_loss, transcriber_loss
-from hf_model.training.piano_excerpts import ChordConfig, Chords, with_excerpts
+from hf_model.training.piano_excerpts import ExcerptConfig, PianoExcerpts, with_excerpts
 from hf_model.transcriber.decoding import DecoderConfig
 from hf_model.transcriber.features import set_level
 from hf_model.transcriber.network import Posteriors, Transcriber, TranscriberConfig
 
 Figures = dict[str, float]
 
-EXAMINED = 64
-"""Made excerpts at most that a validation batch holds."""
+N_VALID_EXCERPTS = 64
+"""Number of random excerpts for validation."""
 
 
 class Task(ABC):
-    """One model and how it learns.
+    """A model with its loss and validation.
 
     Parameters
     ----------
     settings : TranscriberTraining, SynthesizerTraining or DirectTraining
-        The model's first weights follow from ``settings.fit.seed`` alone.
+        The initial weights follow from ``settings.fit.seed`` alone.
     """
 
     model_class: type[Pretrained]
     columns: tuple[str, ...]
     metric: str
-    """Name of the figure that models are chosen by; ``higher_is_better`` says which way."""
+    """Name of the validation figure by which the best weights are selected."""
     higher_is_better: bool
 
     def __init__(self, settings: Any) -> None:
@@ -62,19 +62,19 @@ class Task(ABC):
         """Compute the loss (``loss``) and its parts on a training batch."""
 
     @abstractmethod
-    def examine(self, model: Pretrained, batch: dict[str, Tensor]) -> Any:
-        """Look at a validation batch."""
+    def validation_step(self, model: Pretrained, batch: dict[str, Tensor]) -> Any:
+        """Validate one batch."""
 
     @abstractmethod
     def summarize(self, parts: Sequence[Any]) -> Figures:
-        """Turn what :meth:`examine` returned into figures, :attr:`metric` among them."""
+        """Compute figures, among them :attr:`metric`, from the results of :meth:`validation_step`."""
 
-    def conclude(
+    def finish(
         self,
-        model: Pretrained,  # noqa: ARG002 - for those that have something to do
+        model: Pretrained,  # noqa: ARG002 - an optional hook
         batches: Iterable[dict[str, Tensor]],  # noqa: ARG002
     ) -> tuple[Figures, dict[str, Any]]:
-        """Finish a trained model on the validation batches: figures, and plain values for its ``config.json``."""
+        """Fit what follows the network to the validation batches: more figures, and values for ``config.json``."""
         return {}, {}
 
 
@@ -82,8 +82,8 @@ class Task(ABC):
 class TranscriberTraining:
     """Settings of the transcriber's training (params.yaml: train.transcriber).
 
-    ``start`` is the folder of a transcriber of the same shape, whose weights and decoder settings are gone on from;
-    without one the weights are random.
+    ``start`` is the folder of a transcriber of the same shape to fine-tune, with its decoder settings; by default the
+    initial weights are random.
     """
 
     model: TranscriberConfig = field(default_factory=TranscriberConfig)
@@ -95,7 +95,7 @@ class TranscriberTraining:
 
 
 class TranscriberTask(Task):
-    """Voice to notes; chosen by COnPOff."""
+    """Voice to notes, selected by COnPOff."""
 
     model_class = Transcriber
     columns = ("voice_stft", "notes")
@@ -115,37 +115,37 @@ class TranscriberTask(Task):
             self.decoder = trained.decoder
 
     def losses(self, model: Pretrained, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        """Cross entropies on voices in a world that the step decides."""
-        waveform, notes, n_frames = self._in_a_world(batch, hash_seed(self.fit.seed, step))
+        """Cross entropies on voices with the augmentation of the step."""
+        waveform, notes, n_frames = self._augmented(batch, hash_seed(self.fit.seed, step))
         posteriors: Posteriors = model(waveform)
         with torch.autocast(waveform.device.type, enabled=False):
             return transcriber_loss(posteriors, notes, n_frames, self.settings.model, VOICE_STFT.frame_rate)
 
-    def examine(self, model: Pretrained, batch: dict[str, Tensor]) -> tuple[Matches, float]:
-        """Count the notes found, and take the loss."""
+    def validation_step(self, model: Pretrained, batch: dict[str, Tensor]) -> tuple[Matches, float]:
+        """Match the decoded notes, and compute the loss."""
         posteriors: Posteriors = model(set_level(voice_waveform(batch)))
         config = self.settings.model
         loss = transcriber_loss(posteriors, batch["notes"], batch["n_frames"], config, VOICE_STFT.frame_rate)
-        waiting = self._waiting(posteriors, batch)
-        found = add_matches([match_notes(notes, decode(self.decoder)) for decode, notes in waiting])
-        return found, float(loss["loss"])
+        recordings = self._decoder_inputs(posteriors, batch)
+        matches = add_matches([match_notes(notes, decode(self.decoder)) for decode, notes in recordings])
+        return matches, float(loss["loss"])
 
     def summarize(self, parts: Sequence[Any]) -> Figures:
-        """Note scores over all recordings, and the mean loss."""
+        """Compute the note scores over all recordings, and the mean loss."""
         figures = add_matches([matches for matches, _ in parts]).f_measures()
         return {**figures, "loss": sum(loss for _, loss in parts) / max(1, len(parts))}
 
-    def conclude(self, model: Pretrained, batches: Iterable[dict[str, Tensor]]) -> tuple[Figures, dict[str, Any]]:
-        """Fit the decoder to the trained network, on voices in worlds as in training: clean ones mislead it."""
-        waiting = []
+    def finish(self, model: Pretrained, batches: Iterable[dict[str, Tensor]]) -> tuple[Figures, dict[str, Any]]:
+        """Fit the decoder to the trained network, on augmented voices as in training: clean ones would bias it."""
+        recordings = []
         for number, batch in enumerate(batches):
-            waveform, notes, n_frames = self._in_a_world(batch, hash_seed(self.fit.seed, number))
-            waiting += self._waiting(model(waveform), {"notes": notes, "n_frames": n_frames})
-        decoder, figures = fit_decoder(waiting, self.decoder, self.settings.decoder_rounds, self.fit.seed)
+            waveform, notes, n_frames = self._augmented(batch, hash_seed(self.fit.seed, number))
+            recordings += self._decoder_inputs(model(waveform), {"notes": notes, "n_frames": n_frames})
+        decoder, figures = fit_decoder(recordings, self.decoder, self.settings.decoder_rounds, self.fit.seed)
         return {f"fitted_{name}": value for name, value in figures.items()}, {"decoder": to_mapping(decoder)}
 
-    def _in_a_world(self, batch: dict[str, Tensor], seed: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Put a batch's voices into worlds, and bring them to one level: waveform, notes and n_frames."""
+    def _augmented(self, batch: dict[str, Tensor], seed: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Augment a batch's voices and normalise their level: waveform, notes and n_frames."""
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad(), torch.autocast(batch["notes"].device.type, enabled=False):
             waveform, notes, n_frames = augment(
@@ -153,15 +153,15 @@ class TranscriberTask(Task):
             )
             return set_level(waveform), notes, n_frames
 
-    def _waiting(self, posteriors: Posteriors, batch: dict[str, Tensor]) -> list[tuple[Decode, list[Note]]]:
-        """Pair each example's posteriors, waiting for decoder settings, with its true notes."""
+    def _decoder_inputs(self, posteriors: Posteriors, batch: dict[str, Tensor]) -> list[tuple[Decode, list[Note]]]:
+        """Pair each example's decode function with its reference notes."""
         probabilities = [torch.sigmoid(item).cpu().numpy() for item in posteriors[:3]]
         pitch = posteriors.pitch.softmax(-1).cpu().numpy()
         pairs: list[tuple[Decode, list[Note]]] = []
         for row, (notes, n_frames) in enumerate(zip(batch["notes"].cpu(), batch["n_frames"].tolist(), strict=True)):
             onset, offset, voicing = (item[row, :n_frames] for item in probabilities)
             evidence = self.settings.model.evidence(onset, offset, voicing, pitch[row, :n_frames], self.decoder)
-            pairs.append((evidence.decode, _whole_notes(notes, n_frames / VOICE_STFT.frame_rate)))
+            pairs.append((evidence.decode, _reference_notes(notes, n_frames / VOICE_STFT.frame_rate)))
         return pairs
 
 
@@ -171,7 +171,7 @@ class SynthesizerTraining:
 
     model: SynthesizerConfig = field(default_factory=SynthesizerConfig)
     fit: FitConfig = field(default_factory=FitConfig)
-    chords: ChordConfig = field(default_factory=ChordConfig)
+    chords: ExcerptConfig = field(default_factory=ExcerptConfig)
 
 
 @dataclass(frozen=True)
@@ -183,27 +183,27 @@ class DirectTraining:
 
 
 class _SpectrumTask(Task):
-    """A model whose validation figure is its loss."""
+    """A model that predicts spectra, validated by its loss."""
 
     metric = "loss"
     higher_is_better = False
     loss: Callable[[Pretrained, dict[str, Tensor]], dict[str, Tensor]]
 
     def losses(self, model: Pretrained, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:  # noqa: ARG002
-        """Compare spectra; the same at every step."""
+        """Compare spectra, independently of the step."""
         return type(self).loss(model, batch)
 
-    def examine(self, model: Pretrained, batch: dict[str, Tensor]) -> Figures:
-        """Take the losses."""
+    def validation_step(self, model: Pretrained, batch: dict[str, Tensor]) -> Figures:
+        """Compute the losses."""
         return {name: float(value) for name, value in self.losses(model, batch, 0).items()}
 
     def summarize(self, parts: Sequence[Any]) -> Figures:
-        """Mean losses."""
+        """Compute the mean losses."""
         return {name: sum(part[name] for part in parts) / len(parts) for name in parts[0]}
 
 
 class SynthesizerTask(_SpectrumTask):
-    """Notes to piano; voices keep to a fifth of the keyboard, so that made chords take the place of some examples."""
+    """Notes to piano; random excerpts replace some examples, since voices cover only a fifth of the keyboard."""
 
     model_class = Synthesizer
     columns = ("piano_stft", "notes")
@@ -213,23 +213,25 @@ class SynthesizerTask(_SpectrumTask):
     def __init__(self, settings: SynthesizerTraining) -> None:
         super().__init__(settings)
         seed = hash_seed(self.fit.seed) // 2
-        self._chords = Chords(settings.chords, self.fit.crop_frames, seed + 2 * EXAMINED)
-        self._other_chords = Chords(replace(settings.chords, excerpts=EXAMINED), self.fit.crop_frames, seed)
+        self._train_excerpts = PianoExcerpts(settings.chords, self.fit.crop_frames, seed + 2 * N_VALID_EXCERPTS)
+        self._valid_excerpts = PianoExcerpts(
+            replace(settings.chords, excerpts=N_VALID_EXCERPTS), self.fit.crop_frames, seed
+        )
 
     def losses(self, model: Pretrained, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        """Compare spectra of the batch, some of it replaced by excerpts that the step decides."""
+        """Compare spectra of the batch, its last examples replaced by the excerpts of the step."""
         size = n_processes() * len(batch["notes"])
         first = size - round(self.settings.chords.share * size)
-        mine = [slot - first for slot in range(size)[my_share(size)] if slot >= first]
-        excerpts = [self._chords.excerpt(step * (size - first) + number) for number in mine]
+        numbers = [slot - first for slot in range(size)[local_rows(size)] if slot >= first]
+        excerpts = [self._train_excerpts.excerpt(step * (size - first) + number) for number in numbers]
         return super().losses(model, with_excerpts(batch, excerpts), step)
 
-    def examine(self, model: Pretrained, batch: dict[str, Tensor]) -> Figures:
-        """Take the losses on the batch's share of excerpts that training does not meet."""
+    def validation_step(self, model: Pretrained, batch: dict[str, Tensor]) -> Figures:
+        """Compute the losses, with the share of excerpts that training does not use."""
         count = round(self.settings.chords.share * len(batch["notes"]))
-        excerpts = [self._other_chords.excerpt(place) for place in range(count)]
-        found = super().losses(model, with_excerpts(batch, excerpts), 0)
-        return {name: float(value) for name, value in found.items()}
+        excerpts = [self._valid_excerpts.excerpt(number) for number in range(count)]
+        losses = super().losses(model, with_excerpts(batch, excerpts), 0)
+        return {name: float(value) for name, value in losses.items()}
 
 
 class DirectTask(_SpectrumTask):
@@ -249,13 +251,13 @@ TASKS: dict[str, tuple[type[Any], type[Any]]] = {
 
 
 def voice_waveform(batch: dict[str, Tensor]) -> Tensor:
-    """Turn a batch's voice spectra back into audio, (batch, sample) at 16 kHz."""
+    """Convert a batch's voice spectra back to audio (batch, sample) at 16 kHz, for augmentation."""
     spectrum = batch["voice_stft"]
     return istft(spectrum, VOICE_STFT, (spectrum.shape[1] - 1) * VOICE_STFT.hop_length)
 
 
-def _whole_notes(rows: Tensor, duration: float) -> list[Note]:
-    """Read the notes of one example, cut at its ends: rows (note, 4) of onset, offset, pitch, velocity."""
+def _reference_notes(rows: Tensor, duration: float) -> list[Note]:
+    """Convert the rows (note, 4) of one example to notes, cut at its ends."""
     notes = []
     for onset, offset, pitch, _ in rows.tolist():
         begin, end = max(0.0, onset), min(duration, offset)

@@ -1,4 +1,4 @@
-"""How sure a note is: what the decoder saw of it, weighed to the chance that its onset and pitch are right."""
+"""Confidence of a note: the probability that its onset and pitch are correct, by logistic regression."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-SURE = 0.001
-"""No probability counts as nearer to 0 or 1 than this."""
+MIN_PROBABILITY = 0.001
+"""Probabilities are clipped to this distance from 0 and 1."""
 
-PULL = 1.0
-"""Ridge of the fit: as if one note contradicted each weight."""
+RIDGE = 1.0
+"""L2 regularisation of the fit."""
 
 
-class Clues(NamedTuple):
-    """What the decoder saw of one note.
+class ConfidenceFeatures(NamedTuple):
+    """Measurements of one note by the decoder.
 
     Attributes
     ----------
     onset, voicing, agreement : float
-        Probabilities: of an onset where the note starts, of a voice on average inside it, and of its pitch.
+        Probabilities of an onset at the start of the note, of voicing (mean), and of the pitch (mean).
     duration : float
         Seconds.
     """
@@ -32,51 +32,51 @@ class Clues(NamedTuple):
     duration: float
 
     def terms(self) -> tuple[float, float, float, float, float]:
-        """Give what the weights multiply: 1, three log odds, and the logarithm of the duration over 0.3 s."""
-        onset, voicing, agreement = (_log_odds(min(max(one, SURE), 1 - SURE)) for one in self[:3])
+        """Compute the input of the regression: 1, three log odds, and the logarithm of the duration over 0.3 s."""
+        onset, voicing, agreement = (_log_odds(value) for value in self[:3])
         return 1.0, onset, voicing, agreement, math.log(max(self.duration, 0.02) / 0.3)
 
 
-def chance(clues: Clues, weights: Sequence[float]) -> float:
-    """Weigh the clues to a chance, 0-1.
+def estimate_confidence(features: ConfidenceFeatures, weights: Sequence[float]) -> float:
+    """Compute the confidence of a note, 0-1.
 
     Parameters
     ----------
-    clues : Clues
+    features : ConfidenceFeatures
     weights : sequence of float, length 5
-        Of :meth:`Clues.terms`, as :func:`fit_weights` finds them.
+        Of :meth:`ConfidenceFeatures.terms`, from :func:`fit_weights`.
     """
-    weighed = sum(weight * term for weight, term in zip(weights, clues.terms(), strict=True))
-    return 1 / (1 + math.exp(-min(max(weighed, -30.0), 30.0)))
+    log_odds = sum(weight * term for weight, term in zip(weights, features.terms(), strict=True))
+    return 1 / (1 + math.exp(-min(max(log_odds, -30.0), 30.0)))
 
 
-def fit_weights(clues: Sequence[Clues], right: Sequence[bool]) -> tuple[float, ...]:
-    """Find the weights under which the chances are those of being right (logistic regression, Newton's method).
+def fit_weights(features: Sequence[ConfidenceFeatures], correct: Sequence[bool]) -> tuple[float, ...]:
+    """Fit the weights of the confidence (logistic regression, Newton's method).
 
     Parameters
     ----------
-    clues : sequence of Clues
-        Of notes that a decoder found in recordings that its network never met.
-    right : sequence of bool
-        Whether onset and pitch were right.
+    features : sequence of ConfidenceFeatures
+        Of notes decoded in recordings that the network was not trained on.
+    correct : sequence of bool
+        Whether onset and pitch were correct.
 
     Raises
     ------
     ValueError
-        If there is no note, or not as many answers as notes.
+        If there is no note, or the lengths differ.
     """
-    if not clues or len(clues) != len(right):
-        msg = f"clues has {len(clues)} notes and right {len(right)} answers; both need the same number, at least one"
+    if not features or len(features) != len(correct):
+        msg = f"features has {len(features)} notes and correct {len(correct)}; both need the same number, at least one"
         raise ValueError(msg)
-    terms = np.array([one.terms() for one in clues])
-    truth = np.asarray(right, dtype=np.float64)
+    terms = np.array([note.terms() for note in features])
+    truth = np.asarray(correct, dtype=np.float64)
     weights = np.zeros(terms.shape[1])
-    pull = PULL * np.diag([0.0, *np.ones(terms.shape[1] - 1)])
+    ridge = RIDGE * np.diag([0.0, *np.ones(terms.shape[1] - 1)])
     for _ in range(50):
         expected = 1 / (1 + np.exp(-np.clip(terms @ weights, -30.0, 30.0)))
-        slope = terms.T @ (truth - expected) - pull @ weights
-        bend = (terms * (expected * (1 - expected))[:, None]).T @ terms + pull + 1e-9 * np.eye(len(weights))
-        step = np.linalg.solve(bend, slope)
+        gradient = terms.T @ (truth - expected) - ridge @ weights
+        hessian = (terms * (expected * (1 - expected))[:, None]).T @ terms + ridge + 1e-9 * np.eye(len(weights))
+        step = np.linalg.solve(hessian, gradient)
         weights += step
         if np.abs(step).max() < 1e-8:
             break
@@ -84,4 +84,5 @@ def fit_weights(clues: Sequence[Clues], right: Sequence[bool]) -> tuple[float, .
 
 
 def _log_odds(probability: float) -> float:
-    return math.log(probability) - math.log1p(-probability)
+    clipped = min(max(probability, MIN_PROBABILITY), 1 - MIN_PROBABILITY)
+    return math.log(clipped) - math.log1p(-clipped)

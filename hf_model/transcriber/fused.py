@@ -1,4 +1,9 @@
-"""The transcriber as it listens: the same network, without what only training needs, in the layout that is fastest."""
+"""The transcriber for inference: batch normalisation fused into convolutions, in the fastest memory layout.
+
+The network is computed in two steps: :meth:`FusedTranscriber.local` has a small receptive field and computes the pitch
+posteriors and local features; :meth:`FusedTranscriber.context` computes the other posteriors from the local features,
+with a large receptive field in time.
+"""
 
 from __future__ import annotations
 
@@ -16,25 +21,25 @@ from hf_model.audio.grid import StftConfig
 from hf_model.transcriber.features import LONG_WINDOW, VoiceFeatures
 
 
-class Near(NamedTuple):
-    """What the layers say of each frame that see little around it.
+class LocalFeatures(NamedTuple):
+    """Output of the layers with a small receptive field.
 
-    ``lines``: (frame, channel), what the layers that see more begin with; ``pitch``: (frame, pitch_bin), probabilities.
+    ``features``: (frame, channel), the input of the second step; ``pitch``: (frame, pitch_bin), probabilities.
     """
 
-    lines: Tensor
+    features: Tensor
     pitch: Tensor
 
 
 class Convolution:
-    """A convolution with the batch normalisation after it folded in, as its running statistics are now.
+    """A convolution with the following batch normalisation fused in, with its current running statistics.
 
     Parameters
     ----------
     layer : Conv1d or Conv2d
-        Of odd size, padded so that frames stay. One in time alone becomes one on a plane of one row: a third faster.
+        Of odd size with "same" padding. A Conv1d becomes a Conv2d on a plane of one row, which is a third faster.
     norm : batch normalisation, optional
-        What follows a layer without bias.
+        Follows a layer without bias.
     dtype : torch.dtype
         Of weights, input and output.
     """
@@ -63,7 +68,7 @@ class Convolution:
 
 
 class Pointwise:
-    """Layers of one tap with the same input, as one matrix product: for few channels a fifth of the time.
+    """1x1 convolutions of the same input as one matrix product, which takes a fifth of the time for few channels.
 
     Parameters
     ----------
@@ -80,16 +85,16 @@ class Pointwise:
         self._sizes = [len(weight) for weight in weights]
 
     def __call__(self, plane: Tensor) -> tuple[Tensor, ...]:
-        """Give what each layer makes of (1, channel, frame, band), channels last: (output, frame, band)."""
-        told = torch.addmm(self._bias, self._weight, plane[0].flatten(1))
-        return torch.split(told.view(-1, *plane.shape[2:]), self._sizes)
+        """Apply all layers to (1, channel, frame, band), channels last: (output, frame, band) of each."""
+        outputs = torch.addmm(self._bias, self._weight, plane[0].flatten(1))
+        return torch.split(outputs.view(-1, *plane.shape[2:]), self._sizes)
 
 
 @dataclass(frozen=True)
-class FoldedTranscriber:
-    """Posteriors of one recording, in two steps, of which the second sees farther: see :class:`Transcriber`.
+class FusedTranscriber:
+    """Posteriors of one recording in two steps; the network is :class:`hf_model.transcriber.network.Transcriber`.
 
-    Weights are those of the time when it was made; whoever trains on makes another one.
+    The weights are copies: after further training, fuse the network again.
 
     Attributes
     ----------
@@ -98,7 +103,7 @@ class FoldedTranscriber:
     planes : sequence of Convolution
         Residual, on frames and bands.
     of_bands : Pointwise
-        The pitch bins of each band, and what else is told of it.
+        The pitch bins of each band, and the other outputs of a band.
     lines : sequence of pairs of Convolution
         Residual, in time: the dilated one and the one that mixes channels.
     """
@@ -113,7 +118,7 @@ class FoldedTranscriber:
 
     @property
     def dtype(self) -> torch.dtype:
-        """In which the convolutions compute."""
+        """Precision of the convolutions."""
         return self.stem.dtype
 
     @property
@@ -122,23 +127,23 @@ class FoldedTranscriber:
         return self.features.grid
 
     @property
-    def near_reach(self) -> int:
-        """Frames on either side that :meth:`near` depends on."""
+    def local_reach(self) -> int:
+        """Frames on either side that :meth:`local` depends on."""
         window = -(-LONG_WINDOW.win_length // (2 * LONG_WINDOW.hop_length))
         return window + self.stem.reach + sum(plane.reach for plane in self.planes)
 
     @property
-    def far_reach(self) -> int:
-        """Frames on either side that :meth:`far` depends on."""
+    def context_reach(self) -> int:
+        """Frames on either side that :meth:`context` depends on."""
         return self.enter.reach + sum(line.reach for line, _ in self.lines)
 
-    def near(self, waveform: Tensor) -> Near:
-        """Compute what depends on little around each frame.
+    def local(self, waveform: Tensor) -> LocalFeatures:
+        """Compute the pitch posteriors and the local features.
 
         Parameters
         ----------
         waveform : Tensor, shape (1, sample)
-            16 kHz, brought to one level by :func:`hf_model.transcriber.features.set_level`.
+            16 kHz, brought to constant level by :func:`hf_model.transcriber.features.set_level`.
 
         Returns
         -------
@@ -154,17 +159,17 @@ class FoldedTranscriber:
         of_a_band = reduce(torch.add, pitch.view(len(pitch), plane.shape[3], -1).unbind(2))
         at_pitch = of_a_band[:, None].to(self.dtype) @ plane[0].permute(1, 2, 0)  # (frame, 1, channel)
         squeezed = squeezed.permute(1, 0, 2).flatten(1)
-        return Near(torch.cat([squeezed, at_pitch[:, 0], timbre[0].T.to(self.dtype)], dim=1), pitch)
+        return LocalFeatures(torch.cat([squeezed, at_pitch[:, 0], timbre[0].T.to(self.dtype)], dim=1), pitch)
 
-    def far(self, lines: Tensor) -> Tensor:
-        """Compute probabilities of onset, offset and voicing, (3, frame), from ``lines`` of :meth:`near`."""
-        line = F.relu_(self.enter(lines.T[None, :, None]))  # (1, channel, 1, frame)
+    def context(self, features: Tensor) -> Tensor:
+        """Compute probabilities of onset, offset and voicing, (3, frame), from local features (frame, channel)."""
+        line = F.relu_(self.enter(features.T[None, :, None]))  # (1, channel, 1, frame)
         for layer, mix in self.lines:
             line.add_(mix(F.relu_(layer(line))))
         return self.heads(line)[0, :, 0].float().sigmoid()
 
 
 def fast_dtype() -> torch.dtype:
-    """Say in which precision this processor convolves fastest: bfloat16 where it has instructions for it."""
+    """Return the fastest precision of convolutions: bfloat16 if the processor has instructions for it."""
     is_fast = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
     return torch.bfloat16 if is_fast else torch.float32

@@ -18,15 +18,15 @@ from torch.nn import functional as F  # noqa: N812
 from hf_model.audio.grid import VOICE_STFT, StftConfig
 from hf_model.config import check_range, from_mapping
 from hf_model.notes.note import Note
-from hf_model.parallel.threads import side_by_side
+from hf_model.parallel.threads import in_threads
 from hf_model.pretrained import Pretrained
 from hf_model.transcriber.decoding import DecoderConfig, Evidence, PitchAxis
 from hf_model.transcriber.features import VoiceFeatures
-from hf_model.transcriber.fused import Convolution, FoldedTranscriber, Pointwise, fast_dtype
+from hf_model.transcriber.fused import Convolution, FusedTranscriber, Pointwise, fast_dtype
 from hf_model.transcriber.note_stream import NoteStream
-from hf_model.transcriber.posteriors import CHUNK_FRAMES, Curves, PosteriorStream
+from hf_model.transcriber.posteriors import CHUNK_FRAMES, PosteriorArrays, PosteriorStream
 
-Curve = NDArray[np.float32]
+FloatArray = NDArray[np.float32]
 
 PLANE_DILATIONS = (1, 2, 4, 8)
 """Frames between the taps of the convolutions on the (frame, band) plane."""
@@ -39,17 +39,17 @@ class TranscriberConfig:
     Attributes
     ----------
     lowest_hz : float
-        Centre of the first pitch bin.
+        Centre of the first band.
     pitch_bands, bands_per_octave : int
         The pitch axis of the network: 124 bands of 50 cents reach from 40 Hz to 1,400 Hz.
     bins_per_band : int
-        The output's pitch bins within a band: 3 make 16.7 cents.
+        Pitch bins of the output per band: 3 are 16.7 cents wide.
     channels : int
-        Feature maps on the (pitch, frame) plane.
+        Channels on the (frame, band) plane.
     width : int
-        Feature maps of the dilated convolutions in time.
+        Channels of the dilated convolutions in time.
     dilations : tuple of int
-        Frames; the receptive field is twice their sum plus the first layers' ten frames.
+        Frames between the taps of the convolutions in time.
     """
 
     lowest_hz: float = 40.0
@@ -62,7 +62,7 @@ class TranscriberConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        """Check that the pitch axis stays under the Nyquist frequency."""
+        """Check all ranges."""
         check_range("lowest_hz", self.lowest_hz, 20.0, 200.0)
         check_range("pitch_bands", self.pitch_bands, 12, 200)
         check_range("bins_per_band", self.bins_per_band, 1, 8)
@@ -81,22 +81,24 @@ class TranscriberConfig:
 
     @property
     def pitch_step(self) -> float:
-        """Semitones from a pitch bin to the next."""
+        """Semitones per pitch bin."""
         return 12.0 / (self.bands_per_octave * self.bins_per_band)
 
     @property
     def n_pitch_bins(self) -> int:
-        """Length of the output's pitch axis."""
+        """Length of the pitch axis of the output."""
         return self.pitch_bands * self.bins_per_band
 
-    def evidence(self, onset: Curve, offset: Curve, voicing: Curve, pitch: Curve, decoder: DecoderConfig) -> Evidence:
-        """Weigh probabilities of this model's pitch axis; see :class:`hf_model.transcriber.decoding.Evidence`."""
+    def evidence(
+        self, onset: FloatArray, offset: FloatArray, voicing: FloatArray, pitch: FloatArray, decoder: DecoderConfig
+    ) -> Evidence:
+        """Prepare decoding on the pitch axis of this model; see :class:`hf_model.transcriber.decoding.Evidence`."""
         axis = PitchAxis(self.lowest_pitch, self.pitch_step)
         return Evidence(onset, offset, voicing, pitch, axis, VOICE_STFT.frame_rate, decoder)
 
 
 class Posteriors(NamedTuple):
-    """What the network says of each frame, as logits.
+    """Output of the network, as logits.
 
     ``onset``, ``offset``, ``voicing``: (batch, frame); ``pitch``: (batch, frame, pitch_bin).
     """
@@ -172,12 +174,12 @@ class Transcriber(Pretrained):
         Parameters
         ----------
         waveform : Tensor, shape (batch, sample)
-            16 kHz, brought to one level by :func:`hf_model.transcriber.features.set_level`.
+            16 kHz, brought to constant level by :func:`hf_model.transcriber.features.set_level`.
 
         Returns
         -------
         Posteriors
-            Logits; frame ``m`` is centred on ``m / 100`` s, there are ``1 + n_samples // 160`` of them.
+            Logits of ``1 + n_samples // 160`` frames; frame ``m`` is centred on ``m / 100`` s.
         """
         harmonics, timbre = self.features(waveform)
         plane = harmonics.contiguous(memory_format=torch.channels_last)
@@ -192,19 +194,19 @@ class Transcriber(Pretrained):
         return Posteriors(heads[:, 0], heads[:, 1], heads[:, 2], pitch.float())
 
     def transcribe(self, audio: NDArray[np.float32], decoder: DecoderConfig | None = None) -> list[Note]:
-        """Find the notes of a recording.
+        """Transcribe a recording into notes.
 
         Parameters
         ----------
         audio : ndarray, shape (sample,)
             16 kHz, any level.
         decoder : DecoderConfig, optional
-            The settings that were fitted to these weights when not given.
+            By default the settings that were fitted to these weights.
 
         Returns
         -------
         list of Note
-            Sorted, without overlaps; pitch as sung; velocity as by default (the voice's loudness is not heard here).
+            Sorted, without overlaps; float pitch and default velocity.
         """
         stream = self.stream(decoder)
         return stream.push(audio) + stream.finish()
@@ -212,13 +214,13 @@ class Transcriber(Pretrained):
     def stream(
         self, decoder: DecoderConfig | None = None, *, sample_rate: int = 16000, chunk_seconds: float | None = None
     ) -> NoteStream:
-        """Find the notes of singing while it arrives; parameters as for :meth:`transcribe` and :class:`NoteStream`."""
+        """Transcribe audio block by block; parameters as for :meth:`transcribe` and :class:`NoteStream`."""
         settings = decoder or self.decoder
 
-        def decode(onset: Curve, offset: Curve, voicing: Curve, pitch: Curve) -> list[Note]:
+        def decode(onset: FloatArray, offset: FloatArray, voicing: FloatArray, pitch: FloatArray) -> list[Note]:
             return self.config.evidence(onset, offset, voicing, pitch, settings).decode(settings)
 
-        return NoteStream(self.folded(), decode, sample_rate=sample_rate, chunk_seconds=chunk_seconds)
+        return NoteStream(self.fused(), decode, sample_rate=sample_rate, chunk_seconds=chunk_seconds)
 
     @classmethod
     def from_pretrained(cls, folder: Path | str, *, revision: str | None = None) -> Self:
@@ -227,45 +229,47 @@ class Transcriber(Pretrained):
         model.decoder = from_mapping(DecoderConfig, model.facts.get("decoder", {}), "decoder")
         return model
 
-    def folded(self) -> FoldedTranscriber:
-        """Give the network as it listens, with the weights that it has now."""
-        (network,) = side_by_side([self._folded])  # on one thread: others would wait longer for work than work
+    def fused(self) -> FusedTranscriber:
+        """Return the network for inference, with its current weights."""
+        (network,) = in_threads([self._fuse])  # one thread: too little work for more
         return network
 
-    def _folded(self) -> FoldedTranscriber:
-        fold = partial(Convolution, dtype=fast_dtype())
+    def _fuse(self) -> FusedTranscriber:
+        fuse = partial(Convolution, dtype=fast_dtype())
         stem: Any = self.stem
         planes: Iterable[Any] = self.planes
         lines: Iterable[Any] = self.lines
-        return FoldedTranscriber(
+        return FusedTranscriber(
             features=self.features,
-            stem=fold(stem[0], stem[1]),
-            planes=[fold(plane.conv, plane.norm) for plane in planes],
+            stem=fuse(stem[0], stem[1]),
+            planes=[fuse(plane.conv, plane.norm) for plane in planes],
             of_bands=Pointwise(self.pitch, self.squeeze, dtype=fast_dtype()),
-            enter=fold(self.enter, self.enter_norm),
-            lines=[(fold(line.conv, line.norm), fold(line.mix)) for line in lines],
-            heads=fold(self.heads),
+            enter=fuse(self.enter, self.enter_norm),
+            lines=[(fuse(line.conv, line.norm), fuse(line.mix)) for line in lines],
+            heads=fuse(self.heads),
         )
 
     def posteriors(self, audio: NDArray[np.float32], chunk_frames: int = CHUNK_FRAMES) -> list[NDArray[np.float32]]:
         """Compute probabilities of a whole recording: what :meth:`posterior_chunks` yields, joined."""
         return [np.concatenate(items) for items in zip(*self.posterior_chunks(audio, chunk_frames), strict=True)]
 
-    def posterior_chunks(self, audio: NDArray[np.float32], chunk_frames: int = CHUNK_FRAMES) -> Iterator[Curves]:
-        """Compute probabilities chunk by chunk; the chunks' borders leave no trace.
+    def posterior_chunks(
+        self, audio: NDArray[np.float32], chunk_frames: int = CHUNK_FRAMES
+    ) -> Iterator[PosteriorArrays]:
+        """Compute probabilities chunk by chunk; the boundaries of chunks do not change them.
 
         Parameters
         ----------
         audio : ndarray, shape (sample,)
             16 kHz, any level.
         chunk_frames : int
-            Frames computed at once, beside what the network sees around them.
+            Frames computed at once, without those that they depend on.
 
         Yields
         ------
         list of ndarray
             onset, offset, voicing (frame,) and pitch (frame, pitch_bin).
         """
-        stream = PosteriorStream(self.folded(), chunk_frames)
+        stream = PosteriorStream(self.fused(), chunk_frames)
         yield from stream.push(audio)
         yield from stream.finish()

@@ -1,4 +1,4 @@
-"""Singing heard while it arrives: notes as soon as they are final, the same as of the whole recording."""
+"""Streaming transcription: audio in blocks to notes, the same as for the whole recording."""
 
 from __future__ import annotations
 
@@ -11,28 +11,34 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hf_model.audio.reader import check_format
-from hf_model.audio.resampling import RateChanger
+from hf_model.audio.resampling import StreamResampler
 from hf_model.config import check_range
 from hf_model.notes.note import Note
-from hf_model.transcriber.posteriors import CHUNK_FRAMES, Curves, Network, PosteriorStream
+from hf_model.transcriber.posteriors import CHUNK_FRAMES, Network, PosteriorArrays, PosteriorStream
+
+OVERLAP_SECONDS = 3.0
+"""Context on both sides of the part of a segment whose notes are final, so that segments do not change the notes."""
+
+MAX_NOTE_SECONDS = 60.0
+"""A longer tone is divided, so that memory is bounded: the hum of a machine may never end."""
 
 
 class NoteStream:
-    """Notes of singing that arrives block by block: those of the whole recording, however it is cut into blocks.
+    """Transcription of audio that arrives in blocks; the size of the blocks does not change the notes.
 
-    Give it every block with ``push`` and tell it the end with ``finish``; each returns the notes that became final.
-    Memory does not grow with the length. :func:`hf_model.listen` makes one with the weights that ship.
+    :meth:`push` takes a block and :meth:`finish` ends the recording; both return the notes that have become final.
+    Memory does not grow with the length. :func:`hf_model.listen` makes a stream with the weights that ship.
 
     Parameters
     ----------
     network : Network
     decode : callable
-        Turns onset, offset, voicing and pitch into notes.
+        Turns posteriors of onset, offset, voicing and pitch into notes.
     sample_rate : int
         Hz, of the blocks.
     chunk_seconds : float
-        0.5 to 60: what is computed at once. A note is returned at most :attr:`latency` seconds after its end. The
-        notes are exactly those of the whole recording with the default, and with others but for rounding.
+        0.5 to 60: length that is computed at once. A note is returned at most :attr:`latency` seconds after its end.
+        With the default, the notes are exactly those of the whole recording; with others, up to rounding.
     """
 
     def __init__(
@@ -48,13 +54,13 @@ class NoteStream:
         check_range("chunk_seconds", seconds, 0.5, 60.0)
         chunk_frames = round(seconds * grid.frame_rate)
         check_format(sample_rate, 1)
-        self._rate = RateChanger(sample_rate, grid.sample_rate)
+        self._rate = StreamResampler(sample_rate, grid.sample_rate)
         self._posteriors = PosteriorStream(network, chunk_frames)
-        piece_seconds = 2 * OVERLAP_SECONDS + seconds  # so that every chunk is decoded at once
-        self._decoder = PieceDecoder(decode, grid.frame_rate, piece_seconds)
+        segment_seconds = 2 * OVERLAP_SECONDS + seconds  # so that each chunk completes a segment
+        self._decoder = SegmentDecoder(decode, grid.frame_rate, segment_seconds)
         self._finished = False
         self.latency = self._posteriors.latency + OVERLAP_SECONDS
-        """Seconds of singing after a note's end, at most, until it is returned."""
+        """Maximum number of seconds of audio between the end of a note and its return."""
 
     def push(self, audio: ArrayLike) -> list[Note]:
         """Take the next samples.
@@ -67,12 +73,12 @@ class NoteStream:
         Returns
         -------
         list of Note
-            Those that are final now; seconds from the first sample of all.
+            The notes that are final now, in seconds from the first sample of the recording.
 
         Raises
         ------
         ValueError
-            For another shape or type, for values that are not numbers, and after :meth:`finish`.
+            For another shape or type, for values that are not finite, and after :meth:`finish`.
         """
         block: NDArray[Any] = np.asarray(audio)
         if self._finished:
@@ -84,75 +90,67 @@ class NoteStream:
         if not np.isfinite(block).all():
             msg = f"sample {int(np.argmin(np.isfinite(block)))} of the block is not a finite number"
             raise ValueError(msg)
-        return self._hear(self._rate.push(block.astype(np.float32, copy=False)))
+        return self._transcribe(self._rate.push(block.astype(np.float32, copy=False)))
 
     def finish(self) -> list[Note]:
-        """Return the rest of the notes: nothing follows."""
+        """Return the remaining notes, at the end of the recording."""
         if self._finished:
             return []
         self._finished = True
-        notes = self._hear(self._rate.finish())
-        for curves in self._posteriors.finish():
-            notes += self._decoder.push(curves)
+        notes = self._transcribe(self._rate.finish())
+        for posteriors in self._posteriors.finish():
+            notes += self._decoder.push(posteriors)
         return notes + self._decoder.finish()
 
-    def _hear(self, audio: NDArray[np.float32]) -> list[Note]:
-        return [note for curves in self._posteriors.push(audio) for note in self._decoder.push(curves)]
+    def _transcribe(self, audio: NDArray[np.float32]) -> list[Note]:
+        return [note for posteriors in self._posteriors.push(audio) for note in self._decoder.push(posteriors)]
 
 
-OVERLAP_SECONDS = 3.0
-"""What is decoded on both sides of a border beside what counts, so that the border leaves no trace."""
+class SegmentDecoder:
+    """Decode a recording whose posteriors arrive in chunks.
 
-
-LONGEST_SECONDS = 60.0
-"""A tone that goes on longer is divided: a machine's hum may never end."""
-
-
-class PieceDecoder:
-    """Decode a recording whose probabilities come in chunks.
-
-    A note counts once what follows is known for ``OVERLAP_SECONDS`` too; the next piece begins as much before the
-    first note that does not count yet.
+    A note is final when ``OVERLAP_SECONDS`` after it are known too; the next segment begins as much before the first
+    note that is not final yet.
 
     Parameters
     ----------
     decode : callable
-        Turns onset, offset, voicing and pitch into sorted notes, seconds from the first frame.
+        Turns posteriors of onset, offset, voicing and pitch into sorted notes, in seconds from the first frame.
     frame_rate : float
         Frames a second.
-    piece_seconds : float
-        Longer than twice ``OVERLAP_SECONDS``: what is decoded at once; less at the beginning, and more where the
-        longest note asks for it.
+    segment_seconds : float
+        Length that is decoded at once, more than twice ``OVERLAP_SECONDS``; less at the beginning, and more if a note
+        is longer.
     """
 
-    def __init__(self, decode: Callable[..., list[Note]], frame_rate: float, piece_seconds: float) -> None:
+    def __init__(self, decode: Callable[..., list[Note]], frame_rate: float, segment_seconds: float) -> None:
         self._decode, self._frame_rate = decode, frame_rate
-        self._piece_frames = piece_seconds * frame_rate
-        self._waiting: Curves = []
-        self._start = 0  # frame of the recording at which what is waiting begins
-        self._done = -math.inf  # offset of the last note that counts
+        self._segment_frames = segment_seconds * frame_rate
+        self._waiting: PosteriorArrays = []
+        self._start = 0  # frame of the recording at which the waiting posteriors begin
+        self._done = -math.inf  # offset of the last final note
 
-    def push(self, chunk: Curves) -> list[Note]:
-        """Take the next probabilities, of any length; return the notes that are final now, in seconds of the whole."""
+    def push(self, chunk: PosteriorArrays) -> list[Note]:
+        """Take the next posteriors, of any length; return the notes that are final now, in seconds of the recording."""
         waiting = self._waiting
         self._waiting = waiting = (
             [np.concatenate(pair) for pair in zip(waiting, chunk, strict=True)] if waiting else list(chunk)
         )
-        if self._start and len(waiting[0]) < self._piece_frames:
+        if self._start and len(waiting[0]) < self._segment_frames:
             return []
         horizon = (self._start + len(waiting[0])) / self._frame_rate - OVERLAP_SECONDS
         notes, open_note = self._decoded(horizon)
         keep = max(self._start, math.floor((min(horizon, open_note) - OVERLAP_SECONDS) * self._frame_rate))
-        self._waiting = [curve[keep - self._start :].copy() for curve in waiting]
+        self._waiting = [part[keep - self._start :].copy() for part in waiting]
         self._start = keep
         return notes
 
     def finish(self) -> list[Note]:
-        """Return the rest of the notes: nothing follows."""
+        """Return the remaining notes, at the end of the recording."""
         return self._decoded(math.inf)[0] if self._waiting and len(self._waiting[0]) else []
 
     def _decoded(self, horizon: float) -> tuple[list[Note], float]:
-        """Give new notes that end before the horizon, and the onset of the first that does not, or infinity."""
+        """Return new notes that end before the horizon, and the onset of the first that does not, or infinity."""
         notes: list[Note] = []
         shift = self._start / self._frame_rate
         for note in self._decode(*self._waiting):
@@ -160,7 +158,7 @@ class PieceDecoder:
             if (onset + offset) / 2 <= self._done:
                 continue
             if offset > horizon:
-                if horizon - onset < LONGEST_SECONDS:
+                if horizon - onset < MAX_NOTE_SECONDS:
                     return notes, onset
                 offset = horizon
             notes.append(replace(note, onset=max(onset, self._done), offset=offset))

@@ -1,4 +1,4 @@
-"""Posteriors of singing that arrives block by block: bit for bit those of the whole, and little is computed twice."""
+"""Streaming posteriors: audio in blocks of any size to the same posteriors, bit for bit, as for the whole recording."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hf_model.audio.grid import StftConfig
-from hf_model.parallel.threads import side_by_side
+from hf_model.parallel.threads import in_threads
 from hf_model.transcriber.features import LEVEL_BLOCK, LEVEL_REACH, set_level
-from hf_model.transcriber.fused import Near
+from hf_model.transcriber.fused import LocalFeatures
 
 CHUNK_FRAMES = 1000
-"""Frames that the network computes at once, beside what it sees around them."""
+"""Frames that are computed at once, without those that they depend on."""
+
+PosteriorArrays = list[NDArray[np.float32]]
+"""Onset, offset, voicing (frame,) and pitch (frame, pitch_bin), as probabilities."""
 
 
 class Network(Protocol):
-    """What computes posteriors in two steps: :class:`hf_model.transcriber.fused.FoldedTranscriber`."""
+    """A network in two steps: see :class:`hf_model.transcriber.fused.FusedTranscriber`."""
 
     @property
     def stft_config(self) -> StftConfig:
@@ -29,71 +32,71 @@ class Network(Protocol):
         ...
 
     @property
-    def near_reach(self) -> int:
-        """Frames on either side that :meth:`near` depends on."""
+    def local_reach(self) -> int:
+        """Frames on either side that :meth:`local` depends on."""
         ...
 
     @property
-    def far_reach(self) -> int:
-        """Frames on either side that :meth:`far` depends on."""
+    def context_reach(self) -> int:
+        """Frames on either side that :meth:`context` depends on."""
         ...
 
-    def near(self, waveform: Tensor, /) -> Near:
-        """Take the first step, from samples (1, sample) at one level."""
+    def local(self, waveform: Tensor, /) -> LocalFeatures:
+        """Compute local features of samples (1, sample) at constant level."""
         ...
 
-    def far(self, lines: Tensor, /) -> Tensor:
-        """Take the second step, to probabilities of onset, offset and voicing, (3, frame)."""
+    def context(self, features: Tensor, /) -> Tensor:
+        """Compute probabilities of onset, offset and voicing, (3, frame), from local features (frame, channel)."""
         ...
 
 
 class PosteriorStream:
-    """Posteriors of a recording that arrives block by block.
+    """Posteriors of a recording that arrives in blocks.
 
-    Both steps of the network are taken in chunks that lie where they lie, however the blocks come, from what can
-    matter to a chunk: samples as far as the first step and the level reach around it, and what the first step told of
-    as many frames as the second one reaches. So no block and no border leaves a trace.
+    Both steps of the network are computed in chunks of fixed position, whatever the blocks are, from all that a chunk
+    depends on: samples within the reach of the level and of the first step, and local features within the reach of the
+    second. So neither blocks nor boundaries of chunks change the result, and little is computed twice.
 
     Parameters
     ----------
     network : Network
     chunk_frames : int
-        Frames of a chunk.
+        Frames per chunk.
     """
 
     def __init__(self, network: Network, chunk_frames: int = CHUNK_FRAMES) -> None:
-        self._near, self._far = _NearChunks(network, chunk_frames), _FarChunks(network, chunk_frames)
+        self._local, self._context = _LocalChunks(network, chunk_frames), _ContextChunks(network, chunk_frames)
         grid = network.stft_config
-        frames = chunk_frames + network.near_reach + network.far_reach
+        frames = chunk_frames + network.local_reach + network.context_reach
         self.latency = frames / grid.frame_rate + (LEVEL_REACH + LEVEL_BLOCK) / grid.sample_rate
-        """Seconds, at most, from a frame until its posteriors are computed."""
+        """Maximum number of seconds between a frame and its posteriors."""
 
-    def push(self, audio: NDArray[np.float32]) -> Iterator[Curves]:
-        """Take the next samples (sample,) at 16 kHz, of any number, and yield the chunks that they complete."""
-        return side_by_side(self._far.completed(side_by_side(self._near.completed(audio))))
+    def push(self, audio: NDArray[np.float32]) -> Iterator[PosteriorArrays]:
+        """Take the next samples (sample,) at 16 kHz, any number, and yield the chunks that they complete."""
+        return in_threads(self._context.completed(in_threads(self._local.completed(audio))))
 
-    def finish(self) -> Iterator[Curves]:
-        """Yield the rest: nothing follows."""
-        return side_by_side(self._far.rest(side_by_side(self._near.rest())))
+    def finish(self) -> Iterator[PosteriorArrays]:
+        """Yield the remaining chunks, at the end of the recording."""
+        return in_threads(self._context.rest(in_threads(self._local.rest())))
 
 
-class _NearChunks:
-    """From samples to calculations of the first step, each of frames that no other has.
+class _LocalChunks:
+    """Buffer of samples that yields calculations of the first step, each for the next frames.
 
-    The first chunk is longer by what the second step sees ahead, so that each completes one of the second step's.
+    The first chunk is longer by the reach of the second step, so that each chunk completes one of the second step.
     """
 
     def __init__(self, network: Network, chunk_frames: int) -> None:
-        self._network, self._chunk_frames, self._reach = network, chunk_frames, network.near_reach
+        self._network, self._chunk_frames, self._reach = network, chunk_frames, network.local_reach
         self._hop = network.stft_config.hop_length
-        longest = (chunk_frames + network.far_reach + 2 * self._reach) * self._hop + 2 * (LEVEL_REACH + LEVEL_BLOCK)
-        self._kept = np.empty(longest, dtype=np.float32)
-        self._first = 0  # sample of the recording at which what is kept begins; the level's grid goes through it
+        frames = chunk_frames + network.context_reach + 2 * self._reach
+        self._kept = np.empty(frames * self._hop + 2 * (LEVEL_REACH + LEVEL_BLOCK), dtype=np.float32)
+        self._first = 0  # index in the recording of the first sample kept, a multiple of LEVEL_BLOCK
         self._total = 0  # samples of the recording so far
         self._frame = 0  # first frame that is not computed yet
-        self._stop = chunk_frames + network.far_reach  # first frame after the next chunk
+        self._stop = chunk_frames + network.context_reach  # end of the next chunk
 
-    def completed(self, audio: NDArray[np.float32]) -> Iterator[Callable[[], Near]]:
+    def completed(self, audio: NDArray[np.float32]) -> Iterator[Callable[[], LocalFeatures]]:
         at = 0
         while at < audio.size:
             taken = min(audio.size - at, self._needed() - self._total)
@@ -104,7 +107,7 @@ class _NearChunks:
             if self._total == self._needed():
                 yield self._chunk(self._stop, self._stop + self._reach)
 
-    def rest(self) -> Iterator[Callable[[], Near]]:
+    def rest(self) -> Iterator[Callable[[], LocalFeatures]]:
         n_frames = 1 + self._total // self._hop
         while self._total and self._frame < n_frames:
             stop = min(n_frames, self._stop)
@@ -112,85 +115,81 @@ class _NearChunks:
 
     def _needed(self) -> int:
         """Count the samples of the recording that the next chunk can depend on."""
-        seen = (self._stop + self._reach) * self._hop
-        return -(-seen // LEVEL_BLOCK) * LEVEL_BLOCK + LEVEL_REACH
+        samples = (self._stop + self._reach) * self._hop
+        return -(-samples // LEVEL_BLOCK) * LEVEL_BLOCK + LEVEL_REACH
 
-    def _chunk(self, stop: int, last: int, n_frames: int | None = None) -> Callable[[], Near]:
-        """Prepare to compute frames up to ``stop`` from those up to ``last``; let go of what no later chunk needs."""
+    def _chunk(self, stop: int, last: int, n_frames: int | None = None) -> Callable[[], LocalFeatures]:
+        """Prepare the calculation of frames up to ``stop`` from those up to ``last``; drop samples no longer needed."""
         first = max(0, self._frame - self._reach)
         begin = first * self._hop - self._first
         end = self._total - self._first if last == n_frames else (last - 1) * self._hop - self._first
-        heard = torch.from_numpy(self._kept[: self._total - self._first].copy())
+        samples = torch.from_numpy(self._kept[: self._total - self._first].copy())
         keep = slice(self._frame - first, stop - first)
         self._frame, self._stop = stop, stop + self._chunk_frames
-        self._let_go()
-        return partial(_near, self._network, heard, slice(begin, end), keep)
+        self._drop_samples()
+        return partial(_compute_local, self._network, samples, slice(begin, end), keep)
 
-    def _let_go(self) -> None:
-        seen = max(0, self._frame - self._reach) * self._hop
-        first = max(self._first, seen // LEVEL_BLOCK * LEVEL_BLOCK - LEVEL_REACH)
+    def _drop_samples(self) -> None:
+        needed = max(0, self._frame - self._reach) * self._hop
+        first = max(self._first, needed // LEVEL_BLOCK * LEVEL_BLOCK - LEVEL_REACH)
         left = self._kept[first - self._first : self._total - self._first].copy()
         self._kept[: left.size] = left
         self._first = first
 
 
-class _FarChunks:
-    """From what the first step told to calculations of the second."""
+class _ContextChunks:
+    """Buffer of local features that yields calculations of the second step."""
 
     def __init__(self, network: Network, chunk_frames: int) -> None:
-        self._network, self._chunk_frames, self._reach = network, chunk_frames, network.far_reach
-        self._kept: list[Near] = []
-        self._first = 0  # frame of the recording at which what is kept begins
-        self._end = 0  # and ends
+        self._network, self._chunk_frames, self._reach = network, chunk_frames, network.context_reach
+        self._kept: list[LocalFeatures] = []
+        self._first = 0  # index in the recording of the first frame kept
+        self._end = 0  # and after the last
         self._frame = 0  # first frame that is not computed yet
 
-    def completed(self, told: Iterable[Near]) -> Iterator[Callable[[], Curves]]:
-        for near in told:
-            self._kept.append(near)
-            self._end += len(near.lines)
+    def completed(self, parts: Iterable[LocalFeatures]) -> Iterator[Callable[[], PosteriorArrays]]:
+        for part in parts:
+            self._kept.append(part)
+            self._end += len(part.features)
             stop = self._frame + self._chunk_frames
             if self._end >= stop + self._reach:
                 yield self._chunk(stop)
 
-    def rest(self, told: Iterable[Near]) -> Iterator[Callable[[], Curves]]:
-        yield from self.completed(told)
+    def rest(self, parts: Iterable[LocalFeatures]) -> Iterator[Callable[[], PosteriorArrays]]:
+        yield from self.completed(parts)
         while self._frame < self._end:
             yield self._chunk(min(self._end, self._frame + self._chunk_frames))
 
-    def _chunk(self, stop: int) -> Callable[[], Curves]:
-        """Prepare to compute frames up to ``stop``; let go of what no later chunk needs."""
-        seen = slice(max(0, self._frame - self._reach) - self._first, stop + self._reach - self._first)
+    def _chunk(self, stop: int) -> Callable[[], PosteriorArrays]:
+        """Prepare the calculation of frames up to ``stop``; drop features no longer needed."""
+        needed = slice(max(0, self._frame - self._reach) - self._first, stop + self._reach - self._first)
         keep = slice(self._frame - self._first, stop - self._first)
-        calculation = partial(_far, self._network, list(self._kept), seen, keep)
+        calculation = partial(_compute_posteriors, self._network, list(self._kept), needed, keep)
         self._frame = stop
-        while self._kept and self._first + len(self._kept[0].lines) <= stop - self._reach:
-            self._first += len(self._kept.pop(0).lines)
+        while self._kept and self._first + len(self._kept[0].features) <= stop - self._reach:
+            self._first += len(self._kept.pop(0).features)
         return calculation
 
 
 @torch.inference_mode()
-def _near(network: Network, heard: Tensor, sounding: slice, keep: slice) -> Near:
-    """Take the first step on the samples ``sounding`` of what is heard (sample,), and keep the frames ``keep``."""
-    near = network.near(set_level(heard[None], sounding.start, sounding.stop))
-    return Near(*(part[keep] for part in near))
+def _compute_local(network: Network, samples: Tensor, span: slice, keep: slice) -> LocalFeatures:
+    """Take the first step on a span of the samples (sample,), and keep some of its frames."""
+    local = network.local(set_level(samples[None], span.start, span.stop))
+    return LocalFeatures(*(part[keep] for part in local))
 
 
 @torch.inference_mode()
-def _far(network: Network, kept: Sequence[Near], seen: slice, keep: slice) -> Curves:
-    """Take the second step on the frames ``seen`` of what is kept, and tell of the frames ``keep``."""
-    lines, pitch = zip(*kept, strict=True)
-    inside = slice(keep.start - seen.start, keep.stop - seen.start)
-    return [*network.far(_cut(lines, seen))[:, inside].numpy(), _cut(pitch, keep).numpy()]
+def _compute_posteriors(network: Network, kept: Sequence[LocalFeatures], needed: slice, keep: slice) -> PosteriorArrays:
+    """Take the second step on the frames ``needed``, and keep the frames ``keep``; both count from the first kept."""
+    features, pitch = zip(*kept, strict=True)
+    inside = slice(keep.start - needed.start, keep.stop - needed.start)
+    return [*network.context(_cut(features, needed))[:, inside].numpy(), _cut(pitch, keep).numpy()]
 
 
 def _cut(parts: Iterable[Tensor], frames: slice) -> Tensor:
-    """Cut frames out of parts that follow each other, (frame, ...)."""
+    """Cut frames out of consecutive parts (frame, ...)."""
     found, at = [], 0
     for part in parts:
         found.append(part[max(0, frames.start - at) : max(0, frames.stop - at)])
         at += len(part)
     return torch.cat(found)
-
-
-Curves = list[NDArray[np.float32]]
-"""Onset, offset, voicing (frame,) and pitch (frame, pitch_bin), as probabilities."""

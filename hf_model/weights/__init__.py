@@ -1,8 +1,8 @@
-"""The weights that ship with the package, one folder a model."""
+"""Weights shipped with the package, one folder per model."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 WEIGHTS = Path(__file__).parent
-"""The folder that holds them."""
+"""Folder of the models."""

@@ -1,4 +1,4 @@
-"""Jobs: submitted, waited for, cancelled; ``RUNNER=slurm`` makes a stage submit itself and wait.
+"""Slurm jobs: submit, wait, cancel. With ``RUNNER=slurm`` a stage submits itself as a job and waits for it.
 
 Where a stage runs is environment, never a parameter: ``RUNNER`` (local or slurm) and ``HUMMINGFACE_SLURM_PROFILE``. The
 outputs are the same files either way.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -19,73 +18,73 @@ from pathlib import Path
 from types import FrameType
 
 from hf_model.config import check_choice
-from stages.cluster.site import LOGS, Site, read_site
+from stages.cluster.site import LOGS, read_site
 
 RUNNERS = ("local", "slurm")
 POLL = float(os.environ.get("HUMMINGFACE_SLURM_POLL", "10"))
-"""Seconds between two questions to the controller."""
+"""Seconds between two requests to the controller."""
 
-SHOWN = 20
-"""Lines of a failed job's output that are shown."""
+MAX_PRINTED = 20
+"""Lines of a failed job's output that are printed."""
 
-VISIBLE = 60.0
-"""Seconds that a network disk gets to show here what a node wrote."""
+OUTPUT_TIMEOUT = 60.0
+"""Seconds until the output of a node must be visible here, on a network disk."""
 
-FINAL = {
+FINAL_STATES = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED"),
     *("REVOKED", "TIMEOUT"),
 }
 
 
 class SlurmError(RuntimeError):
-    """Slurm refused, or a job failed; one line."""
+    """Slurm refused a job, or a job failed; the message is one line."""
 
 
-def elsewhere(job: str, words: Sequence[str], makes: Path) -> bool:
-    """Do a stage's work as a job, where RUNNER says so, and wait for it.
+def run_as_job(kind: str, command: Sequence[str], output: Path) -> bool:
+    """Run a stage as a Slurm job if ``RUNNER=slurm``, and wait for it.
 
     Parameters
     ----------
-    job : str
-        What the work needs: "train" or "cpu".
-    words : sequence of str
-        The stage as a module with its arguments: "stages.train", "transcriber".
-    makes : Path
-        What the stage writes.
+    kind : str
+        Part of the profile: "train" or "cpu".
+    command : sequence of str
+        The stage's module and its arguments: "stages.train", "transcriber".
+    output : Path
+        The output of the stage.
 
     Returns
     -------
     bool
-        Whether it was done elsewhere; False means: do it here.
+        Whether the stage ran as a job; if False, the caller runs it in this process.
 
     Raises
     ------
     SlurmError
         When the job fails or is cancelled.
     """
-    chosen = profile()
-    if not chosen:
+    profile = chosen_profile()
+    if not profile:
         return False
-    site, name = read_site(chosen, job), "-".join([words[0].removeprefix("stages."), *words[1:]])
-    note = LOGS / f"{name}.job"
-    number = _still_there(note, name)
-    if number:
-        print(f"{name}: job {number} of an earlier call is still there; waiting for it", flush=True)
-        _finish(number, name, None)
+    site, name = read_site(profile, kind), "-".join([command[0].removeprefix("stages."), *command[1:]])
+    job_file = LOGS / f"{name}.job"
+    job = _find_unfinished_job(job_file, name)
+    if job:
+        print(f"{name}: job {job} of an earlier call has not ended; waiting for it", flush=True)
+        _wait_as_stage(job, name, None)
     else:
-        script = site.script(["python", "-m", *words], name, Path.cwd())
-        with submitted(script, wait=True) as (number, waiting):
-            note.write_text(number, encoding="utf-8")
-            print(f"{name}: job {number} on {chosen}; it prints into {log(number, name)}", flush=True)
-            print("Ctrl-C cancels it; closing this terminal leaves it to run, and the same command waits for it again")
-            _finish(number, name, waiting)
-    _await(makes, number)
-    note.unlink(missing_ok=True)
+        script = site.script(["python", "-m", *command], name, Path.cwd())
+        with submit_script(script, wait=True) as (job, sbatch):
+            job_file.write_text(job, encoding="utf-8")
+            print(f"{name}: job {job} on {profile}; output: {log_path(job, name)}", flush=True)
+            print("Ctrl-C cancels it; it continues when this terminal closes, and the same command waits for it again")
+            _wait_as_stage(job, name, sbatch)
+    _wait_for_output(output, job)
+    job_file.unlink(missing_ok=True)
     return True
 
 
-def profile() -> str:
-    """Name the profile to run on, where RUNNER says slurm; an empty string means: here."""
+def chosen_profile() -> str:
+    """Return the profile to use if ``RUNNER=slurm``, else an empty string."""
     runner = os.environ.get("RUNNER") or "local"
     check_choice("RUNNER", runner, RUNNERS)
     chosen = os.environ.get("HUMMINGFACE_SLURM_PROFILE", "")
@@ -96,21 +95,21 @@ def profile() -> str:
 
 
 @contextmanager
-def submitted(script: str, *, wait: bool) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Submit a batch script: the job's number, and sbatch, which waits for the job's end where ``wait`` is set.
+def submit_script(script: str, *, wait: bool) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Submit a batch script; yields the job number and the sbatch process, which with ``wait`` ends with the job.
 
     Raises
     ------
     SlurmError
-        When sbatch is missing or refuses, in its own words.
+        When sbatch is missing or refuses; the message quotes it.
     """
     LOGS.mkdir(parents=True, exist_ok=True)
-    # A job that submits a job: what describes the one must not describe the other.
+    # A job may submit a job: the variables that describe the outer one must not describe the inner one.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_") or name == "SLURM_CONF"}
     words = ["sbatch", "--parsable", *(["--wait"] if wait else [])]
     pipe = subprocess.PIPE
     try:
-        # In a session of its own: Ctrl-C is ours to handle.
+        # In its own session, so that Ctrl-C reaches only this process.
         process = subprocess.Popen(
             words, env=kept, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True
         )
@@ -124,12 +123,12 @@ def submitted(script: str, *, wait: bool) -> Iterator[tuple[str, subprocess.Pope
         with suppress(BrokenPipeError):
             process.stdin.write(script)
             process.stdin.close()
-        number = process.stdout.readline().strip().partition(";")[0]
-        if not number.isdecimal():
+        job = process.stdout.readline().strip().partition(";")[0]
+        if not job.isdecimal():
             refused = " ".join(process.stderr.read().split())
-            msg = f"sbatch refused: {refused or 'without a word'}"
+            msg = f"sbatch refused: {refused or 'no message'}"
             raise SlurmError(msg)
-        yield number, process
+        yield job, process
     finally:
         process.kill()
         process.wait()
@@ -137,47 +136,52 @@ def submitted(script: str, *, wait: bool) -> Iterator[tuple[str, subprocess.Pope
             stream.close()
 
 
-def show_job(number: str) -> list[dict[str, str]]:
-    """Ask the controller about a job: its fields, one mapping for each task of an array; none when it is forgotten."""
-    words = ["scontrol", "--oneliner", "show", "job", number]
+def show_job(job: str) -> list[dict[str, str]]:
+    """Return the fields of a job, one mapping for each task of an array; an unknown job has none."""
+    words = ["scontrol", "--oneliner", "show", "job", job]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
-    # Values may hold spaces; the names of fields never do.
+    # Values may contain spaces, names of fields do not.
     return [dict(re.findall(r"([A-Z]\S*?)=(.*?)(?= [A-Z]\S*=|$)", line)) for line in done.stdout.splitlines()]
 
 
-def follow(number: str, waiting: subprocess.Popen[str] | None = None) -> tuple[str, int]:
-    """Wait until a job has ended for good; one that goes back to the queue has not.
+def wait_for_job(job: str, sbatch: subprocess.Popen[str] | None = None) -> tuple[str, int]:
+    """Wait until a job has reached a final state; a requeued job has not.
 
     Parameters
     ----------
-    number : str
-        The job.
-    waiting : process, optional
-        ``sbatch --wait``, whose exit code is the job's; it is believed only when nothing is left of the job.
+    job : str
+        Job number.
+    sbatch : process, optional
+        ``sbatch --wait``, whose exit code is the job's; used only when the controller has no record of the job.
 
     Returns
     -------
     state, exit_code : str, int
         Of an array, the worst.
+
+    Raises
+    ------
+    SlurmError
+        When the controller has no record of the job and there is no ``sbatch``.
     """
     while True:
-        if waiting:
-            waiting.wait()
-        fields = show_job(number)
-        if not fields and waiting:
-            return ("COMPLETED" if waiting.returncode == 0 else "FAILED"), waiting.returncode
+        if sbatch:
+            sbatch.wait()
+        fields = show_job(job)
+        if not fields and sbatch:
+            return ("COMPLETED" if sbatch.returncode == 0 else "FAILED"), sbatch.returncode
         if not fields:
-            msg = f"job {number}: the cluster no longer knows it; look into {LOGS}"
+            msg = f"job {job}: the cluster has no record of it; its output is in {LOGS}"
             raise SlurmError(msg)
-        if all(one["JobState"] in FINAL for one in fields):
+        if all(one["JobState"] in FINAL_STATES for one in fields):
             worst = max(fields, key=lambda one: (one["JobState"] != "COMPLETED", _exit_code(one)))
             return worst["JobState"], _exit_code(worst)
         time.sleep(POLL)
 
 
-def log(number: str, name: str) -> Path:
-    """Name the file into which a single job prints."""
-    return LOGS / f"{name}-{number}.out"
+def log_path(job: str, name: str) -> Path:
+    """Return the output file of a single job."""
+    return LOGS / f"{name}-{job}.out"
 
 
 def _exit_code(fields: dict[str, str]) -> int:
@@ -185,63 +189,57 @@ def _exit_code(fields: dict[str, str]) -> int:
     return int(code) or (128 + int(killed) if int(killed) else 0)
 
 
-def _finish(number: str, name: str, waiting: subprocess.Popen[str] | None) -> None:
-    """Wait for a job as a stage does: cancel it on Ctrl-C, leave it when the terminal closes, tell why it failed."""
-    before = {one: signal.signal(one, _leave) for one in (signal.SIGHUP, signal.SIGTERM)}
+def _wait_as_stage(job: str, name: str, sbatch: subprocess.Popen[str] | None) -> None:
+    """Wait for a job; Ctrl-C cancels it, a closed terminal does not. Raises :class:`SlurmError` when it failed."""
+    before = {one: signal.signal(one, _exit) for one in (signal.SIGHUP, signal.SIGTERM)}
     try:
-        state, code = follow(number, waiting)
+        state, code = wait_for_job(job, sbatch)
     except KeyboardInterrupt:
-        subprocess.run(["scancel", number], check=False)
-        print(f"{name}: job {number} is cancelled; a training goes on from its checkpoint next time", flush=True)
+        subprocess.run(["scancel", job], check=False)
+        print(f"{name}: job {job} is cancelled; a training continues from its checkpoint next time", flush=True)
         raise
     except SystemExit:
-        with suppress(OSError):  # the terminal is gone
-            print(f"{name}: job {number} runs on; the same command waits for it again", flush=True)
+        with suppress(OSError):  # the terminal is closed
+            print(f"{name}: job {job} continues; the same command waits for it again", flush=True)
         raise
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
     if state != "COMPLETED" or code:
-        show_end(log(number, name))
-        msg = f"job {number} ({name}) ended as {state} with exit code {code}; all it printed: {log(number, name)}"
+        print_log_tail(log_path(job, name))
+        msg = f"job {job} ({name}) ended as {state} with exit code {code}; full output: {log_path(job, name)}"
         raise SlurmError(msg)
 
 
-def _leave(signum: int, _frame: FrameType | None) -> None:
+def _exit(signum: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + signum)
 
 
-def show_end(path: Path) -> None:
+def print_log_tail(path: Path) -> None:
     """Print the last lines of a job's output."""
     with suppress(OSError):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN:]:
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[-MAX_PRINTED:]:
             print(f"  | {line}", file=sys.stderr)
 
 
-def _still_there(note: Path, name: str) -> str:
-    """Find the job that an earlier call left behind, if it is this one's and has not ended; else an empty string."""
-    if not note.is_file():
+def _find_unfinished_job(job_file: Path, name: str) -> str:
+    """Return the job of an earlier call if it has this name and folder and has not ended, else an empty string."""
+    if not job_file.is_file():
         return ""
-    number = note.read_text(encoding="utf-8").strip()
-    ours = {"JobName": name, "WorkDir": str(Path.cwd())}
-    for fields in show_job(number) if number.isdecimal() else []:
-        if fields["JobState"] not in FINAL and all(fields.get(key) == value for key, value in ours.items()):
-            return number
+    job = job_file.read_text(encoding="utf-8").strip()
+    expected = {"JobName": name, "WorkDir": str(Path.cwd())}
+    for fields in show_job(job) if job.isdecimal() else []:
+        if fields["JobState"] not in FINAL_STATES and all(fields.get(key) == value for key, value in expected.items()):
+            return job
     return ""
 
 
-def _await(makes: Path, number: str) -> None:
-    deadline = time.monotonic() + VISIBLE
-    while not makes.exists():
+def _wait_for_output(output: Path, job: str) -> None:
+    deadline = time.monotonic() + OUTPUT_TIMEOUT
+    while not output.exists():
         if time.monotonic() > deadline:
-            msg = f"job {number} ended well, but {makes} is not here: is this folder on a disk that the nodes share?"
+            msg = f"job {job} ended well, but {output} is not here: is this folder on a disk that the nodes share?"
             raise SlurmError(msg)
         with suppress(OSError):
-            list(makes.parent.iterdir())  # makes a network disk look again
+            list(output.parent.iterdir())  # refreshes the cache of a network disk
         time.sleep(0.5)
-
-
-def describe(site: Site, command: Sequence[str]) -> str:
-    """Say in one line what a job will ask for."""
-    gpus = f", {site.gres}" if site.gres else ""
-    return f"{shlex.join(command)}: {site.nodes} x {site.tasks} tasks, {site.cpus} CPUs each{gpus}, {site.time}"

@@ -1,8 +1,7 @@
-"""Everything that nodes without internet need: ``python -m stages.cluster.offline FOLDER``, on a machine that has it.
+"""Packages and corpora for nodes without internet: ``python -m stages.cluster.offline FOLDER``, on a machine with it.
 
-``FOLDER/wheels`` gets the packages for the nodes' Python, at the versions of constraints.txt; ``FOLDER/mirror`` the
-corpora that params.yaml asks for. The nodes need that folder and this repository; the command ends with what to type
-there.
+Writes the packages for the nodes' Python, at the versions of constraints.txt, to ``FOLDER/wheels``, and the corpora of
+params.yaml to ``FOLDER/mirror``. The nodes need that folder and this repository; the command prints how to use it.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ from stages import _run
 CONSTRAINTS = Path("constraints.txt")
 EXTRAS = ("train", "pipeline", "dev")
 PLATFORM = "manylinux_2_28_x86_64"
-"""Of the nodes; pip also takes wheels for older ones."""
+"""Platform of the nodes; pip also accepts wheels for older ones."""
 
 OLDER = ("manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64", "linux_x86_64")
 TORCH_INDEX = "https://download.pytorch.org/whl/"
 EXAMPLES = """\
 examples:
-  python -m stages.cluster.offline /scratch/me/offline --torch cu128                  # all that dvc repro needs
-  python -m stages.cluster.offline /scratch/me/offline --extra train --python 3.12    # all that a training needs
+  python -m stages.cluster.offline /scratch/me/offline --torch cu128                  # everything for dvc repro
+  python -m stages.cluster.offline /scratch/me/offline --extra train --python 3.12    # everything for a training
 """
 
 
@@ -44,53 +43,51 @@ def main(arguments: Sequence[str] | None = None) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, help="on a disk that the nodes see")
-    parser.add_argument("--extra", default="pipeline", help=f"what they install: {', '.join(EXTRAS)} (%(default)s)")
-    parser.add_argument("--python", default=here, help="their Python, 3.11-3.13 (%(default)s)")
-    parser.add_argument(
-        "--torch", default="", metavar="BUILD", help="cpu, cu126, cu128, ...: a build of PyTorch's index"
-    )
+    parser.add_argument("folder", type=Path, help="on a disk that the nodes share")
+    parser.add_argument("--extra", default="pipeline", help=f"extra to install: {', '.join(EXTRAS)} (%(default)s)")
+    parser.add_argument("--python", default=here, help="Python of the nodes, 3.11-3.13 (%(default)s)")
+    parser.add_argument("--torch", default="", metavar="BUILD", help="build in PyTorch's index: cpu, cu126, cu128, ...")
     parser.add_argument("--corpora", nargs="*", metavar="NAME", help="instead of those in params.yaml")
-    parser.add_argument("--no-wheels", action="store_true", help="corpora alone")
-    parser.add_argument("--no-data", action="store_true", help="packages alone")
+    parser.add_argument("--no-wheels", action="store_true", help="only corpora")
+    parser.add_argument("--no-data", action="store_true", help="only packages")
     options = parser.parse_args(arguments)
     check_choice("--extra", options.extra, EXTRAS)
     check_choice("--python", options.python, ("3.11", "3.12", "3.13"))
     folder = options.folder.resolve()
     if not options.no_wheels:
-        wheels(folder / "wheels", f".[{options.extra}]", options.python, options.torch)
+        download_wheels(folder / "wheels", f".[{options.extra}]", options.python, options.torch)
     if not options.no_data:
-        mirror(folder / "mirror", options.corpora)
+        download_corpora(folder / "mirror", options.corpora)
     print(f"\nOn the nodes, in this repository, with Python {options.python}:")
     print(f"  python -m pip install --no-index --find-links {shlex.quote(str(folder / 'wheels'))} \\")
     print(f"      -c {CONSTRAINTS} 'hummingface[{options.extra}]'")
     print(f"  export {MIRROR_VARIABLE}={shlex.quote(str(folder / 'mirror'))}")
 
 
-def wheels(folder: Path, project: str, python: str, torch: str = "") -> None:
-    """Download a project's wheel and all that it needs, at the versions of constraints.txt.
+def download_wheels(folder: Path, project: str, python: str, torch: str = "") -> None:
+    """Build a project's wheel and download its dependencies, at the versions of constraints.txt.
 
     Parameters
     ----------
     folder : Path
-        Wheels that are there already are not fetched again.
+        Existing wheels are not downloaded again.
     project : str
-        A folder with a pyproject.toml, and extras: ".[train]".
+        Folder with a pyproject.toml, and extras: ".[train]".
     python : str
-        Version of the nodes' Python.
+        Python version of the nodes.
     torch : str
-        Build of PyTorch's own index; empty for what PyPI has, or the machine's find-links.
+        Build in PyTorch's own index; empty for PyPI, or the machine's find-links.
 
     Raises
     ------
     ConfigError
-        When something cannot be had.
+        When pip fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
     source, _, extras = project.partition("[")
     _pip("wheel", "--no-deps", "--wheel-dir", str(folder), source)
     name = tomllib.loads(Path(source, "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
-    # This very wheel: the name alone might mean somebody else's package on an index.
+    # The path, not the name: a package of the same name may exist on an index.
     own = str(max(folder.glob(f"{name}-*.whl"), key=lambda path: path.stat().st_mtime))
     platforms = [word for one in (PLATFORM, *OLDER) for word in ("--platform", one)]
     index = ["--extra-index-url", TORCH_INDEX + torch] if torch else []
@@ -102,8 +99,8 @@ def wheels(folder: Path, project: str, python: str, torch: str = "") -> None:
     print(f"{folder}: {len(found)} wheels, {sum(path.stat().st_size for path in found) / 1e6:,.0f} MB")
 
 
-def mirror(folder: Path, corpora: Sequence[str] | None = None) -> None:
-    """Fetch corpora into the layout that HUMMINGFACE_MIRROR names, by default those of params.yaml."""
+def download_corpora(folder: Path, corpora: Sequence[str] | None = None) -> None:
+    """Download corpora into the layout of a mirror; by default those of params.yaml."""
     settings = _run.settings("download", DownloadSettings)
     if corpora is not None:
         settings = DownloadSettings(tuple(corpora), settings.accept_license)
@@ -113,11 +110,11 @@ def mirror(folder: Path, corpora: Sequence[str] | None = None) -> None:
 
 
 def _pip(*words: str) -> None:
-    """Call pip, of the Python that this environment was made from where it has none itself (uv leaves it out)."""
+    """Call pip; an environment made by uv has none, then that of its base Python."""
     python = sys.executable if find_spec("pip") else getattr(sys, "_base_executable", sys.executable)
     command = [python, "-m", "pip", "--disable-pip-version-check", *words]
     if subprocess.run(command, check=False).returncode:
-        raise ConfigError(f"pip {words[0]} failed, as it says above; what came is kept, so try again")
+        raise ConfigError(f"pip {words[0]} failed, see its output above; finished downloads are kept, so try again")
 
 
 if __name__ == "__main__":

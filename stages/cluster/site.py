@@ -1,7 +1,7 @@
-"""What one cluster wants of a job: a profile from slurm/profiles, checked, and the batch script rendered from it.
+"""Profiles of clusters (slurm/profiles): read, validated, and rendered as a batch script.
 
-A profile holds the keys of :class:`Site`, and under ``jobs`` what differs for a kind of job: ``train`` (a GPU) or
-``cpu``. ``${NAME}`` in a value is the environment variable of whoever submits: Slurm itself expands nothing in
+A profile holds the keys of :class:`Site`, and under ``jobs`` the overrides for a kind of job: ``train`` (a GPU) or
+``cpu``. ``${NAME}`` in a value is an environment variable of the submitting user: Slurm itself expands nothing in
 ``#SBATCH`` lines.
 """
 
@@ -24,7 +24,7 @@ from stages._run import read_yaml
 PROFILES = Path("slurm/profiles")
 TEMPLATE = Path(__file__).with_name("train.sbatch")
 LOGS = Path("data/scratch/slurm")
-"""Where jobs print, relative to the repository; ignored by git and DVC."""
+"""Output of jobs, relative to the repository; ignored by git and DVC."""
 
 JOBS = ("train", "cpu")
 
@@ -34,42 +34,47 @@ OPTION = re.compile(r"--[a-z][a-z-]*(=.*)?")
 
 @dataclass(frozen=True)
 class Site:
-    """A profile, as it applies to one kind of job.
+    """A profile for one kind of job.
 
     Attributes
     ----------
     account, partition, qos, gres, constraint, comment : str
-        As sbatch takes them; empty ones are left out.
+        Options of sbatch; empty ones are omitted.
     time : str
-        Limit of one stretch; a training may take many.
+        Time limit; a training may be requeued many times.
     memory : str
-        Of each node ("64G"); empty for the site's default.
+        Per node ("64G"); empty for the site's default.
     cpus : int
-        Of each task.
+        Per task.
     nodes, tasks : int
-        Nodes, and tasks on each: as many as it has GPUs for the job.
+        Nodes, and tasks per node: one for each GPU of the job.
     signal_seconds : int
-        How long before the limit a job is told (SIGUSR1); three quarters of it are for writing the checkpoint.
+        Time between SIGUSR1 and the limit; three quarters of it are for writing the checkpoint.
     requeue : bool
-        Whether an interrupted job goes back to the queue.
+        Whether an interrupted job is requeued.
     container, overlay : str
         Image, and the file system with the Python environment, mounted read-only; empty for none.
     container_setup : str
         Script to source inside the container.
     bind : tuple of str
-        Folders that the container sees.
+        Folders to mount in the container.
     modules : tuple of str
         Arguments of ``module``: "purge", "load cuda/12".
     environment : dict
         Variables set in the job.
     interface : str
-        Network over which jobs talk to each other, as ``ip link`` names it ("ib0"); empty for the usual one.
+        Network interface for connections between jobs, as listed by ``ip link`` ("ib0"); empty for the default.
     scratch : str
-        Folder in which the work tree must lie; empty for anywhere.
+        Folder that must contain the work tree; empty for no restriction.
     options : tuple of str
         Further options of sbatch, "--name=value".
     require : dict
-        The site's own rules: a regular expression for a key of this class that its whole value must match.
+        Rules of the site: a regular expression for a key of this class that must match its whole value.
+
+    Raises
+    ------
+    hf_model.config.ConfigError
+        For an impossible value, or one that breaks a rule of the site.
     """
 
     account: str = ""
@@ -97,19 +102,19 @@ class Site:
     require: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check what every cluster wants, then this one's own rules."""
+        """Check the values, then the rules of the site."""
         for name, high in (("cpus", 1024), ("nodes", 10_000), ("tasks", 1024)):
             check_range(name, getattr(self, name), 1, high)
-        check_range("signal_seconds", self.signal_seconds, 4, seconds(self.time) - 1)
+        check_range("signal_seconds", self.signal_seconds, 4, limit_in_seconds(self.time) - 1)
         if self.overlay.endswith((":rw", ":ro")):
-            msg = f"overlay is {self.overlay!r}; name the file alone: jobs share it, so it is always mounted :ro"
+            msg = f"overlay is {self.overlay!r}; give the path only: jobs share it, so it is always mounted :ro"
             raise ConfigError(msg)
         if self.overlay and not self.container:
-            msg = f"overlay is {self.overlay!r} without a container to lay it over"
+            msg = f"overlay is {self.overlay!r}, but there is no container"
             raise ConfigError(msg)
         for name in self.environment:
             if not re.fullmatch(r"[A-Za-z_]\w*", name):
-                msg = f"environment.{name} is no name of a variable"
+                msg = f"environment.{name} is not a valid variable name"
                 raise ConfigError(msg)
         for option in self.options:
             if not OPTION.fullmatch(option):
@@ -127,22 +132,22 @@ class Site:
                 raise ConfigError(msg)
 
     def directives(self, name: str, folder: Path, array: str = "") -> list[str]:
-        """Give the options of sbatch, literal and unquoted.
+        """Return the options of sbatch, unquoted.
 
         Parameters
         ----------
         name : str
-            Of the job.
+            Name of the job.
         folder : Path
-            The work tree: the job runs there and prints into ``data/scratch/slurm``.
+            The work tree: the job runs there, and its output is in ``data/scratch/slurm``.
         array : str
-            As ``--array`` takes it; empty for a single job.
+            Value of ``--array``; empty for a single job.
         """
         if not re.fullmatch(r"[\w.-]+", name):
             msg = f"the name of the job is {name!r}, allowed are letters, digits, dots and hyphens"
             raise ConfigError(msg)
         lead = f"--signal=B:USR1@{self.signal_seconds}"
-        logs = str(folder / LOGS).replace("%", "%%")  # sbatch takes %x for a pattern
+        logs = str(folder / LOGS).replace("%", "%%")  # % starts a pattern in sbatch
         wanted = {
             "job-name": name,
             "account": self.account,
@@ -167,14 +172,14 @@ class Site:
         return found
 
     def prologue(self) -> list[str]:
-        """Give the lines of shell that load modules and set variables."""
+        """Return the shell lines that load modules and set variables."""
         loads = [shlex.join(["module", *shlex.split(line)]) for line in self.modules]
         return loads + [f"export {name}={shlex.quote(value)}" for name, value in self.environment.items()]
 
-    def wrapped(self, command: Sequence[str], folder: Path) -> list[str]:
-        """Give the words that run a command as a job does: in the container, with SIGUSR1 ignored until it listens."""
+    def wrap(self, command: Sequence[str], folder: Path) -> list[str]:
+        """Return the command as a job runs it: in the container, with SIGUSR1 ignored until a handler is installed."""
         source = f"source {shlex.quote(self.container_setup)} && " if self.container and self.container_setup else ""
-        # What bash ignores stays ignored over exec, in DVC and in every program without a handler of its own.
+        # A signal that bash ignores stays ignored after exec, in DVC and in every program without a handler.
         words = ["bash", "-c", f'trap "" USR1; {source}exec "$@"', "hummingface", *command]
         if not self.container:
             return words
@@ -191,20 +196,20 @@ class Site:
         Raises
         ------
         ConfigError
-            When the work tree lies outside the site's scratch, or a value cannot stand in a ``#SBATCH`` line.
+            When the work tree is outside the site's scratch, or a value is not allowed in an ``#SBATCH`` line.
         """
         folder = folder.resolve()
         if self.scratch and not folder.is_relative_to(Path(self.scratch).resolve()):
-            msg = f"the work tree is {folder}, and this site keeps data in {self.scratch}: clone the repository there"
+            msg = f"the work tree is {folder}, but this site keeps data in {self.scratch}: clone the repository there"
             raise ConfigError(msg)
-        # srun does not take --cpus-per-task from the job since Slurm 22.05.
-        step = ["srun", "--kill-on-bad-exit=1", f"--cpus-per-task={self.cpus}", *self.wrapped(command, folder)]
+        # Since Slurm 22.05 srun does not inherit --cpus-per-task from the job.
+        step = ["srun", "--kill-on-bad-exit=1", f"--cpus-per-task={self.cpus}", *self.wrap(command, folder)]
         again = 'scontrol requeue "$job" && sleep 60 # until Slurm ends this script'
         filled = {
-            "@directives@": [f"#SBATCH {quoted(option)}" for option in self.directives(name, folder, array)],
+            "@directives@": [f"#SBATCH {quote_option(option)}" for option in self.directives(name, folder, array)],
             "@prologue@": self.prologue(),
             "@step@ &": [f"{shlex.join(step)} &"],
-            "    @requeue@": [f"    {again if self.requeue else 'echo submit the same command again: it goes on'}"],
+            "    @requeue@": [f"    {again if self.requeue else 'echo submit the same command again: it continues'}"],
         }
         lines: list[str] = []
         for line in TEMPLATE.read_text(encoding="utf-8").splitlines():
@@ -213,7 +218,7 @@ class Site:
 
     @property
     def grace(self) -> int:
-        """Seconds between the signal and the moment at which a job that has not ended is requeued as it is."""
+        """Seconds after SIGUSR1 until a job that has not ended is requeued."""
         return self.signal_seconds * 3 // 4
 
 
@@ -225,14 +230,14 @@ def read_site(profile: str, job: str = "train", changes: Mapping[str, Any] | Non
     profile : str
         A name in slurm/profiles, or the path of a YAML file.
     job : str
-        "train" or "cpu": which part of ``jobs`` is laid over it.
+        "train" or "cpu": the part of ``jobs`` that overrides the other keys.
     changes : mapping, optional
-        Keys to set otherwise this time.
+        Keys to override.
 
     Raises
     ------
     ConfigError
-        In one line, naming file and key.
+        For an unknown or invalid profile; the message names file and key.
     """
     check_choice("the kind of job", job, JOBS)
     path = Path(profile) if profile.endswith((".yaml", ".yml")) else PROFILES / f"{profile}.yaml"
@@ -249,17 +254,19 @@ def read_site(profile: str, job: str = "train", changes: Mapping[str, Any] | Non
         check_choice(f"{path}: jobs", name, JOBS)
     base = {key: value for key, value in content.items() if key != "jobs"}
     merged = {**base, **(content.get("jobs", {}).get(job) or {}), **(changes or {})}
-    expanded = {key: value if key == "require" else _expanded(value, f"{path}: {key}") for key, value in merged.items()}
+    expanded = {
+        key: value if key == "require" else _expand_variables(value, f"{path}: {key}") for key, value in merged.items()
+    }
     return from_mapping(Site, expanded, path.stem)
 
 
-def seconds(time: str) -> int:
-    """Read a time limit as sbatch writes it: minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS.
+def limit_in_seconds(time: str) -> int:
+    """Parse a time limit of sbatch: minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS.
 
     Raises
     ------
     ConfigError
-        For anything else.
+        For any other format.
     """
     found = TIME.fullmatch(time)
     if not found:
@@ -274,8 +281,8 @@ def seconds(time: str) -> int:
     return parts[0] * 60 + (parts[1] if len(parts) == 2 else 0)
 
 
-def _expanded(value: Any, where: str) -> Any:
-    """Put environment variables into a value."""
+def _expand_variables(value: Any, where: str) -> Any:
+    """Replace ``${NAME}`` by environment variables, also in nested values."""
     if isinstance(value, str):
         try:
             return string.Template(value).substitute({name: text for name, text in os.environ.items() if text})
@@ -286,14 +293,14 @@ def _expanded(value: Any, where: str) -> Any:
             msg = f"{where} is {value!r}; write $$ for a dollar sign"
             raise ConfigError(msg) from None
     if isinstance(value, Mapping):
-        return {key: _expanded(one, f"{where}.{key}") for key, one in value.items()}
-    return [_expanded(one, where) for one in value] if isinstance(value, list) else value
+        return {key: _expand_variables(one, f"{where}.{key}") for key, one in value.items()}
+    return [_expand_variables(one, where) for one in value] if isinstance(value, list) else value
 
 
 def _check_text(value: Any) -> None:
-    """Refuse what could end a ``#SBATCH`` line or its quotes."""
+    """Refuse characters that could end an ``#SBATCH`` line or its quotes."""
     if isinstance(value, str) and (not value.isprintable() or '"' in value or "\\" in value):
-        msg = f"{value!r} has a quote, a backslash or a control character, which no #SBATCH line can hold"
+        msg = f"{value!r} has a quote, a backslash or a control character, which an #SBATCH line cannot contain"
         raise ConfigError(msg)
     if isinstance(value, Mapping):
         value = list(value.values())
@@ -301,7 +308,7 @@ def _check_text(value: Any) -> None:
         _check_text(one)
 
 
-def quoted(option: str) -> str:
-    """Quote an option as sbatch reads it: it knows double quotes, and ends at a bare space or ``#``."""
+def quote_option(option: str) -> str:
+    """Quote an option for sbatch, which accepts double quotes, and stops at an unquoted space or ``#``."""
     name, equals, value = option.partition("=")
     return f'{name}="{value}"' if equals and re.search(r"[^\w@:,.%/+=-]", value) else option

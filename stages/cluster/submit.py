@@ -1,8 +1,8 @@
 """Show and submit jobs: ``python -m stages.cluster.submit show|submit PROFILE -- COMMAND...``.
 
-``show`` prints the batch script that a profile makes of a command. ``submit`` prints it too, and submits it; with
-``-- flock .dvc/config dvc repro`` the whole pipeline is the job, and no terminal has to stay open. (``dvc
---wait-for-lock`` waits only while another DVC reads its files, not while a stage of it runs.)
+``show`` prints the batch script of a command; ``submit`` prints and submits it. With ``-- flock .dvc/config dvc repro``
+the whole pipeline is one job, and no terminal has to stay open. (``dvc --wait-for-lock`` waits only while another DVC
+process reads its files, not while it runs a stage.)
 """
 
 from __future__ import annotations
@@ -30,57 +30,57 @@ examples:
 """
 
 WRAPPERS = ("python", "env", "flock")
-"""Programs that run others: no names for a job."""
+"""Programs that run other programs; not used as job names."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     split = given.index("--") if "--" in given else len(given)
-    asked, command = _parser().parse_args(given[:split]), given[split + 1 :]
+    options, command = _parser().parse_args(given[:split]), given[split + 1 :]
     if not command:
         msg = "no command: write it after --: python -m stages.cluster.submit generic -- flock .dvc/config dvc repro"
         raise ConfigError(msg)
-    site = read_site(asked.profile, asked.job, dict(_change(text) for text in asked.set))
+    site = read_site(options.profile, options.job, dict(_change(text) for text in options.set))
     tasks = site.nodes * site.tasks
     if tasks > 1 and "stages.train" not in command:
-        msg = f"{asked.profile} asks for {tasks} tasks, and only stages.train divides its work: try --job cpu"
+        msg = f"{options.profile} asks for {tasks} tasks, and only stages.train divides its work: try --job cpu"
         raise ConfigError(msg)
-    script = site.script(command, asked.name or _name(command), Path.cwd(), asked.array)
+    script = site.script(command, options.name or _name(command), Path.cwd(), options.array)
     print(script, end="", flush=True)
-    if asked.what == "show" or asked.dry_run:
+    if options.what == "show" or options.dry_run:
         return
-    with jobs.submitted(script, wait=asked.wait) as (number, waiting):
-        print(f"job {number} submitted; it prints into {LOGS}; squeue -j {number} shows it, scancel {number} ends it")
+    with jobs.submit_script(script, wait=options.wait) as (job, sbatch):
+        print(f"job {job} submitted; output: {LOGS}; squeue -j {job} shows it, scancel {job} cancels it")
         sys.stdout.flush()
-        if asked.wait:
-            state, code = jobs.follow(number, waiting)
-            print(f"job {number}: {state}, exit code {code}")
+        if options.wait:
+            state, code = jobs.wait_for_job(job, sbatch)
+            print(f"job {job}: {state}, exit code {code}")
             sys.exit(code or state != "COMPLETED")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m stages.cluster.submit",
-        description="Show or submit a command as a Slurm job, as a profile in slurm/profiles describes the cluster.",
+        description="Show or submit a command as a Slurm job; a profile in slurm/profiles describes the cluster.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("what", choices=("show", "submit"), help="print the batch script, or print and submit it")
     parser.add_argument("profile", help="a name in slurm/profiles, or the path of a YAML file")
-    parser.add_argument("--job", choices=JOBS, default="train", help="the part of the profile: a GPU, or CPUs alone")
-    parser.add_argument(
-        "--set", metavar="KEY=VALUE", action="append", default=[], help="a key of the profile, this time"
-    )
+    parser.add_argument("--job", choices=JOBS, default="train", help="the part of the profile: a GPU, or CPUs only")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="override a key of the profile")
     parser.add_argument("--name", default="", help="the job's name")
-    parser.add_argument("--array", default="", metavar="0-9%%4", help="as many jobs, told apart by SLURM_ARRAY_TASK_ID")
-    parser.add_argument("--wait", action="store_true", help="wait for the end and exit with the job's code")
+    parser.add_argument(
+        "--array", default="", metavar="0-9%%4", help="a job array; each job has its own SLURM_ARRAY_TASK_ID"
+    )
+    parser.add_argument("--wait", action="store_true", help="wait for the end and exit with the job's exit code")
     parser.add_argument("--dry-run", action="store_true", help="submit nothing")
     return parser
 
 
 def _change(text: str) -> tuple[str, Any]:
-    """Read ``key=value``; what is text in a profile needs no quotes here."""
+    """Parse ``key=value``; the value is YAML unless the key holds text."""
     key, equals, value = text.partition("=")
     if not equals:
         msg = f"--set {text}: write KEY=VALUE"
@@ -94,10 +94,10 @@ def _change(text: str) -> tuple[str, Any]:
 
 
 def _name(command: Sequence[str]) -> str:
-    """Name a job after its command: train-transcriber, dvc-repro."""
+    """Derive a job name from its command: train-transcriber, dvc-repro."""
     words = [word for word in command if not word.startswith(("-", ".")) and "=" not in word and word not in WRAPPERS]
     named = "-".join(Path(word).name.removeprefix("stages.") for word in words[:2])
-    return re.sub(r"[^\w.]+", "-", named)[:40].strip("-") or "job"  # a part of a file's name
+    return re.sub(r"[^\w.]+", "-", named)[:40].strip("-") or "job"  # used in file names
 
 
 if __name__ == "__main__":

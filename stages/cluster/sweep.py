@@ -1,9 +1,9 @@
-"""Many parameter sets, each a run of its own: ``python -m stages.cluster.sweep PLAN.yaml``, as a job array or in turn.
+"""Parameter sweeps: ``python -m stages.cluster.sweep PLAN.yaml`` runs each parameter set in turn, or as a job array.
 
-Each set has a work tree of the commit that is checked out, ``data/scratch/sweeps/<plan>/<number>-<hash>``, with its own
-``params.yaml`` and ``mlflow.db``; DVC's cache is shared, so that what all sets have in common is made once. With
-``RUNNER=slurm`` the sets are one job array on ``HUMMINGFACE_SLURM_PROFILE``. The same command again goes on where sets
-were interrupted. ``python -m stages.tracking.merge data/scratch/sweeps/<plan>`` brings the runs home.
+Each set has a work tree of the current commit, ``data/scratch/sweeps/<plan>/<number>-<hash>``, with its own
+``params.yaml`` and ``mlflow.db``; DVC's cache is shared, so that common outputs are made once. With ``RUNNER=slurm``
+the sets are one job array on ``HUMMINGFACE_SLURM_PROFILE``. Running the command again continues interrupted sets.
+``python -m stages.tracking.merge data/scratch/sweeps/<plan>`` copies the runs into ``mlflow.db``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from stages.cluster.site import LOGS, read_site
 SWEEPS = Path("data/scratch/sweeps")
 EXAMPLE = """\
 a plan:
-  targets: [train@transcriber]               # what `dvc repro` makes; this is the default
+  targets: [train@transcriber]               # targets of `dvc repro`; this is the default
   grid:                                      # every combination of these ...
     train.transcriber.fit.learning_rate: [1.0e-3, 3.0e-3]
     train.transcriber.fit.seed: [0, 1]
@@ -43,7 +43,7 @@ a plan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run: DVC's targets, and settings by dotted name, one mapping a run."""
+    """DVC targets, and one mapping for each run from dotted names to values of settings."""
 
     name: str
     targets: tuple[str, ...]
@@ -54,21 +54,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(
         prog="python -m stages.cluster.sweep",
-        description="Run the pipeline for many parameter sets: here one by one, or as a job array with RUNNER=slurm.",
+        description="Run the pipeline for many parameter sets, in turn or (RUNNER=slurm) as a job array.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("plan", type=Path, help="a YAML file")
-    parser.add_argument("--show", action="store_true", help="print the sets and the batch script, and do nothing")
-    parser.add_argument("--at-once", type=int, default=8, metavar="N", help="jobs that run at a time (%(default)s)")
-    parser.add_argument("--task", type=int, help=argparse.SUPPRESS)  # what a job of the array calls
+    parser.add_argument("--show", action="store_true", help="only print the sets and the batch script")
+    parser.add_argument(
+        "--at-once", type=int, default=8, metavar="N", help="jobs that run at the same time (%(default)s)"
+    )
+    parser.add_argument("--task", type=int, help=argparse.SUPPRESS)  # used by the jobs of the array
     options = parser.parse_args(arguments)
     if options.task is not None:
-        _become(options.plan.stem, options.task)
-    plan, profile = read_plan(options.plan), jobs.profile()
+        _run_task(options.plan.stem, options.task)
+    plan, profile = read_plan(options.plan), jobs.chosen_profile()
     for number, settings in enumerate(plan.sets):
         print(f"{number}: {', '.join(f'{name}={value}' for name, value in settings.items()) or 'as in params.yaml'}")
-    # $SLURM_ARRAY_TASK_ID is for the shell on the node.
+    # $SLURM_ARRAY_TASK_ID is expanded by the shell on the node.
     words = ["sh", "-c", f'exec python -m stages.cluster.sweep {plan.name}.yaml --task "$SLURM_ARRAY_TASK_ID"']
     array = f"0-{len(plan.sets) - 1}%{options.at_once}"
     script = read_site(profile).script(words, f"sweep-{plan.name}", Path.cwd(), array) if profile else ""
@@ -77,13 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     folders = prepare(plan)
     if profile:
-        with jobs.submitted(script, wait=False) as (job, _):
-            print(
-                f"job array {job} on {profile}: {len(folders)} runs, {options.at_once} at once; they print into {LOGS}"
-            )
+        with jobs.submit_script(script, wait=False) as (job, _):
+            print(f"job array {job} on {profile}: {len(folders)} runs, {options.at_once} at once; output: {LOGS}")
     else:
-        _run_here(plan, folders)
-    print(f"bring the runs home: python -m stages.tracking.merge {SWEEPS / plan.name}")
+        _run_in_turn(plan, folders)
+    print(f"to copy the runs here: python -m stages.tracking.merge {SWEEPS / plan.name}")
 
 
 def read_plan(path: Path) -> Plan:
@@ -92,7 +92,7 @@ def read_plan(path: Path) -> Plan:
     Raises
     ------
     ConfigError
-        For what is no plan, naming the file.
+        For an invalid plan; the message names the file.
     """
     content = _run.read_yaml(path)
     content = {"sets": content} if isinstance(content, list) else content
@@ -112,12 +112,12 @@ def read_plan(path: Path) -> Plan:
 
 
 def prepare(plan: Plan) -> list[Path]:
-    """Make a work tree for each set, or find it again.
+    """Create the work tree of each set, unless it exists.
 
     Raises
     ------
     ConfigError
-        For a setting that does not exist or an impossible value, before any tree is made; for changes without a commit.
+        For an unknown setting or an impossible value, before any tree is made; for uncommitted changes.
     """
     changed = _git("status", "--porcelain", "--untracked-files=no")
     if changed:
@@ -135,7 +135,7 @@ def prepare(plan: Plan) -> list[Path]:
             _git("worktree", "add", "--detach", "--force", str(folder), "HEAD")
             (folder / "params.yaml").write_text(text, encoding="utf-8")
             local = f"[cache]\n    dir = {cache}\n"
-            (folder / ".dvc" / "config.local").write_text(local, encoding="utf-8")  # last: now the tree is whole
+            (folder / ".dvc" / "config.local").write_text(local, encoding="utf-8")  # last: marks the tree as complete
         folders.append(folder)
     _run.write_json(
         SWEEPS / plan.name / "sets.json",
@@ -145,7 +145,7 @@ def prepare(plan: Plan) -> list[Path]:
 
 
 def _params(settings: Mapping[str, Any]) -> str:
-    """Write params.yaml with a set laid over its profile, and check every setting that it names."""
+    """Merge a set into the profile of params.yaml, and check its settings."""
     content = _run.read_yaml(_run.PARAMS)
     top: dict[str, Any] = content.setdefault("profiles", {}).setdefault(content.get("profile", "default"), {})
     for name, value in settings.items():
@@ -173,7 +173,7 @@ def _section(name: str) -> str:
 
 
 def _settings_class(section: str) -> type:
-    """Find the class that knows the settings of a section."""
+    """Return the settings class of a section."""
     from hf_model.alignment.align import AlignSettings
     from hf_model.corpora.catalogue import DownloadSettings
     from hf_model.evaluation.evaluate import EvaluateSettings
@@ -189,8 +189,8 @@ def _settings_class(section: str) -> type:
     return classes[section]
 
 
-def _become(name: str, task: int) -> None:
-    """Turn this process into the run of one set: signals and exit code are DVC's then."""
+def _run_task(name: str, task: int) -> None:
+    """Replace this process by the run of one set: signals go to DVC, and its exit code is the job's."""
     known = json.loads((SWEEPS / name / "sets.json").read_text(encoding="utf-8"))
     folder = SWEEPS / name / known["folders"][task]
     print(f"{folder}: {known['sets'][task]}", flush=True)
@@ -207,7 +207,7 @@ def _environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db", "HUMMINGFACE_SWEEP": sweep}
 
 
-def _run_here(plan: Plan, folders: Sequence[Path]) -> None:
+def _run_in_turn(plan: Plan, folders: Sequence[Path]) -> None:
     failed = []
     for number, folder in enumerate(folders):
         print(f"--- {number + 1} of {len(folders)}: {folder}", flush=True)

@@ -1,7 +1,7 @@
-"""Who does the work of align and stft: this process, processes of this machine, or with RUNNER=slurm jobs of a cluster.
+"""Workers of the align and stft stages: this process, local processes, or Slurm jobs with ``RUNNER=slurm``.
 
-A job is as many workers as the profile's ``cpus``; HUMMINGFACE_WORKERS is the number of all workers. Where the work is
-done changes no byte of what comes out.
+A job has as many workers as the profile's ``cpus``; HUMMINGFACE_WORKERS is the total number of workers. The output does
+not depend on where the work is done.
 """
 
 from __future__ import annotations
@@ -15,58 +15,59 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hf_model.parallel.dask_cluster import Crew
-from hf_model.parallel.workers import Workers, can_spread
+from hf_model.parallel.dask_cluster import DaskWorkers
+from hf_model.parallel.workers import Workers, has_dask
 from stages import _run
 from stages.cluster import jobs
-from stages.cluster.site import LOGS, Site, quoted, read_site, seconds
+from stages.cluster.site import LOGS, Site, limit_in_seconds, quote_option, read_site
 
 SCRATCH = Path("data/scratch/dask")
-"""What Dask keeps on disk: certificates of a crew and the locks of its workers. Ignored by git and DVC."""
+"""Dask's files: certificates and locks of the workers. Ignored by git and DVC."""
 
 NAME = "dask-worker"
 
 
 @contextmanager
 def open_workers() -> Iterator[Workers]:
-    """Gather the workers of a stage, and dismiss them in the end.
+    """Open the workers of a stage, and close them at the end.
 
     Raises
     ------
     hf_model.config.ConfigError, stages.cluster.jobs.SlurmError
-        For a profile that does not suit, or where there is no Slurm.
+        For an invalid profile, or without Slurm.
     """
-    profile = jobs.profile()
+    profile = jobs.chosen_profile()
     if profile:
         site = read_site(profile, "cpu")
         count = _run.workers() if os.environ.get("HUMMINGFACE_WORKERS") else site.cpus
-        with Crew(count, SCRATCH, Jobs(replace(site, nodes=1, tasks=1, cpus=min(site.cpus, count)), count)) as found:
-            yield found
+        site = replace(site, nodes=1, tasks=1, cpus=min(site.cpus, count))
+        with DaskWorkers(count, SCRATCH, SlurmWorkers(site, count)) as workers:
+            yield workers
         return
     count = _run.workers()
-    if count == 1 or not can_spread():
+    if count == 1 or not has_dask():
         yield 1
         return
-    with Crew(count, SCRATCH) as found:
-        yield found
+    with DaskWorkers(count, SCRATCH) as workers:
+        yield workers
 
 
 @dataclass
-class Jobs:
-    """Workers in jobs, replaced when they are preempted, lost, or at the end of their time."""
+class SlurmWorkers:
+    """Dask workers in Slurm jobs, replaced when their job is preempted, lost or at its time limit."""
 
     site: Site
     count: int
     cluster: Any = None
-    came: set[str] = field(default_factory=set)
+    connected: set[str] = field(default_factory=set)
 
     def open(self, security: Any, scratch: Path) -> Any:
-        """Submit the jobs; the result is a Dask cluster.
+        """Submit the jobs and return the Dask cluster.
 
         Raises
         ------
         stages.cluster.jobs.SlurmError
-            When Slurm refuses the job, or is not there.
+            When Slurm refuses the job or is not installed.
         """
         import dask
         from dask_jobqueue import SLURMCluster
@@ -79,14 +80,14 @@ class Jobs:
             cores=site.cpus,
             processes=site.cpus,
             memory=_bytes(site.memory) or "1GB",
-            job_directives_skip=["#SBATCH"],  # the profile's own take their place
-            job_extra_directives=[quoted(option) for option in site.directives(NAME, folder)],
+            job_directives_skip=["#SBATCH"],  # replaced by the profile's own
+            job_extra_directives=[quote_option(option) for option in site.directives(NAME, folder)],
             job_script_prologue=[
-                'trap "" USR1',  # the warning before the limit is for trainings
+                'trap "" USR1',  # the warning before the time limit is for trainings
                 *site.prologue(),
                 f"export DASK_INTERNAL_INHERIT_CONFIG={settings} OMP_NUM_THREADS=1",
             ],
-            python=shlex.join(site.wrapped(["python"], folder)),
+            python=shlex.join(site.wrap(["python"], folder)),
             worker_extra_args=["--preload", "hf_model.parallel.dask_cluster", "--no-dashboard", *_limits(site)],
             death_timeout=120,
             local_directory=str(scratch.absolute()),
@@ -96,41 +97,41 @@ class Jobs:
         )
         _check_accepted(self.cluster.job_script())
         self.cluster.scale(self.count)
-        print(f"{self.count} workers asked for, {site.cpus} a job; they print into {LOGS}/{NAME}-*", flush=True)
+        print(f"{self.count} workers requested, {site.cpus} per job; output: {LOGS}/{NAME}-*", flush=True)
         return self.cluster
 
-    def tend(self) -> None:
-        """Submit anew what is gone.
+    def replace_lost_workers(self) -> None:
+        """Submit jobs again that have ended.
 
         Raises
         ------
         stages.cluster.jobs.SlurmError
-            When a job ended before any of its workers came: it would end like that again.
+            When a job ended before any of its workers connected: the next one would end in the same way.
         """
-        here = {str(worker["name"]) for worker in self.cluster.scheduler_info["workers"].values()}
-        # Numbers, not jobs: Dask takes offence at a job that anything still refers to when the cluster closes.
+        connected = {str(worker["name"]) for worker in self.cluster.scheduler_info["workers"].values()}
+        # Job numbers, not job objects: Dask raises an error when a job is still referenced while the cluster closes.
         for name, number in [(name, job.job_id or "0") for name, job in self.cluster.workers.items()]:
-            if any(one == str(name) or one.startswith(f"{name}-") for one in here):
-                self.came.add(number)
-            elif number in self.came:
-                print(f"job {number} is gone; another takes its place", flush=True)
+            if any(one == str(name) or one.startswith(f"{name}-") for one in connected):
+                self.connected.add(number)
+            elif number in self.connected:
+                print(f"job {number} has ended; submitting another", flush=True)
                 self.cluster.sync(self.cluster.workers.pop(name).close)
-            elif any(one["JobState"] in jobs.FINAL for one in jobs.show_job(number)):
-                jobs.show_end(jobs.log(number, NAME))
-                msg = f"job {number} ended before its workers came: see {jobs.log(number, NAME)}"
+            elif any(one["JobState"] in jobs.FINAL_STATES for one in jobs.show_job(number)):
+                jobs.print_log_tail(jobs.log_path(number, NAME))
+                msg = f"job {number} ended before its workers connected: see {jobs.log_path(number, NAME)}"
                 raise jobs.SlurmError(msg)
         self.cluster.scale(self.count)
 
 
 def _limits(site: Site) -> list[str]:
-    """Let workers end by themselves shortly before Slurm ends them; and those without a known memory be unlimited."""
-    limit = seconds(site.time)
+    """Options that end workers shortly before the time limit, and set no memory limit if the profile has none."""
+    limit = limit_in_seconds(site.time)
     lifetime = ["--lifetime", f"{limit - 300}s", "--lifetime-stagger", "120s"] if limit > 900 else []
     return lifetime + ([] if site.memory else ["--memory-limit", "0"])
 
 
 def _bytes(memory: str) -> str:
-    """Write an amount of memory as Dask reads it; Slurm's plain numbers are megabytes."""
+    """Convert an amount of memory from Slurm's format to Dask's: plain numbers are megabytes in Slurm."""
     return f"{memory}MB" if memory.isdecimal() else memory
 
 

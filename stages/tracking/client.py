@@ -1,7 +1,7 @@
-"""The connection to MLflow, and one run of it: every method may be called, whether or not there is an MLflow.
+"""The connection to MLflow, and one run in it; without MLflow every method does nothing.
 
-Where it tracks is environment: SQLite in ``mlflow.db`` with artifacts in ``mlartifacts``, or ``MLFLOW_TRACKING_URI``.
-Its absence or failure is told in one line and stops nothing.
+The tracking URI is environment: ``MLFLOW_TRACKING_URI``, by default SQLite in ``mlflow.db`` with artifacts in
+``mlartifacts``. If MLflow is missing or fails, one line is printed and the stage continues.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from stages import _run
 
 EXPERIMENT = "hummingface"
 ARTIFACTS = "mlartifacts"
-"""The folder of artifacts, beside an SQLite file."""
+"""The folder of artifacts, in the folder of the SQLite file."""
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 DATABASES = ("sqlite:", "http:", "https:", "postgresql", "mysql", "mssql", "databricks")
 
 FLUSH_EVERY = 20
-"""Points of a curve that are sent together."""
+"""Points of metrics that are sent together."""
 
-CALM = {
+DEFAULT_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -32,13 +32,13 @@ CALM = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-"""Environment that MLflow gets unless it says otherwise: no calls home, and no minutes of waiting for a lost server."""
+"""Environment variables for MLflow, unless they are set: no telemetry, and short timeouts for a lost server."""
 
 
 class Tracker:
-    """A run of MLflow, or nothing at all: every method may be called either way.
+    """A run of MLflow; without a client every method does nothing.
 
-    Passed to Lightning as a logger, it takes the curves (``log_metrics``).
+    Lightning uses it as a logger: ``log_metrics`` records the metrics of a training.
     """
 
     name, version, save_dir, root_dir, log_dir = EXPERIMENT, "", None, None, None
@@ -46,20 +46,20 @@ class Tracker:
     def __init__(self, client: Any = None, run_id: str = "") -> None:
         self.client, self.run_id = client, run_id
         self.version = run_id
-        self.reached: dict[str, int] = {}
-        self._waiting: list[Any] = []
+        self.last_steps: dict[str, int] = {}
+        self._unsent: list[Any] = []
 
     @contextmanager
-    def step(self, what: str) -> Iterator[bool]:
-        """Do one thing with MLflow; when it fails, say so and do no more."""
+    def attempt(self, what: str) -> Iterator[bool]:
+        """Try an operation of MLflow; if it fails, print a message and stop tracking."""
         try:
             yield self.client is not None
-        except Exception as error:  # noqa: BLE001 - whatever a tracker throws, training goes on
+        except Exception as error:  # noqa: BLE001 - no tracking error may stop a training
             self.client = None
-            print(f"MLflow: {what} failed ({' '.join(str(error).split())[:300]}); going on without it", flush=True)
+            print(f"MLflow: {what} failed ({' '.join(str(error).split())[:300]}); continuing without it", flush=True)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add one point to each curve, unless the curve was there already before an interruption."""
+        """Add one point to each metric, unless it was logged before an interruption."""
         if self.client is None:
             return
         import time
@@ -67,48 +67,48 @@ class Tracker:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        self._waiting += [
-            Metric(allowed(name), float(value), now, int(step or 0))
+        self._unsent += [
+            Metric(valid_name(name), float(value), now, int(step or 0))
             for name, value in metrics.items()
-            if name != "epoch" and (step is None or step > self.reached.get(name, -1))
+            if name != "epoch" and (step is None or step > self.last_steps.get(name, -1))
         ]
-        if len(self._waiting) >= FLUSH_EVERY:
+        if len(self._unsent) >= FLUSH_EVERY:
             self.flush()
 
     def flush(self) -> None:
-        """Send the points that wait."""
-        points, self._waiting = self._waiting, []
-        with self.step("sending metrics") as on:
-            for start in range(0, len(points) if on else 0, 500):
+        """Send the unsent points."""
+        points, self._unsent = self._unsent, []
+        with self.attempt("sending metrics") as active:
+            for start in range(0, len(points) if active else 0, 500):
                 self.client.log_batch(self.run_id, metrics=points[start : start + 500])
 
     def log_artifact(self, path: Path, folder: str = "") -> None:
-        """Keep a file or a folder."""
-        with self.step(f"keeping {path}") as on:
-            if on and path.is_dir():
+        """Log a file or a folder."""
+        with self.attempt(f"logging {path}") as active:
+            if active and path.is_dir():
                 self.client.log_artifacts(self.run_id, str(path), folder or None)
-            elif on and path.is_file():
+            elif active and path.is_file():
                 self.client.log_artifact(self.run_id, str(path), folder or None)
 
     def log_figures(self, figures: Mapping[str, float]) -> None:
-        """Keep single numbers."""
+        """Log single values."""
         self.log_metrics(figures)
         self.flush()
 
     def tag(self, tags: Mapping[str, str]) -> None:
         """Set tags."""
-        with self.step("setting tags") as on:
-            for key, value in tags.items() if on else ():
+        with self.attempt("setting tags") as active:
+            for key, value in tags.items() if active else ():
                 self.client.set_tag(self.run_id, key, value)
 
     def finish(self, status: str = "FINISHED") -> None:
         """Close the run."""
         self.flush()
-        with self.step("closing the run") as on:
-            if on:
+        with self.attempt("closing the run") as active:
+            if active:
                 self.client.set_terminated(self.run_id, status)
 
-    # What Lightning asks of a logger beside log_metrics.
+    # Other methods that Lightning requires of a logger.
 
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
         """Do nothing: parameters are logged at the start."""
@@ -123,15 +123,15 @@ class Tracker:
         """Do nothing."""
 
     def finalize(self, *_: Any) -> None:
-        """Send what waits; the run stays open for the model."""
+        """Send the unsent points; the run stays open for the model."""
         self.flush()
 
 
 def connect() -> Any:
-    """Connect to where the environment says, or say in one line why not."""
-    if not _run.is_first():
+    """Connect to the tracking URI, or print in one line why not."""
+    if not _run.is_first_process():
         return None
-    keep_calm()
+    set_environment()
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     if not uri.startswith(DATABASES):
         print(f"MLflow: MLFLOW_TRACKING_URI is {uri}, a file store, which loses runs; use sqlite:///... or a server")
@@ -139,28 +139,28 @@ def connect() -> Any:
     try:
         import mlflow
 
-        with hushed():
-            # MLflow keeps one connection to each URI: a relative one would stay with the folder it was first used in.
-            uri = absolute(uri)
+        with quiet_mlflow():
+            # MLflow caches one connection for each URI: a relative one would refer to the folder of its first use.
+            uri = absolute_uri(uri)
             mlflow.set_tracking_uri(uri)
             client = mlflow.MlflowClient()
-            experiment_id(client, EXPERIMENT, uri)
+            find_experiment(client, EXPERIMENT, uri)
         return client
     except ImportError:
         print("MLflow is not installed: this run is not tracked")
-    except Exception as error:  # noqa: BLE001 - whatever a tracker throws, training goes on
-        print(f"MLflow: {uri} cannot be used ({' '.join(str(error).split())[:300]}); going on without it", flush=True)
+    except Exception as error:  # noqa: BLE001 - no tracking error may stop a training
+        print(f"MLflow: {uri} cannot be used ({' '.join(str(error).split())[:300]}); continuing without it", flush=True)
     return None
 
 
-def keep_calm() -> None:
-    """Set MLflow's environment, before it is imported."""
-    for name, value in CALM.items():
+def set_environment() -> None:
+    """Set MLflow's environment variables; call it before MLflow is imported."""
+    for name, value in DEFAULT_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 
 
-def experiment_id(client: Any, name: str, uri: str) -> str:
-    """Find an experiment, or create it with its artifacts beside the database."""
+def find_experiment(client: Any, name: str, uri: str) -> str:
+    """Return the id of an experiment, created with its artifacts in the folder of the database if necessary."""
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
@@ -168,15 +168,15 @@ def experiment_id(client: Any, name: str, uri: str) -> str:
     return str(client.create_experiment(name, artifact_location=place.as_uri() if place else None))
 
 
-def absolute(uri: str) -> str:
-    """Give one name to one place: the whole path of an SQLite file, a server without a slash at its end."""
+def absolute_uri(uri: str) -> str:
+    """Return a unique URI: with the absolute path of an SQLite file, or a server without a trailing slash."""
     path = uri.removeprefix("sqlite:///")
     return f"sqlite:///{Path(path).resolve()}" if path != uri else uri.rstrip("/")
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """Keep MLflow's advice (input examples, the version of pip) off the terminal."""
+def quiet_mlflow() -> Iterator[None]:
+    """Suppress MLflow's warnings (input examples, the version of pip)."""
     import logging
     import warnings
 
@@ -191,6 +191,6 @@ def hushed() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def allowed(name: str) -> str:
-    """Keep what MLflow allows in names."""
+def valid_name(name: str) -> str:
+    """Replace characters that MLflow does not allow in names."""
     return "".join(letter if letter.isalnum() or letter in "_-. /" else "_" for letter in name)

@@ -1,6 +1,6 @@
-"""The model as MLflow serves it: the bytes of an audio file in, notes and the bytes of a wav file out.
+"""The model served by MLflow: the bytes of an audio file in, notes and the bytes of a wav file out.
 
-MLflow keeps this file with every model and runs it when the model is loaded (models from code).
+MLflow stores this file with every model and runs it when the model is loaded (models from code).
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ import pydantic
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 
-PIANO_RATE = 44100
-"""Hz."""
-
 
 class Converted(pydantic.BaseModel):
     """Notes as JSON, and a wav file."""
@@ -32,7 +29,7 @@ class Served(PythonModel):
     """HummingFace behind ``mlflow.pyfunc``."""
 
     def load_context(self, context: Any) -> None:
-        """Load the models that were kept; what is missing comes with the package."""
+        """Load the logged models; the others are those of the package."""
         from hf_model.inference import Models
 
         self.direct: Any = None
@@ -54,7 +51,7 @@ class Served(PythonModel):
         Returns
         -------
         list of Converted
-            ``notes``: JSON, a list of onset and offset (seconds), pitch as sung (MIDI number), velocity, confidence;
+            ``notes``: JSON, a list of onset and offset (seconds), pitch (MIDI number, float), velocity, confidence;
             ``audio``: the bytes of a 16-bit wav file at 44.1 kHz, exactly as long.
         """
         return [self._convert(content) for content in model_input]
@@ -62,9 +59,10 @@ class Served(PythonModel):
     def _convert(self, content: bytes) -> Converted:
         import soundfile
 
-        from hf_model.audio.grid import resampled_length
+        from hf_model.audio.grid import PIANO_SAMPLE_RATE, resampled_length
         from hf_model.audio.recording import read_recording
-        from hf_model.inference import hear, render
+        from hf_model.inference import render, transcribe_recording
+        from hf_model.music.arrangement import MIN_NOTE
         from hf_model.piano.performance import Performance
         from hf_model.piano.rendering import gain_for
 
@@ -72,18 +70,18 @@ class Served(PythonModel):
             path = Path(folder) / "voice"
             path.write_bytes(content)
             recording = read_recording(path)
-        n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_RATE)
+        n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_SAMPLE_RATE)
         notes: list[Any] = []
         if self.direct is not None:
             audio = self.direct.render(recording.voice, n_samples)
         else:
-            melody = hear(recording, models=self.models)
+            melody = transcribe_recording(recording, min_note=MIN_NOTE, models=self.models)
             notes = melody.notes
             performance = Performance(self.sound, normalize=False)
             audio = render(melody.piano_notes, n_samples, performance, self.models)
         audio = audio * np.float32(gain_for(float(np.abs(audio).max(initial=0.0))))
         wav = io.BytesIO()
-        soundfile.write(wav, audio.T, PIANO_RATE, format="WAV", subtype="PCM_16")
+        soundfile.write(wav, audio.T, PIANO_SAMPLE_RATE, format="WAV", subtype="PCM_16")
         return Converted(notes=json.dumps([asdict(note) for note in notes]), audio=wav.getvalue())
 
 

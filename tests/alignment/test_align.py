@@ -1,17 +1,21 @@
-"""The align stage on small corpora that the tests make themselves, in the layout of the published ones."""
+"""The align stage on small synthetic corpora in the layout of the published ones."""
 
 import errno
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
-from hf_model.alignment import manifest
+from hf_model.alignment import manifest, tracked_voice
 from hf_model.alignment.align import AlignError, AlignSettings, align
+from hf_model.alignment.tracked_voice import TrackedVoice
+from hf_model.audio import io
 from hf_model.audio.io import read_audio, write_audio
 from hf_model.audio.reader import AudioError
 from hf_model.config import ConfigError
@@ -20,7 +24,7 @@ from hf_model.corpora.score_file import main, read_scores, write_scores
 from hf_model.notes.midi import write_midi
 from hf_model.notes.note import Note, to_keys
 from hf_model.notes.pitch import hz_to_pitch, pitch_to_hz
-from hf_model.parallel.dask_cluster import Crew
+from hf_model.parallel.dask_cluster import DaskWorkers
 from hf_model.parallel.workers import Workers
 from hf_model.piano.sampled import SampledPiano
 from hf_model.singer.composition import compose
@@ -29,6 +33,7 @@ from hf_model.singer.synthesis import SingerConfig, Song, sing
 SMALL = AlignSettings(made_phrases=3, made_seconds=3.0, score_phrases=4)
 
 
+@cache
 def song(seed: int, seconds: float = 10.0) -> Song:
     return sing(compose(seed, seconds), seed, SingerConfig(max_lead=0.5, max_tail=0.5))
 
@@ -40,14 +45,14 @@ def raw_folder(tmp_path: Path, *corpora: str) -> Path:
     return raw
 
 
-def add_ssvd(raw: Path, name: str, made: Song, lag: float = 0.0, hertz: float = 0.0) -> None:
-    """Put a song into ssvd, with labels that come late and are too high."""
+def add_ssvd(raw: Path, name: str, singing: Song, lag: float = 0.0, hertz: float = 0.0) -> None:
+    """Add a song to ssvd, with labels that are late and too high."""
     folder = raw / "ssvd" / "train&valid"
     folder.mkdir(parents=True, exist_ok=True)
-    write_audio(folder / f"{name}.flac", made.audio, made.sample_rate)
+    write_audio(folder / f"{name}.flac", singing.audio, singing.sample_rate)
     rows = [
         f"{note.onset + lag:.4f}\t{note.offset + lag:.4f}\t{float(hz_to_pitch(pitch_to_hz(note.pitch) + hertz)):.2f}\n"
-        for note in made.notes
+        for note in singing.notes
     ]
     (folder / f"{name}.txt").write_text("".join(rows))
 
@@ -66,13 +71,19 @@ def run(raw: Path, name: str = "aligned", settings: AlignSettings = SMALL, worke
     return folder, align(raw, folder, settings, workers)
 
 
-def test_made_phrases_are_exact_pairs_of_equal_length(tmp_path: Path) -> None:
-    folder, report = run(raw_folder(tmp_path, "made"))
-    made = manifest.read_manifest(folder / "made" / "manifest.parquet")
-    assert len(made) == 3
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    """Output folder and report of the corpus "made"."""
+    return run(raw_folder(tmp_path_factory.mktemp("synthetic"), "made"))
+
+
+def test_synthetic_pairs_have_equal_lengths(synthetic: tuple[Path, dict]) -> None:
+    folder, report = synthetic
+    pairs = manifest.read_manifest(folder / "made" / "manifest.parquet")
+    assert len(pairs) == 3
     assert report["made"]["kept"] == report["made"]["pairs"] == 3
-    assert len({pair.singer for pair in made}) == 3
-    for pair in made:
+    assert len({pair.singer for pair in pairs}) == 3
+    for pair in pairs:
         voice, rate = read_audio(manifest.voice_path(folder, "made", pair.pair_id))
         piano, piano_rate = read_audio(manifest.piano_path(folder, "made", pair.pair_id))
         assert (voice.shape, rate) == ((1, pair.n_samples), pair.voice_sample_rate)
@@ -82,24 +93,24 @@ def test_made_phrases_are_exact_pairs_of_equal_length(tmp_path: Path) -> None:
         assert 40 <= min(note.velocity for note in pair.notes) <= max(note.velocity for note in pair.notes) <= 110
 
 
-def test_piano_plays_the_notes_of_the_voice(tmp_path: Path) -> None:
+def test_the_piano_plays_the_notes_of_the_voice(synthetic: tuple[Path, dict]) -> None:
     from hf_model.piano.transcription import piano_to_notes
 
-    folder, _ = run(raw_folder(tmp_path, "made"))
+    folder, _ = synthetic
     for pair in manifest.read_manifests(folder):
         piano, rate = read_audio(manifest.piano_path(folder, "made", pair.pair_id))
-        heard = piano_to_notes(piano, rate)
+        transcribed = piano_to_notes(piano, rate)
         played = to_keys(pair.notes, pair.correction.tuning)
-        assert [note.pitch for note in heard] == [note.pitch for note in played]
-        np.testing.assert_allclose([note.onset for note in heard], [note.onset for note in played], atol=0.05)
+        assert [note.pitch for note in transcribed] == [note.pitch for note in played]
+        np.testing.assert_allclose([note.onset for note in transcribed], [note.onset for note in played], atol=0.05)
 
 
-def test_late_and_sharp_labels_are_put_right(tmp_path: Path) -> None:
+def test_late_and_sharp_labels_are_corrected(tmp_path: Path) -> None:
     raw = raw_folder(tmp_path, "ssvd")
-    # voices that the plain tracker hears well
+    # voices that the pitch tracker tracks well
     songs = {name: song(seed, 15.0) for name, seed in (("2001", 3), ("2002", 2), ("2003", 4))}
-    for name, made in songs.items():
-        add_ssvd(raw, name, made, lag=0.04, hertz=4.0)
+    for name, singing in songs.items():
+        add_ssvd(raw, name, singing, lag=0.04, hertz=4.0)
     folder, report = run(raw)
     assert report["ssvd"]["kept"] == 3
     assert report["ssvd"]["quantiles"]["pitch_bias_hz"]["median"] == pytest.approx(4.0, abs=0.5)
@@ -111,7 +122,7 @@ def test_late_and_sharp_labels_are_put_right(tmp_path: Path) -> None:
         assert pair.singer.startswith("ssvd-")
 
 
-def test_pairs_that_do_not_fit_are_listed_with_the_reason(tmp_path: Path) -> None:
+def test_pairs_that_do_not_fit_are_reported(tmp_path: Path) -> None:
     raw = raw_folder(tmp_path, "ssvd")
     add_ssvd(raw, "2001", song(3))
     wrong = song(2)
@@ -125,29 +136,32 @@ def test_pairs_that_do_not_fit_are_listed_with_the_reason(tmp_path: Path) -> Non
     assert kept == {"2001": True, "2002": False}
 
 
-def test_scores_are_aligned_where_labels_have_no_offsets(tmp_path: Path) -> None:
+def test_labels_without_offsets_use_the_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = raw_folder(tmp_path, "hust_solfege")
-    made = song(10)
-    add_ssvd(raw, "2001", made)
+    singing = song(10)
+    add_ssvd(raw, "2001", singing)
     folder = raw / "hust_solfege"
     (folder / "onset&pitch").mkdir(parents=True)
     (folder / "alignment").mkdir()
-    onsets = "".join(f"{note.onset:.2f}\t{note.onset + 0.03:.2f}\t{note.pitch - 20:.2f}\n" for note in made.notes)
+    onsets = "".join(f"{note.onset:.2f}\t{note.onset + 0.03:.2f}\t{note.pitch - 20:.2f}\n" for note in singing.notes)
     (folder / "onset&pitch" / "2001.txt").write_text("onset\toffset\tpitch\n" + onsets)
-    score = "".join(f"{note.pitch - 20:.2f}\t{round(note.pitch) - 20}\n" for note in made.notes)
+    score = "".join(f"{note.pitch - 20:.2f}\t{round(note.pitch) - 20}\n" for note in singing.notes)
     (folder / "alignment" / "2001.txt").write_text("ground_note\t score_note\n" + score)
     aligned, report = run(raw)
     [pair] = manifest.read_manifests(aligned)
     assert pair.kept
-    assert len(pair.notes) == len(made.notes)
-    away = [abs(one.onset - other.onset) for one, other in zip(pair.notes, made.notes, strict=True)]
+    assert len(pair.notes) == len(singing.notes)
+    away = [abs(one.onset - other.onset) for one, other in zip(pair.notes, singing.notes, strict=True)]
     assert np.median(away) < 0.05
     quantiles = report["hust_solfege"]["quantiles"]
     assert quantiles["score_residual"]["max"] < 0.6
     assert quantiles["score_onset_distance"]["max"] < 0.08
-    # beside ssvd the same recording is paired once, by its labels
+    # a recording that is also in ssvd is tracked and paired once, by its labels
+    tracker = Mock(wraps=tracked_voice.track)
+    monkeypatch.setattr(tracked_voice, "track", tracker)
     (raw / "corpora.json").write_text(json.dumps({"hust_solfege": {}, "ssvd": {}}))
     _, report = run(raw, "both")
+    assert tracker.call_count == 1
     assert report["ssvd"]["kept"] == 1
     assert report["hust_solfege"]["left_out"] == [{"pair_id": "2001", "reason": "the same recording as ssvd/2001"}]
 
@@ -160,7 +174,7 @@ def test_voices_without_labels_are_left_out(tmp_path: Path) -> None:
     assert report["vocadito"]["left_out"][0]["reason"] == "neither labels nor a score"
 
 
-def test_songs_are_sung_from_a_packed_file(tmp_path: Path) -> None:
+def test_songs_of_a_packed_file_are_synthesized(tmp_path: Path) -> None:
     raw = raw_folder(tmp_path, "pop909")
     songs = [ScoreRecord("pop909", f"{k:03d}", "MIT", compose(k, 30.0)) for k in (1, 2, 3, 45)]
     path = raw / "pop909" / "scores.json.gz"
@@ -168,9 +182,9 @@ def test_songs_are_sung_from_a_packed_file(tmp_path: Path) -> None:
     folder, report = run(raw)
     assert report["pop909"]["kept"] == 4
     sung = manifest.read_manifests(folder)
-    # four phrases of three songs; the phrases of one song share a "singer", so that no split divides it
+    # four phrases of three songs; the phrases of a song share a singer, so that no split divides it
     assert len({pair.pair_id for pair in sung}) == 4
-    # and song 045, kept for measuring, is not among them
+    # song 045 is held out
     assert {pair.singer for pair in sung} == {"pop909-001", "pop909-002", "pop909-003"}
     again = read_scores(path, "pop909")
     assert [record.pair_id for record in again] == ["001", "002", "003", "045"]
@@ -189,35 +203,35 @@ def test_pop909_is_packed(mirror: Path, tmp_path: Path) -> None:
     assert len(read_scores(tmp_path / "pop909" / "scores.json.gz", "pop909")[0].notes) > 100
 
 
-def add_own(folder: Path, name: str, made: Song, transpose: int = 0, midi: bool = True) -> None:
-    """A voice, and the piano that plays the same on a slower clock."""
+def add_own(folder: Path, name: str, singing: Song, transpose: int = 0, midi: bool = True) -> None:
+    """Add a voice and a piano that plays the same notes more slowly."""
     folder.mkdir(exist_ok=True)
-    write_audio(folder / f"{name}_voice.wav", made.audio, made.sample_rate)
+    write_audio(folder / f"{name}_voice.wav", singing.audio, singing.sample_rate)
     keys = [
         replace(key, onset=0.4 + 1.2 * key.onset, offset=0.4 + 1.2 * key.offset)
-        for key in to_keys(made.notes, transpose=transpose)
+        for key in to_keys(singing.notes, transpose=transpose)
     ]
     write_audio(folder / f"{name}_piano.flac", SampledPiano.load().render(keys, 16 * 44100), 44100)
     if midi:
         write_midi(folder / f"{name}.mid", keys)
 
 
-def test_own_recordings_are_brought_onto_one_clock(tmp_path: Path) -> None:
-    made = song(3)
+def test_own_pianos_are_warped_onto_the_voice(tmp_path: Path) -> None:
+    singing = song(3)
     own = tmp_path / "own"
-    add_own(own, "a", made)
-    add_own(own, "b", made, midi=False)
-    add_own(own, "c", made, transpose=4)
+    add_own(own, "a", singing)
+    add_own(own, "b", singing, midi=False)
+    add_own(own, "c", singing, transpose=4)
     raw = raw_folder(tmp_path)
     folder, report = run(raw, settings=AlignSettings(own_pairs=str(own)))
     [left] = report["pairs"]["left_out"]
     assert left["pair_id"] == "c"
     assert "the piano would fit better -4 semitones away" in left["reason"]
-    by_midi, by_ear, _ = manifest.read_manifests(folder)
-    assert len(by_midi.notes) == len(made.notes)
-    assert np.median([abs(a.onset - b.onset) for a, b in zip(by_midi.notes, made.notes, strict=True)]) < 0.06
-    assert np.median([abs(a.pitch - b.pitch) for a, b in zip(by_midi.notes, made.notes, strict=True)]) < 0.2
-    assert abs(len(by_ear.notes) - len(made.notes)) <= 2
+    by_midi, by_transcription, _ = manifest.read_manifests(folder)
+    assert len(by_midi.notes) == len(singing.notes)
+    assert np.median([abs(a.onset - b.onset) for a, b in zip(by_midi.notes, singing.notes, strict=True)]) < 0.06
+    assert np.median([abs(a.pitch - b.pitch) for a, b in zip(by_midi.notes, singing.notes, strict=True)]) < 0.2
+    assert abs(len(by_transcription.notes) - len(singing.notes)) <= 2
     piano, _ = read_audio(manifest.piano_path(folder, "pairs", "a"))
     assert piano.shape[1] == by_midi.piano_n_samples
 
@@ -233,19 +247,47 @@ def test_own_recordings_must_be_complete(tmp_path: Path) -> None:
         run(raw, "two", AlignSettings(own_pairs=str(own)))
 
 
-def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
-    raw = raw_folder(tmp_path, "made")
-    assert hashes(run(raw, "one")[0]) == hashes(run(raw, "two")[0])
+def test_the_same_input_gives_the_same_bytes(synthetic: tuple[Path, dict], tmp_path: Path) -> None:
+    assert hashes(synthetic[0]) == hashes(run(raw_folder(tmp_path, "made"))[0])
 
 
-def test_bytes_do_not_depend_on_the_workers(tmp_path: Path, crew: Crew) -> None:
+def test_a_recording_is_decoded_and_tracked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = raw_folder(tmp_path, "ssvd")
+    names = ["2001", "2002"]
+    for name, seed in zip(names, (3, 2), strict=True):
+        add_ssvd(raw, name, song(seed), lag=0.04)
+    decoder, tracker = Mock(wraps=io.AudioReader), Mock(wraps=tracked_voice.track)
+    monkeypatch.setattr(io, "AudioReader", decoder)
+    monkeypatch.setattr(tracked_voice, "track", tracker)
+    folder, report = run(raw, settings=replace(SMALL, render_piano=False))
+    assert report["ssvd"]["kept"] == 2
+    assert [call.args[0].stem for call in decoder.call_args_list] == names
+    assert tracker.call_count == 2
+    assert sorted(path.name for path in (folder / "ssvd").rglob("*") if path.is_file()) == [
+        "2001.flac", "2002.flac", "manifest.parquet",
+    ]  # fmt: skip
+
+
+def test_a_tracked_voice_is_saved_without_loss(tmp_path: Path) -> None:
+    singing = song(3)
+    voice = TrackedVoice(singing.audio, singing.sample_rate)
+    voice.save(tmp_path / "voice")
+    loaded = TrackedVoice.load(tmp_path / "voice")
+    assert (loaded.sample_rate, loaded.duration) == (16000, voice.duration)
+    np.testing.assert_array_equal(loaded.audio, singing.audio)
+    for name, values in asdict(voice.track).items():
+        np.testing.assert_array_equal(getattr(loaded.track, name), values)
+    assert [path.name for path in tmp_path.iterdir()] == ["voice"]
+
+
+def test_bytes_do_not_depend_on_the_workers(tmp_path: Path, dask_workers: DaskWorkers) -> None:
     raw = raw_folder(tmp_path, "made", "ssvd")
     add_ssvd(raw, "2001", song(3))
     add_ssvd(raw, "2002", song(2))
-    assert hashes(run(raw, "one")[0]) == hashes(run(raw, "two", workers=crew)[0])
+    assert hashes(run(raw, "one")[0]) == hashes(run(raw, "two", workers=dask_workers)[0])
 
 
-def test_what_a_dead_worker_half_wrote_does_not_stay(tmp_path: Path) -> None:
+def test_partial_files_of_dead_workers_are_removed(tmp_path: Path) -> None:
     half = tmp_path / "aligned" / "made" / "voice" / ".000001.flac.x.part"
     half.parent.mkdir(parents=True)
     half.touch()
@@ -262,7 +304,7 @@ def test_a_broken_recording_is_named(tmp_path: Path) -> None:
         run(raw)
 
 
-def test_a_full_disk_is_no_mystery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hf_model.audio.io.uuid4", lambda: SimpleNamespace(hex="x"))
     folder = tmp_path / "aligned"
     (folder / "made" / "piano").mkdir(parents=True)
@@ -272,7 +314,7 @@ def test_a_full_disk_is_no_mystery(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert caught.value.errno == errno.ENOSPC
 
 
-def test_nothing_to_align_is_said(tmp_path: Path) -> None:
+def test_nothing_to_align_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AlignError, match="no pair could be made of nothing"):
         run(raw_folder(tmp_path))
     (tmp_path / "raw" / "corpora.json").write_text('{"made": {}}')
@@ -288,14 +330,14 @@ def test_nothing_to_align_is_said(tmp_path: Path) -> None:
         ({"made_seconds": 0.1}, "made_seconds is 0.1"),
     ],
 )
-def test_impossible_settings_are_refused(values: dict[str, float], message: str) -> None:
+def test_invalid_settings_are_errors(values: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         AlignSettings(**values)  # type: ignore[arg-type]
 
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_real_labels_are_about_four_hertz_sharp(mirror: Path, tmp_path: Path) -> None:
+def test_ssvd_labels_are_about_four_hertz_sharp(mirror: Path, tmp_path: Path) -> None:
     raw = raw_folder(tmp_path, "ssvd")
     folder = raw / "ssvd" / "train&valid"
     folder.mkdir(parents=True)
@@ -305,7 +347,7 @@ def test_real_labels_are_about_four_hertz_sharp(mirror: Path, tmp_path: Path) ->
     aligned, report = run(raw, settings=replace(SMALL, render_piano=False))
     assert 4.0 < report["ssvd"]["quantiles"]["pitch_bias_hz"]["median"] < 6.0
     corrections = {pair.pair_id: pair.correction for pair in manifest.read_manifests(aligned)}
-    # one series of recordings was labelled some 30 ms later than the others
+    # one series of recordings is labelled about 30 ms later than the others
     assert corrections["1213"].onset_lag > 0.02
     assert abs(corrections["406"].onset_lag) < 0.015
     assert all(correction.residual < 0.2 for correction in corrections.values())

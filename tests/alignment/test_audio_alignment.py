@@ -1,4 +1,4 @@
-"""A piano on another clock comes back onto the voice's."""
+"""Alignment of a voice and a piano recording by dynamic time warping, and the phase vocoder."""
 
 import numpy as np
 import pytest
@@ -11,8 +11,8 @@ MELODY = [60, 64, 67, 65, 62, 59, 60, 69, 67, 60]
 ONSETS = np.array([0.3, 0.8, 1.2, 2.0, 2.4, 3.0, 3.5, 4.2, 4.6, 5.4])
 
 
-def clock(times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """When the piano plays what is sung at these times: later, slower, unsteady."""
+def piano_times(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Map times of the voice to times of the piano: later, slower, with a varying tempo."""
     return 0.5 + 1.15 * times + 0.15 * np.sin(times)
 
 
@@ -27,12 +27,12 @@ def sung(onsets: NDArray[np.float64], sample_rate: int, transposed: int = 0, bri
     return audio
 
 
-def test_the_clock_is_found_and_undone() -> None:
-    voice, piano = sung(ONSETS, 16000), sung(clock(ONSETS), 44100, bright=7)
+def test_the_time_warp_is_found_and_undone() -> None:
+    voice, piano = sung(ONSETS, 16000), sung(piano_times(ONSETS), 44100, bright=7)
     warp = find_warp(voice, 16000, piano, 44100)
     assert warp.quality > 0.5
     assert warp.shift == 0
-    assert np.median(np.abs(warp.to_piano(ONSETS) - clock(ONSETS))) < 0.04
+    assert np.median(np.abs(warp.to_piano(ONSETS) - piano_times(ONSETS))) < 0.04
     np.testing.assert_allclose(warp.to_voice(warp.to_piano(ONSETS)), ONSETS, atol=1e-9)
     n_samples = round(len(voice) * 44100 / 16000)
     played = apply_warp(piano, warp, n_samples)
@@ -41,25 +41,25 @@ def test_the_clock_is_found_and_undone() -> None:
     assert np.median(np.abs(again.to_piano(ONSETS) - ONSETS)) < 0.04
 
 
-def test_another_key_and_another_song_have_no_quality() -> None:
+def test_another_key_or_song_has_no_quality() -> None:
     voice = sung(ONSETS, 16000)
-    higher = find_warp(voice, 16000, sung(clock(ONSETS), 44100, transposed=3), 44100)
+    higher = find_warp(voice, 16000, sung(piano_times(ONSETS), 44100, transposed=3), 44100)
     assert (higher.quality, higher.shift) == (0.0, -3)
     noise = np.random.default_rng(0).standard_normal(5 * 16000).astype(np.float32)
     assert find_warp(voice, 16000, noise, 16000).quality < 0.2
 
 
-def test_like_clocks_leave_the_sound_alone() -> None:
+def test_equal_times_leave_the_audio_unchanged() -> None:
     piano = sung(ONSETS, 44100)
     same = Warp(np.array([0.0, 1.0]), np.array([0.0, 1.0]), 1.0, 0)
     np.testing.assert_allclose(apply_warp(piano, same, len(piano)), piano, atol=1e-5)
-    # also when the voice begins in the middle of the piano's first note
+    # also if the voice begins in the middle of the piano's first note
     late = Warp(np.array([0.0, 1.0]), np.array([0.4, 1.4]), 1.0, 0)
     n_samples = len(piano) - 44100
     np.testing.assert_allclose(apply_warp(piano, late, n_samples)[2048:], piano[17640:][2048:n_samples], atol=1e-3)
 
 
-def test_pitch_survives_a_change_of_speed() -> None:
+def test_a_change_of_tempo_keeps_the_pitch() -> None:
     times = np.arange(2 * 44100) / 44100
     tone = (0.5 * np.sin(2 * np.pi * 440 * times)).astype(np.float32)
     slow = apply_warp(tone, Warp(np.array([0.0, 3.0]), np.array([0.0, 2.0]), 1.0, 0), 3 * 44100)
@@ -67,7 +67,7 @@ def test_pitch_survives_a_change_of_speed() -> None:
     assert np.argmax(spectrum) / 2 == pytest.approx(440, abs=1)
 
 
-def test_path_is_that_of_librosa() -> None:
+def test_the_path_equals_that_of_librosa() -> None:
     librosa = pytest.importorskip("librosa")
     random = np.random.default_rng(0)
     one, other = random.random((40, 12)), random.random((55, 12))
@@ -81,7 +81,7 @@ def test_path_is_that_of_librosa() -> None:
     np.testing.assert_array_equal(path, expected[::-1])
 
 
-def test_chroma_names_the_pitch_class() -> None:
+def test_chroma_of_a_tone_is_its_pitch_class() -> None:
     times = np.arange(16000) / 16000
     a = (0.3 * np.sin(2 * np.pi * 440 * times)).astype(np.float32)
     assert (np.argmax(chroma(a, 0.02)[10:-10, :12], axis=1) == 9).all()

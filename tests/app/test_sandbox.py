@@ -1,4 +1,4 @@
-"""Strangers' files: decoded elsewhere, within limits, and refused in words."""
+"""Decoding uploads in a separate process with bounded time and memory."""
 
 import dataclasses
 from pathlib import Path
@@ -10,7 +10,7 @@ import soundfile
 from hf_model.app.limits import Limits, PageError
 from hf_model.app.sandbox import TOO_SLOW, attempt, decode
 from hf_model.audio.recording import read_recording
-from tests.stand_ins import tones, write_with_ffmpeg
+from tests.fakes import tones, write_with_ffmpeg
 
 LIMITS = Limits()
 
@@ -21,13 +21,13 @@ def melody(tmp_path: Path) -> Path:
     return tmp_path / "melody"
 
 
-def test_a_decoded_file_is_what_the_command_line_hears(melody: Path, tmp_path: Path) -> None:
+def test_decoding_equals_that_of_the_command_line(melody: Path, tmp_path: Path) -> None:
     decoded, read = decode(melody, tmp_path / "voice.npy", LIMITS), read_recording(melody)
     np.testing.assert_array_equal(decoded.voice, read.voice)
     assert (decoded.n_samples, decoded.sample_rate, decoded.warnings) == (read.n_samples, 44100, ())
 
 
-def test_a_file_that_takes_too_long_is_given_up(melody: Path, tmp_path: Path) -> None:
+def test_decoding_has_a_time_limit(melody: Path, tmp_path: Path) -> None:
     with pytest.raises(PageError, match=TOO_SLOW):
         decode(melody, tmp_path / "voice.npy", dataclasses.replace(LIMITS, decode_seconds=0.0))
 
@@ -39,7 +39,7 @@ def test_a_file_that_needs_too_much_memory_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "voice.npy").exists()
 
 
-def test_a_long_file_is_refused_by_its_header_and_by_what_is_read(tmp_path: Path) -> None:
+def test_long_files_are_refused_by_header_and_by_content(tmp_path: Path) -> None:
     short = dataclasses.replace(LIMITS, whole_seconds=1.0)
     soundfile.write(tmp_path / "long", np.zeros(32000), 16000, format="WAV")
     write_with_ffmpeg(tmp_path / "untold.aac", np.tile(tones([60]), 5), 16000, "aac")
@@ -48,7 +48,7 @@ def test_a_long_file_is_refused_by_its_header_and_by_what_is_read(tmp_path: Path
         assert answer == {"error": "This file cannot be used: it is longer than 1 seconds."}
 
 
-def test_the_reason_names_no_path(tmp_path: Path) -> None:
+def test_errors_contain_no_path(tmp_path: Path) -> None:
     (tmp_path / "song").write_text("la la la")
     answer = attempt(tmp_path / "song", tmp_path / "voice.npy", LIMITS)
     assert answer["error"].startswith("This file cannot be used: no audio can be read from it")
@@ -56,6 +56,6 @@ def test_the_reason_names_no_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["ffconcat version 1.0\nfile '{}'\n", "#EXTM3U\n#EXTINF:1\n{}\n#EXT-X-ENDLIST\n"])
-def test_a_list_of_files_opens_none_of_them(melody: Path, tmp_path: Path, text: str) -> None:
+def test_a_playlist_opens_no_files(melody: Path, tmp_path: Path, text: str) -> None:
     (tmp_path / "list").write_text(text.format(melody.name))
     assert "no audio can be read from it" in str(attempt(tmp_path / "list", tmp_path / "voice.npy", LIMITS)["error"])

@@ -1,5 +1,6 @@
-"""The running server: strangers' files, many visitors at once, nothing left behind, nobody called."""
+"""The running server: hostile files, simultaneous users, deletion of recordings, no outside connections."""
 
+import asyncio
 import http.client
 import io
 import json
@@ -7,7 +8,6 @@ import pickle
 import runpy
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -20,9 +20,12 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from fastapi import FastAPI
 
 from hf_model import __version__
-from hf_model.app.sessions import PREFIX
+from hf_model.app.limits import Limits
+from hf_model.app.server import _lifespan
+from hf_model.app.sessions import PREFIX, Sessions
 from hf_model.audio.grid import resampled_length
 from hf_model.cli.main import main
 from tests.cli.test_bad_input import (
@@ -33,8 +36,8 @@ from tests.cli.test_bad_input import (
     write_damaged_flac,
     write_not_finite,
 )
+from tests.fakes import tone_models, tones
 from tests.page_server import PageServer
-from tests.stand_ins import tones
 
 pytestmark = pytest.mark.xdist_group("page")
 
@@ -49,7 +52,7 @@ def wav(audio: np.ndarray, sample_rate: int = 44100, subtype: str = "PCM_16") ->
 
 
 def header(channels: int = 1, sample_rate: int = 44100, n_bytes: int = 8000) -> bytes:
-    """A wav file of silence whose header says what is wished."""
+    """A wav file of silence with any header."""
     kind = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, sample_rate, (2 * sample_rate) % 2**32, 2, 16)
     return struct.pack("<4sI4s", b"RIFF", 2**31, b"WAVE") + kind + struct.pack("<4sI", b"data", n_bytes) + bytes(8000)
 
@@ -115,16 +118,16 @@ HOSTILE: dict[str, tuple[bytes | Callable[[Path], bytes], str]] = {
     "cut webm": (written(write_cut_webm, ".webm"), CANNOT),
     "ten hours": (written(write_long_flac, ".flac"), CANNOT + "it is longer than 10 minutes"),
     "silence": (wav(np.zeros(44100)), "This recording is silent"),
-    "noise": (wav(0.005 * np.random.default_rng(0).standard_normal(44100)), "I hear no voice in this recording"),
+    "noise": (wav(0.005 * np.random.default_rng(0).standard_normal(44100)), "No voice was found in this recording"),
     "one sample": (wav(np.full(1, 0.5)), "This recording is too short for a note"),
 }
 
 
-def test_hostile_and_broken_files_get_a_sentence_and_leave_nothing(page_server: PageServer, tmp_path: Path) -> None:
+def test_hostile_files_are_an_error_and_leave_nothing(page_server: PageServer, tmp_path: Path) -> None:
     assert len(HOSTILE) >= 30
     before = page_server.files()
     for name, (made, sentence) in HOSTILE.items():
-        done, answer = page_server.listen(made(tmp_path) if callable(made) else made)
+        done, answer = page_server.convert(made(tmp_path) if callable(made) else made)
         assert not done, name
         assert str(answer).startswith(sentence), f"{name}: {answer}"
         assert len(answer) < 200, name
@@ -134,7 +137,7 @@ def test_hostile_and_broken_files_get_a_sentence_and_leave_nothing(page_server: 
     assert "Traceback" not in page_server.errors.read_text()
 
 
-def test_what_is_too_large_is_refused_before_it_is_sent_and_while(page_server: PageServer) -> None:
+def test_large_uploads_are_refused_before_and_while_sending(page_server: PageServer) -> None:
     before = page_server.files()
     host = page_server.address.removeprefix("http://")
     connection = http.client.HTTPConnection(host, timeout=30)
@@ -153,7 +156,7 @@ def test_what_is_too_large_is_refused_before_it_is_sent_and_while(page_server: P
         )
         assert connection.getresponse().status == 413
     except OSError:
-        pass  # the server has closed the door while we were still sending
+        pass  # the server closed the connection during the upload
     connection.close()
     for _ in range(50):
         if page_server.files() == before:
@@ -163,7 +166,7 @@ def test_what_is_too_large_is_refused_before_it_is_sent_and_while(page_server: P
     assert page_server.is_alive()
 
 
-def test_a_visitor_who_goes_while_sending_leaves_nothing(page_server: PageServer) -> None:
+def test_an_aborted_upload_leaves_nothing(page_server: PageServer) -> None:
     before = page_server.files()
     host, port = page_server.address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
@@ -191,36 +194,36 @@ def test_a_visitor_who_goes_while_sending_leaves_nothing(page_server: PageServer
         b'{"data": [1], "fn_index": 0}',
     ],
 )
-def test_nonsense_in_the_line_is_refused(page_server: PageServer, join: bytes) -> None:
+def test_invalid_jobs_are_refused(page_server: PageServer, join: bytes) -> None:
     status, _ = page_server.post("/engine/gradio_api/queue/join", join, **{"Content-Type": "application/json"})
     assert 400 <= status < 600
     assert page_server.is_alive()
 
 
 @pytest.mark.parametrize("data", [["0" * 32, 0, {}], [7, "x", 3], [None, None, None], ["../..", 0, {}]])
-def test_jobs_for_what_is_not_there_get_a_sentence(page_server: PageServer, data: list[object]) -> None:
+def test_jobs_for_unknown_recordings_are_an_error(page_server: PageServer, data: list[object]) -> None:
     for function in (0, 1):
         done, answer = page_server.job(function, *data)
         assert not done
         assert "no longer on the server" in answer
 
 
-def test_twenty_visitors_at_once_are_all_served(page_server: PageServer, root: Path) -> None:
+def test_twenty_simultaneous_users_are_served(page_server: PageServer, root: Path) -> None:
     before, files = page_server.peak_megabytes(), page_server.files()
     voice, sample_rate = soundfile.read(root / "examples" / "twinkle.wav")
     results: list[tuple[bool, dict]] = []
     waited: list[float] = []
 
-    def visit(number: int) -> None:
+    def convert(number: int) -> None:
         began = time.monotonic()
-        results.append(page_server.listen(wav(voice[: len(voice) - 100 * number], sample_rate)))
+        results.append(page_server.convert(wav(voice[: len(voice) - 100 * number], sample_rate)))
         waited.append(time.monotonic() - began)
 
-    visitors = [threading.Thread(target=visit, args=(number,)) for number in range(20)]
-    for visitor in visitors:
-        visitor.start()
-    for visitor in visitors:
-        visitor.join(120)
+    users = [threading.Thread(target=convert, args=(number,)) for number in range(20)]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join(120)
     assert [done for done, _ in results] == [True] * 20
     lengths = sorted(result["played"]["length"]["samples"] for _, result in results)
     assert lengths == sorted(resampled_length(len(voice) - 100 * n, sample_rate, 44100) for n in range(20))
@@ -233,10 +236,10 @@ def test_twenty_visitors_at_once_are_all_served(page_server: PageServer, root: P
     assert page_server.files() == files
 
 
-def test_the_line_has_an_end(page_server: PageServer) -> None:
-    join = json.dumps({"data": ["0" * 32, [], {}], "fn_index": 1, "session_hash": "crowd"}).encode()
+def test_the_queue_is_bounded(page_server: PageServer) -> None:
+    join = json.dumps({"data": ["0" * 32, [], {}], "fn_index": 1, "session_hash": "many"}).encode()
     answers: list[int] = []
-    crowd = [
+    threads = [
         threading.Thread(
             target=lambda: answers.append(
                 page_server.post("/engine/gradio_api/queue/join", join, **{"Content-Type": "application/json"})[0]
@@ -244,10 +247,10 @@ def test_the_line_has_an_end(page_server: PageServer) -> None:
         )
         for _ in range(100)
     ]
-    for one in crowd:
-        one.start()
-    for one in crowd:
-        one.join(60)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
     assert set(answers) <= {200, 503}
     assert page_server.is_alive()
 
@@ -258,20 +261,44 @@ def test_the_example_is_the_one_in_the_repository(root: Path) -> None:
     np.testing.assert_array_equal(shipped, kept)
 
 
-def test_nobody_else_was_called(page_server: PageServer) -> None:
+def test_a_conversion_makes_no_outside_connections(page_server: PageServer) -> None:
     status, answer = page_server.post("/example")
     done, _ = page_server.job(0, answer["recording"], 0, {})
     assert (status, done) == (200, True)
     assert page_server.outside() == []
 
 
-def test_a_server_that_is_told_to_end_deletes_everything(tmp_path: Path) -> None:
+def test_a_terminated_server_exits_cleanly_and_deletes_all(tmp_path: Path) -> None:
     server = PageServer(tmp_path)
     server.post("/example")
     assert list(server.temporary.glob(f"{PREFIX}*"))
     assert server.close() == 0
     assert not list(server.temporary.glob(f"{PREFIX}*"))
     assert server.outside() == []
+
+
+def test_shutdown_waits_for_the_warm_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    began, finished, skipped = threading.Event(), threading.Event(), threading.Event()
+
+    def slow_step() -> None:
+        began.set()
+        time.sleep(0.3)
+        finished.set()
+
+    monkeypatch.setattr("hf_model.app.server.warm_up", slow_step)
+    monkeypatch.setattr("hf_model.app.spectrogram.trace_pitch", lambda *_: skipped.set())
+
+    sessions = Sessions(Limits(), tmp_path)
+
+    async def start_and_stop() -> None:
+        async with _lifespan(sessions, tone_models())(FastAPI()):
+            await asyncio.to_thread(began.wait, 30)
+
+    asyncio.run(start_and_stop())
+    sessions.close()
+    assert finished.is_set()
+    assert not skipped.is_set(), "later steps are not started"
+    assert not any(thread.name == "warm-up" for thread in threading.enumerate())
 
 
 def test_the_space_runs_this_version(root: Path) -> None:
@@ -281,14 +308,14 @@ def test_the_space_runs_this_version(root: Path) -> None:
     assert f"hummingface-{__version__}-py3-none-any.whl[app]" in (root / "space" / "requirements.txt").read_text()
 
 
-def test_a_space_is_open_to_all_and_may_be_framed_by_the_hub_alone(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+def test_a_space_is_served_on_all_addresses(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     served = {}
     monkeypatch.setattr("hf_model.app.server.serve", lambda host, port: served.update(host=host, port=port))
     runpy.run_path(str(root / "space" / "app.py"), run_name="__main__")
     assert served == {"host": "0.0.0.0", "port": 7860}
 
 
-def test_an_address_that_is_taken_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_one_error_line(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -297,10 +324,10 @@ def test_an_address_that_is_taken_is_told_in_one_line(capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == f"hummingface: error: cannot listen at 127.0.0.1:{port}: Address already in use\n"
 
 
-def test_without_the_extra_a_sentence_tells_what_to_install(root: Path) -> None:
-    program = "import sys; sys.modules['gradio'] = None; from hf_model.cli.main import main; sys.exit(main(['app']))"
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root, timeout=60)
-    assert (ran.returncode, ran.stderr) == (
-        1,
-        "hummingface: error: gradio is not installed: pip install 'hummingface[app]'\n",
-    )
+def test_without_gradio_the_error_names_the_extra(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hf_model.app.server._disable_telemetry", lambda: None)
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    assert main(["app", "--port", "0"]) == 1
+    assert capsys.readouterr().err == "hummingface: error: gradio is not installed: pip install 'hummingface[app]'\n"

@@ -1,4 +1,4 @@
-"""What visitors leave on the server, and when it is deleted."""
+"""Recordings on the server, and when they are deleted."""
 
 import dataclasses
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hf_model.app.limits import Limits, PageError, spoken
+from hf_model.app.limits import Limits, PageError, format_duration
 from hf_model.app.sessions import FULL, GONE, PREFIX, Sessions
 
 SMALL = Limits(sessions=2, spare_seconds=60.0, idle_seconds=100.0, upload_bytes=1000, disk_bytes=5000)
@@ -25,7 +25,7 @@ def age(session, seconds: float) -> None:
     session.touched -= seconds
 
 
-def test_every_recording_has_a_folder_of_its_own_that_nobody_can_guess_or_read(sessions: Sessions) -> None:
+def test_every_recording_has_a_private_folder(sessions: Sessions) -> None:
     one, two = sessions.open(), sessions.open()
     assert one.id != two.id
     assert len(one.id) == 32
@@ -35,23 +35,23 @@ def test_every_recording_has_a_folder_of_its_own_that_nobody_can_guess_or_read(s
 
 
 @pytest.mark.parametrize("name", ["", "..", "../../etc", "0" * 32, None, 7, "A" * 32])
-def test_what_is_no_id_finds_nothing(sessions: Sessions, name: object) -> None:
+def test_invalid_ids_find_nothing(sessions: Sessions, name: object) -> None:
     sessions.open()
     with pytest.raises(PageError, match="no longer on the server"):
         sessions.find(name)
 
 
-def test_a_forgotten_recording_leaves_no_file(sessions: Sessions) -> None:
+def test_a_deleted_recording_leaves_no_file(sessions: Sessions) -> None:
     session = sessions.open()
     session.upload.write_bytes(b"la la la")
-    sessions.forget(session.id)
+    sessions.delete(session.id)
     assert not session.folder.exists()
     with pytest.raises(PageError, match=GONE):
         sessions.find(session.id)
-    sessions.forget(session.id)
+    sessions.delete(session.id)
 
 
-def test_a_place_is_taken_from_who_was_away_longest_and_from_nobody_who_is_there(sessions: Sessions) -> None:
+def test_a_full_server_deletes_the_longest_unused_recording(sessions: Sessions) -> None:
     one, two = sessions.open(), sessions.open()
     with pytest.raises(PageError, match=FULL):
         sessions.open()
@@ -62,7 +62,7 @@ def test_a_place_is_taken_from_who_was_away_longest_and_from_nobody_who_is_there
     assert not two.folder.exists()
 
 
-def test_what_is_on_disk_counts_too(tmp_path: Path) -> None:
+def test_disk_space_is_limited(tmp_path: Path) -> None:
     sessions = Sessions(dataclasses.replace(SMALL, sessions=50), tmp_path)
     for _ in range(2):
         sessions.open().upload.write_bytes(bytes(2500))
@@ -71,24 +71,24 @@ def test_what_is_on_disk_counts_too(tmp_path: Path) -> None:
     sessions.close()
 
 
-def test_a_recording_nobody_asks_for_is_deleted_and_one_asked_for_is_kept(sessions: Sessions) -> None:
+def test_idle_recordings_are_deleted(sessions: Sessions) -> None:
     one, two = sessions.open(), sessions.open()
     age(one, 101)
     age(two, 101)
     sessions.find(two.id)
-    sessions.forget_idle()
+    sessions.delete_idle()
     assert not one.folder.exists()
     assert two.folder.exists()
 
 
-def test_nothing_is_left_at_the_end(tmp_path: Path) -> None:
+def test_closing_deletes_everything(tmp_path: Path) -> None:
     sessions = Sessions(SMALL, tmp_path)
     sessions.open().upload.write_bytes(b"la")
     sessions.close()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_server_left_is_deleted_at_the_next_start_and_what_is_in_use_is_not(tmp_path: Path) -> None:
+def test_folders_of_killed_servers_are_deleted_at_start(tmp_path: Path) -> None:
     program = (
         "import os, sys; from pathlib import Path\n"
         "from hf_model.app.limits import Limits; from hf_model.app.sessions import Sessions\n"
@@ -101,11 +101,11 @@ def test_what_a_killed_server_left_is_deleted_at_the_next_start_and_what_is_in_u
     assert not left.exists()
     other = Sessions(SMALL, tmp_path)
     assert running.folder.exists()
-    assert (tmp_path / f"{PREFIX}foreign").exists(), "without a lock it is not ours"
+    assert (tmp_path / f"{PREFIX}foreign").exists(), "a folder without a lock is not a server's"
     assert time.monotonic() - started < 5
     running.close()
     other.close()
 
 
-def test_durations_are_said_as_people_say_them() -> None:
-    assert [spoken(s) for s in (60, 600, 90, 45)] == ["a minute", "10 minutes", "1.5 minutes", "45 seconds"]
+def test_durations_are_formatted() -> None:
+    assert [format_duration(s) for s in (60, 600, 90, 45)] == ["a minute", "10 minutes", "1.5 minutes", "45 seconds"]

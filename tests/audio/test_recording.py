@@ -7,12 +7,12 @@ import soundfile
 
 from hf_model.audio.reader import BLOCK_SAMPLES, AudioError
 from hf_model.audio.recording import as_recording, read_recording
-from tests.stand_ins import tones
+from tests.fakes import tones
 
 MELODY = tones([60, 64, 67], 44100)
 
 
-def test_a_file_and_the_same_array_are_the_same_recording(tmp_path: Path) -> None:
+def test_file_and_array_give_the_same_recording(tmp_path: Path) -> None:
     stereo = np.stack([MELODY, 0.5 * MELODY])
     soundfile.write(tmp_path / "a.wav", stereo.T, 44100, subtype="FLOAT")
     from_file, from_array = read_recording(tmp_path / "a.wav"), as_recording(stereo, 44100)
@@ -24,19 +24,19 @@ def test_a_file_and_the_same_array_are_the_same_recording(tmp_path: Path) -> Non
     assert from_file.voice.dtype == np.float32
 
 
-def test_the_voice_is_the_mean_of_eight_channels() -> None:
+def test_voice_is_the_mean_of_the_channels() -> None:
     audio = np.zeros((8, 16000), dtype=np.float32)
     audio[3] = 0.8
     np.testing.assert_allclose(as_recording(audio, 16000).voice, 0.1, atol=1e-6)
 
 
-def test_float64_and_lists_are_taken() -> None:
+def test_float64_and_lists_are_accepted() -> None:
     assert as_recording([0.0] * 1600, 16000).voice.shape == (1600,)
     assert as_recording(MELODY.astype(np.float64), 44100).voice.dtype == np.float32
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_the_place_of_a_value_that_is_no_number_is_told(bad: float) -> None:
+def test_non_finite_samples_are_reported_with_their_time(bad: float) -> None:
     audio = np.zeros((2, BLOCK_SAMPLES + 100), dtype=np.float32)
     audio[1, BLOCK_SAMPLES + 7] = bad
     with pytest.raises(AudioError, match=rf"sample {BLOCK_SAMPLES + 7} \(16.384 s\) is not a finite number"):
@@ -44,7 +44,7 @@ def test_the_place_of_a_value_that_is_no_number_is_told(bad: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("audio", "sentence"),
+    ("audio", "message"),
     [
         (np.zeros(100, dtype=np.int16), "divide 16-bit samples by 32768"),
         (np.zeros((1000, 2)), r"pass audio\.T"),
@@ -53,13 +53,13 @@ def test_the_place_of_a_value_that_is_no_number_is_told(bad: float) -> None:
         (np.zeros((2, 0)), r"pass audio\.T|audio is empty"),
     ],
 )
-def test_wrong_arrays_are_refused_with_advice(audio: np.ndarray, sentence: str) -> None:
-    with pytest.raises(AudioError, match=sentence):
+def test_invalid_arrays_are_refused(audio: np.ndarray, message: str) -> None:
+    with pytest.raises(AudioError, match=message):
         as_recording(audio, 44100)
 
 
 @pytest.mark.parametrize(
-    ("audio", "sentence"),
+    ("audio", "message"),
     [
         (np.zeros(16000), "the recording is silent"),
         (MELODY[4410:5410], "0.06 s is too short for a note"),
@@ -67,16 +67,16 @@ def test_wrong_arrays_are_refused_with_advice(audio: np.ndarray, sentence: str) 
         (np.stack([MELODY, -MELODY]), "the channels cancel each other"),
     ],
 )
-def test_what_is_wrong_with_a_recording_is_told(audio: np.ndarray, sentence: str) -> None:
+def test_problems_of_a_recording_are_reported(audio: np.ndarray, message: str) -> None:
     warnings = as_recording(audio, 16000).warnings
     assert len(warnings) == 1
-    assert re.search(sentence, warnings[0])
+    assert re.search(message, warnings[0])
 
 
-def test_a_loud_but_clean_recording_is_not_called_clipped() -> None:
+def test_loud_recording_without_clipping_has_no_warning() -> None:
     assert as_recording(MELODY / np.abs(MELODY).max(), 44100).warnings == ()
 
 
-def test_a_handful_of_samples_is_a_recording_too() -> None:
+def test_a_few_samples_are_padded() -> None:
     recording = as_recording(np.ones(3), 192000)
     assert (recording.voice.shape, recording.n_samples) == ((1600,), 3)

@@ -1,4 +1,4 @@
-"""The world around a voice: what is added, what moves together, and that it is drawn the same each time."""
+"""Augmentation: each effect alone, the transformed notes, and reproducibility."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def world(seed: int = 0, hz: float = 440.0, **shares: float):
+def augmented(seed: int = 0, hz: float = 440.0, **shares: float):
     return augment(*voices(hz), AugmentConfig(**{**NOTHING, **shares}), generator(seed))
 
 
 def likeness(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """Correlation of each row's waveforms, level apart."""
+    """Cosine similarity of each row's waveforms."""
     return torch.cosine_similarity(one, other, dim=1)
 
 
-def without_hum(seeds, **shares: float):
-    """Rows whose only change is what the settings ask for: mains hum comes to a few whatever they say."""
+def rows_without_hum(seeds, **shares: float):
+    """Clean and augmented rows without mains hum, which is added at random regardless of the settings."""
     clean = voices()[0]
     rows = []
     for seed in seeds:
-        made = world(seed, **shares)[0]
-        quiet = made[:, :2400].abs().amax(1) < 1e-5
-        rows += list(zip(clean[quiet], made[quiet], strict=True))
+        result = augmented(seed, **shares)[0]
+        quiet = result[:, :2400].abs().amax(1) < 1e-5
+        rows += list(zip(clean[quiet], result[quiet], strict=True))
     return rows
 
 
 def test_with_everything_off_only_the_level_changes():
-    rows = without_hum(range(4))
+    rows = rows_without_hum(range(4))
     assert len(rows) >= 8
-    for clean, made in rows:
-        gain = float((made @ clean) / (clean @ clean))
+    for clean, result in rows:
+        gain = float((result @ clean) / (clean @ clean))
         assert 10 ** (-3.1 / 20) < gain < 10 ** (3.1 / 20)
-        torch.testing.assert_close(made, gain * clean, atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(result, gain * clean, atol=1e-4, rtol=1e-3)
 
 
 @settings(max_examples=20)
@@ -80,39 +80,39 @@ def test_stretching_moves_pitch_tempo_and_notes_together(seed, stretch):
     assert float(waveform.abs().amax()) == pytest.approx(0.1, rel=0.5), "the level stays"
 
 
-def test_noise_is_as_loud_as_was_asked():
+def test_noise_has_the_requested_level():
     ratios = []
     for seed in range(8):
-        made = world(seed, noise=1.0, snr_low=10.0, snr_high=10.0)[0]
+        result = augmented(seed, noise=1.0, snr_low=10.0, snr_high=10.0)[0]
         clean, _, _ = voices()
-        silence = made[:, :2400]
+        silence = result[:, :2400]
         level = clean.square().mean(1).sqrt()
         ratio = 20 * torch.log10(level / silence.square().mean(1).sqrt())
-        # It swells up to 1.9 and down to 0.1 times its strength, slower than this second.
+        # Its strength varies from 0.1 to 1.9, more slowly than this second.
         assert ((ratio > 0) & (ratio < 31)).all(), ratio
         ratios += ratio.tolist()
     assert 7 < np.median(ratios) < 13
 
 
-def test_a_room_rings_on_after_the_note():
-    heard = torch.stack([made for _, made in without_hum(range(3), room=1.0)])
-    assert (heard[:, 12960:14000].abs().amax(1) > 1e-5).all(), "10 ms after the end"
-    early, late = (heard[:, at : at + 800].square().mean() for at in (12960, 15000))
+def test_a_room_has_a_decaying_tail():
+    reverberant = torch.stack([result for _, result in rows_without_hum(range(3), room=1.0)])
+    assert (reverberant[:, 12960:14000].abs().amax(1) > 1e-5).all(), "10 ms after the end"
+    early, late = (reverberant[:, at : at + 800].square().mean() for at in (12960, 15000))
     assert late < early
-    # The direct sound is still there, and nothing comes before it.
-    assert heard[:, :3199].abs().max() < 1e-4
+    # Nothing comes before the direct sound.
+    assert reverberant[:, :3199].abs().max() < 1e-4
 
 
-def test_a_microphone_colours_but_keeps_the_tone():
-    rows = without_hum(range(3), colour=1.0)
-    for clean, made in rows:
-        assert float(likeness(clean[None, 4000:12000], made[None, 4000:12000])) > 0.99
+def test_a_microphone_keeps_the_tone():
+    rows = rows_without_hum(range(3), colour=1.0)
+    for clean, result in rows:
+        assert float(likeness(clean[None, 4000:12000], result[None, 4000:12000])) > 0.99
 
 
-def test_a_telephone_takes_the_low_and_the_high():
+def test_a_telephone_removes_low_and_high_bands():
     def kept(hz: float) -> float:
-        made = world(3, hz=hz, phone=1.0)[0]
-        return float(made[:, 4000:12000].square().mean().sqrt() / (0.1 / 2**0.5))
+        result = augmented(3, hz=hz, phone=1.0)[0]
+        return float(result[:, 4000:12000].square().mean().sqrt() / (0.1 / 2**0.5))
 
     assert kept(1000.0) > 0.6
     assert kept(20.0) < 0.35
@@ -121,30 +121,30 @@ def test_a_telephone_takes_the_low_and_the_high():
 
 def test_clipping_flattens_the_peaks():
     crest = []
-    for _, made in without_hum(range(4), clip=1.0):
-        middle = made[4000:12000]
+    for _, result in rows_without_hum(range(4), clip=1.0):
+        middle = result[4000:12000]
         crest.append(float(middle.abs().max() / middle.square().mean().sqrt()))
     assert min(crest) < 1.15, "a sine driven 24 dB over is nearly square"
     assert max(crest) < 1.42
 
 
-def test_a_neighbour_is_another_voice_of_the_batch_but_much_quieter():
+def test_a_neighbour_is_another_quieter_voice_of_the_batch():
     waveform, notes, n_frames = voices(batch=2)
     waveform[1] = voices(660.0)[0][0]
-    made, _, _ = augment(waveform, notes, n_frames, AugmentConfig(**{**NOTHING, "neighbour": 1.0}), generator(1))
-    spectrum = torch.fft.rfft(made[0, 4000:12000]).abs()
+    result, _, _ = augment(waveform, notes, n_frames, AugmentConfig(**{**NOTHING, "neighbour": 1.0}), generator(1))
+    spectrum = torch.fft.rfft(result[0, 4000:12000]).abs()
     own, other = (float(spectrum[round(hz / 2) - 2 : round(hz / 2) + 3].max()) for hz in (440, 660))
     assert -32 < 20 * np.log10(other / own) < -12
 
 
-def test_shares_are_shares():
+def test_an_effect_has_the_requested_fraction():
     hit = sum(
-        int((world(seed, phone=0.25, hz=7900.0)[0][:, 4000:12000].abs().amax(1) < 0.04).sum()) for seed in range(40)
+        int((augmented(seed, phone=0.25, hz=7900.0)[0][:, 4000:12000].abs().amax(1) < 0.04).sum()) for seed in range(40)
     )
     assert 20 <= hit <= 60, "of 160 voices a quarter goes through a telephone"
 
 
-def test_the_generator_decides_everything_and_nothing_else_does():
+def test_only_the_generator_determines_the_result():
     torch.manual_seed(1)
     one = augment(*voices(), AugmentConfig(), generator(7))
     torch.manual_seed(2)
@@ -156,25 +156,25 @@ def test_the_generator_decides_everything_and_nothing_else_does():
     )
 
 
-def test_each_of_a_batch_gets_a_world_of_its_own():
-    made = world(0, noise=1.0)[0]
-    assert not torch.allclose(made[0], made[1], atol=1e-3)
+def test_each_example_is_augmented_independently():
+    result = augmented(0, noise=1.0)[0]
+    assert not torch.allclose(result[0], result[1], atol=1e-3)
 
 
 @settings(max_examples=20)
 @given(st.integers(0, 1000))
-def test_whatever_is_drawn_is_sound(seed):
+def test_every_result_is_finite_and_bounded(seed):
     waveform, notes, n_frames = voices(batch=3, seconds=0.5)
     waveform[1] = 0.0  # silence
-    made, moved, lengths = augment(waveform, notes, n_frames, AugmentConfig(), generator(seed))
-    assert made.isfinite().all()
+    result, moved, lengths = augment(waveform, notes, n_frames, AugmentConfig(), generator(seed))
+    assert result.isfinite().all()
     assert moved.isfinite().all()
-    assert made.abs().max() < 10
-    assert ((lengths >= 1) & (lengths <= 1 + made.shape[1] // 160)).all()
-    assert waveform[1].eq(0).all(), "what was given is left alone"
+    assert result.abs().max() < 10
+    assert ((lengths >= 1) & (lengths <= 1 + result.shape[1] // 160)).all()
+    assert waveform[1].eq(0).all(), "the input is unchanged"
 
 
-def test_settings_are_checked():
+def test_invalid_settings_are_errors():
     with pytest.raises(ConfigError, match=r"stretch is 0\.5, allowed is 1\.0 to 2\.0"):
         AugmentConfig(stretch=0.5)
     with pytest.raises(ConfigError, match=r"room is 1\.5"):

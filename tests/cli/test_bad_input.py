@@ -1,4 +1,4 @@
-"""Every bad input gets one clear line, exit code 1, no traceback and no partial output; the others are converted."""
+"""Each bad input gives one error line, exit code 1, no traceback and no partial output; the others are converted."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hf_model.audio.grid import resampled_length
 from hf_model.cli.main import main
-from tests.stand_ins import tone_models, tones, write_with_ffmpeg
+from tests.fakes import tone_models, tones, write_with_ffmpeg
 
 MELODY = [60, 62, 64, 65, 67, 69]
 Capture = pytest.CaptureFixture[str]
@@ -90,7 +90,7 @@ REFUSED: dict[str, tuple[str, Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_one_line_exit_one_no_output_and_the_others_converted(
+def test_bad_input_is_one_error_line_and_others_are_converted(
     name: str, tmp_path: Path, good: Path, capfd: Capture
 ) -> None:
     file_name, make, sentence = REFUSED[name]
@@ -107,7 +107,7 @@ def test_one_line_exit_one_no_output_and_the_others_converted(
 
 
 @pytest.mark.parametrize("name", ["text", "cut mp3", "not a number"])
-def test_a_file_alone_leaves_not_even_the_folder(name: str, tmp_path: Path) -> None:
+def test_a_failed_file_leaves_no_new_folder(name: str, tmp_path: Path) -> None:
     file_name, make, _ = REFUSED[name]
     make(tmp_path / file_name)
     assert main(["convert", str(tmp_path / file_name), "--out-dir", str(tmp_path / "out")]) == 1
@@ -132,7 +132,7 @@ ODD: dict[str, tuple[NDArray[np.floating], int, int, str]] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_odd_recordings_give_a_piano_of_exact_length_and_a_warning(name: str, tmp_path: Path, capfd: Capture) -> None:
+def test_unusual_recordings_give_exact_length_and_a_warning(name: str, tmp_path: Path, capfd: Capture) -> None:
     audio, sample_rate, n_notes, warning = ODD[name]
     path = tmp_path / "a.wav"
     soundfile.write(path, audio, sample_rate, subtype="FLOAT")
@@ -149,13 +149,13 @@ def test_odd_recordings_give_a_piano_of_exact_length_and_a_warning(name: str, tm
     assert piano.any() == (n_notes > 0)
 
 
-def test_a_folder_that_is_a_file(good: Path, tmp_path: Path, capfd: Capture) -> None:
+def test_an_output_folder_that_is_a_file(good: Path, tmp_path: Path, capfd: Capture) -> None:
     (tmp_path / "out").write_text("in the way")
     assert main(["convert", str(good), "--out-dir", str(tmp_path / "out")]) == 1
     assert capfd.readouterr().err == f"hummingface: error: {good}: cannot write to {tmp_path / 'out'}: File exists\n"
 
 
-def test_a_folder_that_cannot_be_written(good: Path, tmp_path: Path, capfd: Capture) -> None:
+def test_an_output_folder_without_write_permission(good: Path, tmp_path: Path, capfd: Capture) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
     if os.access(locked, os.W_OK):  # root may write everywhere, but not into /proc
@@ -165,7 +165,7 @@ def test_a_folder_that_cannot_be_written(good: Path, tmp_path: Path, capfd: Capt
     assert line.startswith(f"hummingface: error: {good}: cannot write to {locked}: ")
 
 
-def test_a_file_that_cannot_be_read(good: Path, capfd: Capture) -> None:
+def test_an_input_without_read_permission(good: Path, capfd: Capture) -> None:
     good.chmod(0)
     if os.access(good, os.R_OK):
         pytest.skip("root reads everything")
@@ -173,7 +173,7 @@ def test_a_file_that_cannot_be_read(good: Path, capfd: Capture) -> None:
     assert capfd.readouterr().err == f"hummingface: error: {good}: Permission denied\n"
 
 
-def test_outputs_that_exist(good: Path, capfd: Capture) -> None:
+def test_existing_outputs_need_overwrite(good: Path, capfd: Capture) -> None:
     assert main(["convert", str(good)]) == 0
     before = (good.parent / "good_piano.wav").stat().st_mtime_ns
     capfd.readouterr()

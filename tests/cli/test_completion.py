@@ -1,4 +1,4 @@
-"""Completion: the scripts are accepted by the shells, and TAB offers what the program takes."""
+"""The completion scripts: bash accepts its script, and completes commands, options and files."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import sys
 
 import pytest
 
-from hf_model.cli.completion import SHELLS, script
+from hf_model.cli.completion import SHELLS, completion_script
 from hf_model.cli.main import build_parser, main
 
 
-def offered(words: list[str], folder) -> set[str]:
-    """What bash offers for the last of these words."""
+def completed(words: list[str], folder) -> set[str]:
+    """The completions of the last word in bash."""
     path = folder / "completion.bash"
-    path.write_text(script(build_parser(), "bash"), encoding="utf-8")
+    path.write_text(completion_script(build_parser(), "bash"), encoding="utf-8")
     (folder / "hum.wav").touch()
-    asked = " ".join(f"'{word}'" for word in words)
+    quoted = " ".join(f"'{word}'" for word in words)
     code = (
-        f"source {path}; COMP_WORDS=({asked}); COMP_CWORD={len(words) - 1}; "
+        f"source {path}; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; "
         "_shtab_hummingface; printf '%s\\n' \"${COMPREPLY[@]}\""
     )
     done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, cwd=folder, timeout=20)
@@ -36,31 +36,31 @@ def offered(words: list[str], folder) -> set[str]:
         (["hummingface", "convert", "hu"], "hum.wav"),
     ],
 )
-def test_bash_offers(words, expected, tmp_path):
-    assert expected in offered(words, tmp_path)
+def test_bash_completes(words, expected, tmp_path):
+    assert expected in completed(words, tmp_path)
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")
-def test_bash_offers_nothing_that_is_not_there(tmp_path):
-    assert "convert" not in offered(["hummingface", "inf"], tmp_path)
+def test_bash_completes_only_what_matches(tmp_path):
+    assert "convert" not in completed(["hummingface", "inf"], tmp_path)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_every_command_and_option_is_in_the_script(shell, capsys):
+def test_the_script_has_every_command_and_option(shell, capsys):
     assert main(["completion", shell]) == 0
     text = capsys.readouterr().out
     for word in ("convert", "info", "completion", "transpose", "overwrite"):
         assert word in text
 
 
-def test_another_shell(capsys):
+def test_an_unknown_shell_is_refused(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["completion", "elvish"])
     assert stop.value.code == 2
     assert "bash" in capsys.readouterr().err
 
 
-def test_the_parser_does_not_wait_for_shtab():
+def test_the_parser_does_not_import_shtab():
     code = "import sys, hf_model.cli.main; hf_model.cli.main.build_parser(); print('shtab' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
     assert done.stdout == "False\n"

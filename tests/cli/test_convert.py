@@ -11,7 +11,7 @@ from hf_model.music.arrangement import Arrangement
 from hf_model.notes.midi import read_midi
 from hf_model.notes.note_files import read_csv
 from hf_model.piano.performance import Performance
-from tests.stand_ins import tone_models, tones
+from tests.fakes import tone_models, tones
 
 MELODY = [60, 64, 67]
 
@@ -29,7 +29,7 @@ def hum(tmp_path: Path) -> Path:
     return path
 
 
-def test_wav_midi_table_and_picture_say_the_same(hum: Path, tmp_path: Path) -> None:
+def test_wav_midi_csv_and_plot_are_consistent(hum: Path, tmp_path: Path) -> None:
     [report] = convert_all([hum], out_dir=tmp_path / "out", csv=True, plot=True)
     assert report.error is None
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
@@ -45,7 +45,7 @@ def test_wav_midi_table_and_picture_say_the_same(hum: Path, tmp_path: Path) -> N
     assert (report.n_notes, report.duration) == (3, pytest.approx(1.3))
 
 
-def test_the_piano_is_written_in_blocks_as_it_would_be_whole(tmp_path: Path) -> None:
+def test_writing_in_blocks_equals_writing_at_once(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.tile(tones([60, 62, 64, 65, 67]), 20), 16000)
     [report] = convert_all([tmp_path / "a.wav"])
     from hf_model.inference import convert
@@ -55,7 +55,7 @@ def test_the_piano_is_written_in_blocks_as_it_would_be_whole(tmp_path: Path) -> 
     np.testing.assert_allclose(soundfile.read(report.outputs["wav"])[0], whole.audio[0], atol=1e-4)
 
 
-def test_a_piano_that_would_clip_is_turned_down_and_that_is_told(hum: Path) -> None:
+def test_a_clipping_piano_is_turned_down_with_a_warning(hum: Path) -> None:
     options = Options(performance=Performance(normalize=False))
     [report] = convert_jobs(plan(find_inputs([str(hum)]), options), options, tone_models(level=4.0))
     assert report.gain is not None
@@ -64,7 +64,7 @@ def test_a_piano_that_would_clip_is_turned_down_and_that_is_told(hum: Path) -> N
     assert np.abs(soundfile.read(report.outputs["wav"])[0]).max() == pytest.approx(0.999, abs=2e-3)
 
 
-def test_folders_are_searched_and_own_outputs_left_out(hum: Path) -> None:
+def test_folders_are_searched_without_own_outputs(hum: Path) -> None:
     deeper = hum.parent / "monday" / "b.FLAC"
     deeper.parent.mkdir()
     soundfile.write(deeper, tones([60]), 16000, format="FLAC")
@@ -73,24 +73,24 @@ def test_folders_are_searched_and_own_outputs_left_out(hum: Path) -> None:
     assert [job.source for job in find_inputs([str(hum.parent)])] == [hum, deeper]
 
 
-def test_globs_are_expanded_where_the_shell_did_not(hum: Path) -> None:
+def test_globs_are_expanded(hum: Path) -> None:
     shutil.copy(hum, hum.parent / "hum [take 2].wav")
     found = find_inputs([str(hum.parent / "*.wav"), str(hum.parent.parent / "**" / "hum.wav")])
     assert [job.source.name for job in found] == ["hum [take 2].wav", "hum.wav"]
     assert [job.source.name for job in find_inputs([str(hum.parent / "hum [take 2].wav")])] == ["hum [take 2].wav"]
 
 
-def test_nothing_found_is_a_problem_each(tmp_path: Path) -> None:
+def test_inputs_without_files_are_problems(tmp_path: Path) -> None:
     problems = [job.problem for job in find_inputs([str(tmp_path), str(tmp_path / "*.wav")])]
     assert problems == [f"{tmp_path}: no audio files in this folder", f"{tmp_path}/*.wav: no file matches"]
 
 
-def test_the_same_input_twice_is_one(hum: Path) -> None:
+def test_duplicate_inputs_are_converted_once(hum: Path) -> None:
     assert len(find_inputs([str(hum), str(hum.parent), str(hum.parent / ".." / "takes" / "hum.wav")])) == 1
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_two_inputs_of_one_name_do_not_overwrite_each_other(hum: Path, tmp_path: Path, overwrite: bool) -> None:
+def test_inputs_of_the_same_name_do_not_overwrite_each_other(hum: Path, tmp_path: Path, overwrite: bool) -> None:
     other = tmp_path / "hum.flac"
     soundfile.write(other, tones([72]), 16000)
     reports = convert_all([hum, other], out_dir=tmp_path / "out", overwrite=overwrite)
@@ -99,14 +99,14 @@ def test_two_inputs_of_one_name_do_not_overwrite_each_other(hum: Path, tmp_path:
     assert len(read_midi(tmp_path / "out" / "hum_piano.mid")) == 3
 
 
-def test_an_input_that_failed_does_not_block_its_namesake(hum: Path, tmp_path: Path) -> None:
+def test_a_failed_input_does_not_block_one_of_the_same_name(hum: Path, tmp_path: Path) -> None:
     broken = tmp_path / "hum.flac"
     broken.write_text("no sound")
     reports = convert_all([broken, hum], out_dir=tmp_path / "out")
     assert [report.error is None for report in reports] == [False, True]
 
 
-def test_old_outputs_stay_unless_overwriting_is_asked_for(hum: Path) -> None:
+def test_existing_outputs_are_kept_without_overwrite(hum: Path) -> None:
     old = hum.parent / "hum_piano.mid"
     old.write_text("precious")
     [report] = convert_all([hum])
@@ -117,77 +117,79 @@ def test_old_outputs_stay_unless_overwriting_is_asked_for(hum: Path) -> None:
     assert len(read_midi(old)) == 3
 
 
-def test_converting_everything_twice_leaves_the_first_pianos_out(hum: Path) -> None:
+def test_a_second_run_skips_the_outputs_of_the_first(hum: Path) -> None:
     convert_all([hum])
     reports = convert_all([hum, hum.parent / "hum_piano.wav"], overwrite=True)
     assert [report.error for report in reports] == [None, None]
-    assert reports[1].warnings == ["left out: it is what this run makes of another input"]
+    assert reports[1].warnings == ["skipped: it is the output of another input"]
     assert not (hum.parent / "hum_piano_piano.wav").exists()
 
 
-def test_names_with_dots_and_without_suffix(tmp_path: Path) -> None:
+def test_output_names_with_dots_and_without_suffix(tmp_path: Path) -> None:
     assert name_outputs(Path("a/take.1.wav"), Options())["wav"] == Path("a/take.1_piano.wav")
     assert name_outputs(Path("a/take"), Options(out_dir=tmp_path))["midi"] == tmp_path / "take_piano.mid"
 
 
-@pytest.mark.parametrize("fails_at", ["write_score", "write_wav_blocks", "hear_arranged"])
+@pytest.mark.parametrize(
+    "fails_at", ["export.outputs.write_score", "export.outputs.write_wav_blocks", "cli.convert.arrange_recording"]
+)
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_whatever_goes_wrong_nothing_half_written_is_left(
+def test_no_incomplete_files_are_left_after_an_error(
     hum: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: str, error: BaseException
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(f"hf_model.cli.convert.{fails_at}", fail)
+    monkeypatch.setattr(f"hf_model.{fails_at}", fail)
     if isinstance(error, KeyboardInterrupt):
         with pytest.raises(KeyboardInterrupt):
             convert_all([hum], out_dir=tmp_path / "out")
-    elif fails_at != "hear_arranged":
+    elif fails_at != "cli.convert.arrange_recording":
         [report] = convert_all([hum], out_dir=tmp_path / "out")
         assert report.error == f"{hum}: cannot write to {tmp_path / 'out'}: No space left on device"
     assert not (tmp_path / "out").exists()
     assert sorted(path.name for path in hum.parent.iterdir()) == ["hum.wav"]
 
 
-def test_a_rename_that_fails_takes_back_the_others(hum: Path) -> None:
+def test_a_failed_rename_removes_the_other_outputs(hum: Path) -> None:
     (hum.parent / "hum_piano.mid").mkdir()
     [report] = convert_all([hum], overwrite=True)
     assert "cannot write to" in str(report.error)
     assert sorted(path.name for path in hum.parent.iterdir()) == ["hum.wav", "hum_piano.mid"]
 
 
-def test_too_little_memory_is_told(hum: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_is_reported(hum: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("hf_model.cli.convert.hear_arranged", fail)
+    monkeypatch.setattr("hf_model.cli.convert.arrange_recording", fail)
     assert convert_all([hum])[0].error == f"{hum}: not enough memory"
 
 
-def test_the_report_says_what_is_played_and_what_was_found(hum: Path, tmp_path: Path) -> None:
+def test_the_report_has_the_notes_and_the_estimates(hum: Path, tmp_path: Path) -> None:
     [report] = convert_all(
         [hum], out_dir=tmp_path / "out", csv=True, arrangement=Arrangement(quantize="1/8", tempo=120.0)
     )
-    told = json.loads(json.dumps(report.as_mapping()))
-    assert [note["pitch"] for note in told["notes"]] == MELODY
-    assert told["tempo"]["bpm"] == 120.0
+    printed = json.loads(json.dumps(report.as_mapping()))
+    assert [note["pitch"] for note in printed["notes"]] == MELODY
+    assert printed["tempo"]["bpm"] == 120.0
     on_grid = np.interp(
-        [note["onset"] for note in told["notes"]], told["tempo"]["beats"], range(len(told["tempo"]["beats"]))
+        [note["onset"] for note in printed["notes"]], printed["tempo"]["beats"], range(len(printed["tempo"]["beats"]))
     )
     np.testing.assert_allclose(2 * on_grid, np.round(2 * on_grid), atol=0.02)
-    assert told["key"]["name"].split()[1] in {"major", "minor"}
-    rounding = 1.5e-3  # each of the three is told to a millisecond
-    assert told["timings"]["listen"] + told["timings"]["play"] <= told["seconds"] + rounding
-    assert told["remarks"]
+    assert printed["key"]["name"].split()[1] in {"major", "minor"}
+    rounding = 1.5e-3  # each of the three is rounded to a millisecond
+    assert printed["timings"]["listen"] + printed["timings"]["play"] <= printed["seconds"] + rounding
+    assert printed["remarks"]
     _, keys = read_csv(report.outputs["csv"])
-    np.testing.assert_allclose([key.onset for key in keys], [note["onset"] for note in told["notes"]], atol=1e-3)
+    np.testing.assert_allclose([key.onset for key in keys], [note["onset"] for note in printed["notes"]], atol=1e-3)
     played = read_midi(report.outputs["midi"])
     np.testing.assert_allclose([note.onset for note in played], [key.onset for key in keys], atol=1e-3)
 
 
-def test_a_score_to_read(hum: Path, tmp_path: Path) -> None:
-    asked = Arrangement(tempo=120.0)
-    [report] = convert_all([hum], out_dir=tmp_path, musicxml=True, structure=True, arrangement=asked)
+def test_musicxml_and_structure_are_written(hum: Path, tmp_path: Path) -> None:
+    arrangement = Arrangement(tempo=120.0)
+    [report] = convert_all([hum], out_dir=tmp_path, musicxml=True, structure=True, arrangement=arrangement)
     assert report.error is None
     assert Path(report.outputs["structure"]).name == "hum_piano.structure.png"
     assert Path(report.outputs["structure"]).read_bytes().startswith(b"\x89PNG")
@@ -197,7 +199,7 @@ def test_a_score_to_read(hum: Path, tmp_path: Path) -> None:
     assert [pitch.midi for pitch in score.stripTies().flatten().pitches] == MELODY
 
 
-def test_a_score_without_what_writes_it(hum: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_score_without_music21_is_an_error(hum: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hf_model.export.musicxml.find_spec", lambda _: None)
     [report] = convert_all([hum], out_dir=tmp_path / "out", musicxml=True)
     assert report.error is not None

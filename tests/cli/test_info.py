@@ -11,7 +11,7 @@ from hf_model.weights import WEIGHTS
 Capture = pytest.CaptureFixture[str]
 
 
-def test_info_tells_versions_weights_and_licences(
+def test_info_has_versions_weights_and_licences(
     capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "transcriber"
@@ -30,14 +30,12 @@ def test_info_tells_versions_weights_and_licences(
     assert json.loads(capsys.readouterr().out)["weights"][0]["folder"] == str(folder)
 
 
-def test_info_looks_where_the_program_does() -> None:
+def test_info_uses_the_weights_of_the_program() -> None:
     assert SHIPPED == WEIGHTS
     assert installed()["folder"] == str(Path(hf_model.__file__).parent)
 
 
-def test_weights_without_a_word_of_their_own_tell_what_they_were_made_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_info_finds_nested_descriptions_of_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in {"a": '{"fitted_to": {"licence": "CC0"}}', "b": '{"trained_on": ["x", "y"]}', "c": "[]"}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(text)

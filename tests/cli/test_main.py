@@ -15,7 +15,7 @@ from hf_model.cli.convert import Options
 from hf_model.cli.main import build_parser, main
 from hf_model.cli.options import arrangement_from, performance_from
 from hf_model.notes.midi import read_midi
-from tests.stand_ins import tone_models, tones
+from tests.fakes import tone_models, tones
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +40,7 @@ def run(
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["convert", "--help"], ["info"], []])
-def test_questions_are_answered_without_loading_anything_heavy(arguments: list[str]) -> None:
+def test_help_and_info_import_nothing_heavy(arguments: list[str]) -> None:
     heavy = ["torch", "numpy", "scipy", "matplotlib", "rich", "soundfile", "av", "pretty_midi"]
     code = (
         "import atexit; from hf_model.cli.main import main; "
@@ -51,7 +51,7 @@ def test_questions_are_answered_without_loading_anything_heavy(arguments: list[s
     assert answer.returncode == (0 if arguments else 2)
 
 
-def test_help_teaches_by_examples(capsys: Capture) -> None:
+def test_help_has_examples(capsys: Capture) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["convert", "--help"])
     assert stop.value.code == 0
@@ -79,7 +79,7 @@ def test_version(capsys: Capture) -> None:
         (["convert", "a.wav", "--over"], "unrecognized arguments: --over"),
     ],
 )
-def test_wrong_usage_exits_two_with_one_sentence(arguments: list[str], sentence: str, capsys: Capture) -> None:
+def test_wrong_usage_exits_with_code_two(arguments: list[str], sentence: str, capsys: Capture) -> None:
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2
@@ -87,7 +87,7 @@ def test_wrong_usage_exits_two_with_one_sentence(arguments: list[str], sentence:
 
 
 @pytest.mark.usefixtures("no_weights")
-def test_convert_says_in_one_line_what_it_wrote(hum: Path, capsys: Capture) -> None:
+def test_convert_prints_one_line_per_file(hum: Path, capsys: Capture) -> None:
     assert main(["convert", str(hum)]) == 0
     captured = capsys.readouterr()
     wav, midi = hum.with_name("hum_piano.wav"), hum.with_name("hum_piano.mid")
@@ -98,7 +98,7 @@ def test_convert_says_in_one_line_what_it_wrote(hum: Path, capsys: Capture) -> N
 
 
 @pytest.mark.usefixtures("no_weights")
-def test_options_reach_the_notes(hum: Path) -> None:
+def test_options_change_the_notes(hum: Path) -> None:
     midi = hum.with_name("hum_piano.mid")
     assert main(["convert", str(hum), "--transpose", "-12", "--sound", "neural", "--quiet"]) == 0
     assert [note.pitch for note in read_midi(midi)] == [48, 52]
@@ -111,7 +111,7 @@ def test_options_reach_the_notes(hum: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_weights")
-def test_json_is_one_document_and_nothing_else(hum: Path, capsys: Capture) -> None:
+def test_json_is_the_only_output(hum: Path, capsys: Capture) -> None:
     missing = str(hum.with_name("none.wav"))
     assert main(["convert", str(hum), missing, "--json", "--csv"]) == 1
     captured = capsys.readouterr()
@@ -138,7 +138,7 @@ def test_quiet_prints_errors_only(hum: Path, tmp_path: Path, capsys: Capture) ->
 
 
 @pytest.mark.usefixtures("no_weights")
-def test_many_files_show_a_bar_on_a_terminal_only(hum: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_files_show_a_progress_bar(hum: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hf_model.inference.default_models", tone_models)
     other = hum.with_name("b.wav")
     other.write_bytes(hum.read_bytes())
@@ -153,20 +153,20 @@ def test_many_files_show_a_bar_on_a_terminal_only(hum: Path, capsys: Capture, mo
 
 
 @pytest.mark.usefixtures("no_weights")
-def test_what_was_done_to_the_notes_is_said_when_something_was_asked_for(hum: Path, capsys: Capture) -> None:
+def test_remarks_are_printed_if_an_option_is_given(hum: Path, capsys: Capture) -> None:
     assert main(["convert", str(hum), "--preset", "score", "--tempo", "90"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert "2 notes" in first
-    assert "90 beats a minute" in second
+    assert "90 bpm" in second
 
 
-def test_a_key_that_is_none_is_wrong_usage(hum: Path, capsys: Capture) -> None:
+def test_an_unknown_key_is_wrong_usage(hum: Path, capsys: Capture) -> None:
     assert main(["convert", str(hum), "--key", "H moll"]) == 2
     assert capsys.readouterr().err.startswith("hummingface: error: key is 'H moll', expected")
     assert not hum.with_name("hum_piano.wav").exists()
 
 
-def test_a_model_that_is_missing_is_one_line(hum: Path, capsys: Capture) -> None:
+def test_a_missing_model_is_one_error_line(hum: Path, capsys: Capture) -> None:
     assert main(["convert", str(hum), "--model", str(hum.parent), "--json"]) == 1
     captured = capsys.readouterr()
     assert captured.err.startswith("hummingface: error: the model cannot be loaded: no model in ")
@@ -174,18 +174,18 @@ def test_a_model_that_is_missing_is_one_line(hum: Path, capsys: Capture) -> None
     assert "no model in" in json.loads(captured.out)["error"]
 
 
-def test_names_that_no_terminal_can_show(capsys: Capture, tmp_path: Path) -> None:
+def test_unprintable_names_are_one_error_line(capsys: Capture, tmp_path: Path) -> None:
     assert main(["convert", str(tmp_path / "a\nb\udcff.wav")]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 SLOW = """
 import signal, sys, time
-from tests.stand_ins import ToneListener, TonePiano
+from tests.fakes import ToneTranscriber, TonePiano
 import hf_model.inference as inference
 # a shell that runs the tests in the background has its children ignore the signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-class Slow(ToneListener):
+class Slow(ToneTranscriber):
     def transcribe(self, waveform):
         open(sys.argv[-1] + '.started', 'w').close()
         time.sleep(30)
@@ -198,7 +198,7 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_leaves_nothing_half_written(hum: Path, number: int) -> None:
+def test_an_interrupt_leaves_no_incomplete_files(hum: Path, number: int) -> None:
     command = [sys.executable, "-c", SLOW, "convert", "--json", "--out-dir", str(hum.parent / "out"), str(hum)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         started = Path(f"{hum}.started")
@@ -209,18 +209,18 @@ def test_an_interruption_leaves_nothing_half_written(hum: Path, number: int) -> 
         process.send_signal(number)
         out, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert err == "hummingface: error: interrupted: nothing half-written is left\n"
+    assert err == "hummingface: error: interrupted: no incomplete files are left\n"
     assert json.loads(out)["files"] == []
     assert sorted(path.name for path in hum.parent.iterdir()) == ["hum.wav", "hum.wav.started"]
 
 
-def test_a_reader_that_goes_away_is_no_traceback() -> None:
+def test_a_broken_pipe_is_no_traceback() -> None:
     command = f"{sys.executable} -m hf_model.cli.main info --json | true"
     answer = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert "Traceback" not in answer.stderr
 
 
-def test_the_defaults_of_the_command_line_are_those_of_the_library() -> None:
+def test_defaults_equal_those_of_the_library() -> None:
     arguments, options = build_parser().parse_args(["convert", "a.wav"]), Options()
     for name in ("out_dir", "csv", "musicxml", "plot", "structure", "overwrite"):
         assert getattr(arguments, name) == getattr(options, name), name

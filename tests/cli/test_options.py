@@ -1,4 +1,4 @@
-"""The musical rules on the command line: what is given beats the preset, which beats the defaults."""
+"""The options of the command line: they override the preset, which overrides the defaults."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def arrangement(parser: argparse.ArgumentParser, *words: str) -> Arrangement:
     return arrangement_from(parser.parse_args(words))
 
 
-def test_nothing_given_is_the_default(parser):
+def test_no_options_are_the_defaults(parser):
     assert arrangement(parser) == Arrangement()
 
 
-def test_every_field_has_its_option(parser):
+def test_every_field_has_an_option(parser):
     options = {option for action in parser._actions for option in action.option_strings}
     for field in fields(Arrangement):
         assert f"--{field.name.replace('_', '-')}" in options
 
 
-def test_options_arrive(parser):
+def test_options_set_all_fields(parser):
     words = (
         "--simplify 2 --quantize 1/8t --strength 0.5 --swing straighten --snap-key --tempo 90 --meter 3/4 "
         "--transpose -12 --legato --min-note 0.1 --min-confidence 0.3 --agree-repeats --accompany"
@@ -59,12 +59,12 @@ def test_options_arrive(parser):
     )
 
 
-def test_a_key_that_is_none(parser):
+def test_an_unknown_key_is_refused(parser):
     with pytest.raises(ConfigError, match="key is 'H moll', expected for instance 'A minor'"):
         arrangement(parser, "--key", "H moll")
 
 
-def test_the_choices_are_those_of_the_rules():
+def test_choices_equal_those_of_the_library():
     from hf_model.cli import options as options
 
     assert options.QUANTIZE == rules.QUANTIZE
@@ -75,7 +75,7 @@ def test_the_choices_are_those_of_the_rules():
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_is_a_starting_point(parser, name):
+def test_options_override_a_preset(parser, name):
     chosen = arrangement(parser, "--preset", name)
     for field in fields(Arrangement):
         assert getattr(chosen, field.name) == PRESETS[name].get(field.name, getattr(Arrangement(), field.name))
@@ -98,7 +98,7 @@ def test_presets_differ():
         (["--preset", "expert"], "invalid choice: 'expert'"),
     ],
 )
-def test_what_cannot_be(parser, words, sentence, capsys):
+def test_invalid_options_are_refused(parser, words, sentence, capsys):
     with pytest.raises(SystemExit) as stop:
         parser.parse_args(words)
     assert stop.value.code == 2

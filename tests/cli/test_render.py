@@ -1,4 +1,4 @@
-"""``hummingface render``: from notes to a wav file, or one line that says why not."""
+"""``hummingface render``: notes to a wav file, or one error line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hf_model.notes.midi import write_midi
 from hf_model.notes.note import Note
 from hf_model.notes.note_files import write_csv
 from hf_model.piano.performance import Performance
-from tests.stand_ins import press_pedal, tone_models
+from tests.fakes import press_pedal, tone_models
 
 KEYS = [Note(0.0, 0.5, 60, 70), Note(0.5, 1.0, 64, 90)]
 Capture = pytest.CaptureFixture[str]
@@ -32,14 +32,14 @@ def tune(tmp_path: Path) -> Path:
     return tmp_path / "tune.mid"
 
 
-def test_a_file_is_played_beside_itself(tune: Path, capsys: Capture) -> None:
+def test_render_writes_next_to_the_notes(tune: Path, capsys: Capture) -> None:
     assert main(["render", str(tune)]) == 0
     info = soundfile.info(tune.with_suffix(".wav"))
     assert (info.samplerate, info.frames) == (44100, round((1.0 + TAIL_SECONDS) * 44100))
     assert capsys.readouterr().out == f"{tune}: 2 notes in 2.50 s -> {tune.with_suffix('.wav')}\n"
 
 
-def test_tables_and_midi_sound_alike(tune: Path) -> None:
+def test_csv_and_midi_render_alike(tune: Path) -> None:
     table = tune.with_name("table.csv")
     write_csv(table, KEYS, KEYS)
     for source in (tune, table):
@@ -49,22 +49,22 @@ def test_tables_and_midi_sound_alike(tune: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.7, 3.21])
-def test_the_length_can_be_fixed(tune: Path, seconds: float) -> None:
+def test_the_duration_can_be_set(tune: Path, seconds: float) -> None:
     out = tune.with_name("out.wav")
     assert main(["render", str(tune), "-o", str(out), "--duration", str(seconds), "--quiet"]) == 0
     assert soundfile.info(out).frames == round(seconds * 44100)
 
 
-def test_what_is_cut_off_is_told(tune: Path, capsys: Capture) -> None:
+def test_notes_beyond_the_duration_are_a_warning(tune: Path, capsys: Capture) -> None:
     assert main(["render", str(tune), "--duration", "0.25"]) == 0
     assert "1 notes begin after 0.25 s and are left out" in capsys.readouterr().err
 
 
-def test_nothing_is_overwritten_unasked(tune: Path, capsys: Capture) -> None:
+def test_render_keeps_existing_outputs_without_overwrite(tune: Path, capsys: Capture) -> None:
     out = tune.with_suffix(".wav")
     out.write_bytes(b"mine")
     assert main(["render", str(tune)]) == 1
-    assert "exists; add --overwrite to replace it, or name another with -o" in capsys.readouterr().err
+    assert "exists; add --overwrite to replace it, or choose another file with -o" in capsys.readouterr().err
     assert out.read_bytes() == b"mine"
     assert main(["render", str(tune), "--overwrite", "--quiet"]) == 0
     assert soundfile.info(out).frames > 0
@@ -92,10 +92,10 @@ def test_silence_has_no_level_in_json(tmp_path: Path, capsys: Capture) -> None:
         ("none.mid", None, "no such file or directory"),
         ("bad.mid", b"MThd", "not a readable MIDI file"),
         ("bad.csv", b"onset,offset,note\n1,0,60\n", "line 2"),
-        ("long.csv", b"onset,offset,note\n0,99999,60\n", "27.8 hours of notes, at most 4 are played"),
+        ("long.csv", b"onset,offset,note\n0,99999,60\n", "27.8 hours of notes, at most 4 are rendered"),
     ],
 )
-def test_bad_files_are_one_line_and_leave_nothing(
+def test_bad_files_are_one_error_line_without_output(
     tmp_path: Path, name: str, content: bytes | None, sentence: str, capsys: Capture
 ) -> None:
     if content is not None:
@@ -109,12 +109,12 @@ def test_bad_files_are_one_line_and_leave_nothing(
     assert not list(tmp_path.glob(".hummingface*"))
 
 
-def test_the_output_is_a_wav_file(tune: Path, capsys: Capture) -> None:
+def test_the_output_must_be_a_wav_file(tune: Path, capsys: Capture) -> None:
     assert main(["render", str(tune), "-o", str(tune.with_name("a.mp3"))]) == 1
     assert "the output is a wav file" in capsys.readouterr().err
 
 
-def test_a_sound_font_that_is_missing_is_one_line(tune: Path, capsys: Capture) -> None:
+def test_a_missing_sound_font_is_one_error_line(tune: Path, capsys: Capture) -> None:
     missing = str(tune.with_name("no.sf2"))
     assert main(["render", str(tune), "--sound", "reference", "--sound-font", missing, "--json"]) == 1
     captured = capsys.readouterr()
@@ -123,7 +123,7 @@ def test_a_sound_font_that_is_missing_is_one_line(tune: Path, capsys: Capture) -
     assert json.loads(captured.out)["files"] == []
 
 
-def test_a_files_own_pedal_counts_and_none_is_added_to_it(tmp_path: Path) -> None:
+def test_a_pedal_in_the_file_replaces_the_added_one(tmp_path: Path) -> None:
     write_midi(tmp_path / "a.mid", [Note(0.0, 0.5, 60), Note(0.5, 1.0, 64)])
     press_pedal(tmp_path / "a.mid", [(0.25, 0.4)])
     for name, performance in (("dry", Performance()), ("wet", Performance(pedal=True))):

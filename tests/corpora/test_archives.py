@@ -1,4 +1,4 @@
-"""Archives from strangers: what is wanted comes out, what is dangerous leaves nothing behind."""
+"""Unpacking of untrusted archives."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def everything(folder):
 
 
 @pytest.mark.parametrize("make", [make_zip, make_tar])
-def test_files_come_out_where_they_belong(tmp_path, make):
+def test_files_are_unpacked_to_their_paths(tmp_path, make):
     archive = make(tmp_path / "a", [("top/a.txt", b"one"), ("top/sub/b.txt", b"two")])
     folder = tmp_path / "out"
     assert unpack(archive, folder) == ["top/a.txt", "top/sub/b.txt"]
@@ -41,7 +41,7 @@ def test_files_come_out_where_they_belong(tmp_path, make):
     assert everything(folder) == ["top", "top/a.txt", "top/sub", "top/sub/b.txt"]
 
 
-def test_leading_folders_are_dropped_and_only_wanted_files_written(tmp_path):
+def test_strip_and_wanted_select_files(tmp_path):
     archive = make_zip(tmp_path / "a.zip", [("repo-abc/", b""), ("repo-abc/a.mid", b"1"), ("repo-abc/b.txt", b"2")])
     names = unpack(archive, tmp_path / "out", strip=1, wanted=lambda name: name.endswith(".mid"))
     assert names == ["a.mid"]
@@ -52,7 +52,7 @@ def test_leading_folders_are_dropped_and_only_wanted_files_written(tmp_path):
     "name", ["../evil.txt", "a/../../evil.txt", "/etc/evil.txt", "..\\evil.txt", "C:\\evil.txt", "a/..", "\\evil"]
 )
 @pytest.mark.parametrize("make", [make_zip, make_tar])
-def test_a_name_that_leads_outside_is_refused_and_nothing_is_left(tmp_path, make, name):
+def test_path_traversal_is_refused_and_leaves_nothing(tmp_path, make, name):
     archive = make(tmp_path / "a", [("good.txt", b"good"), (name, b"evil")])
     folder = tmp_path / "deep" / "out"
     with pytest.raises(ArchiveError, match="leads outside"):
@@ -61,7 +61,7 @@ def test_a_name_that_leads_outside_is_refused_and_nothing_is_left(tmp_path, make
     assert not list(tmp_path.rglob("evil*"))
 
 
-def test_it_is_refused_even_where_the_file_is_not_wanted(tmp_path):
+def test_path_traversal_in_an_unwanted_file_is_refused(tmp_path):
     archive = make_zip(tmp_path / "a.zip", [("good.mid", b"good"), ("../evil.txt", b"evil")])
     with pytest.raises(ArchiveError, match="leads outside"):
         unpack(archive, tmp_path / "out", wanted=lambda name: name.endswith(".mid"))
@@ -91,7 +91,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("make", [make_zip, make_tar])
-def test_a_bomb_is_refused(tmp_path, make):
+def test_archive_bomb_is_refused(tmp_path, make):
     archive = make(tmp_path / "a", [("one", bytes(3 << 20)), ("two", bytes(3 << 20))])
     assert archive.stat().st_size < 50_000
     with pytest.raises(ArchiveError, match="bomb"):
@@ -99,7 +99,7 @@ def test_a_bomb_is_refused(tmp_path, make):
     assert everything(tmp_path / "out") == []
 
 
-def test_the_usual_limit_grows_with_the_archive(tmp_path, monkeypatch):
+def test_default_limit_grows_with_the_archive(tmp_path, monkeypatch):
     monkeypatch.setattr("hf_model.corpora.archives.MIN_LIMIT", 1000)
     archive = make_zip(tmp_path / "a.zip", [("zeros", bytes(5 << 20))])
     with pytest.raises(ArchiveError, match="bomb"):
@@ -109,7 +109,7 @@ def test_the_usual_limit_grows_with_the_archive(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("make", [make_zip, make_tar])
-def test_half_an_archive_is_named(tmp_path, make):
+def test_truncated_archive_is_reported(tmp_path, make):
     archive = make(tmp_path / "half", [(f"{k}.bin", bytes(range(256)) * 40) for k in range(20)])
     archive.write_bytes(archive.read_bytes()[:-300])
     with pytest.raises(ArchiveError, match="half: broken archive"):
@@ -117,7 +117,7 @@ def test_half_an_archive_is_named(tmp_path, make):
     assert everything(tmp_path / "out") == []
 
 
-def test_a_text_file_is_no_archive(tmp_path):
+def test_text_file_is_not_an_archive(tmp_path):
     (tmp_path / "page.zip").write_text("<html>Please log in</html>")
     with pytest.raises(ArchiveError, match=r"page.zip: broken archive"):
         unpack(tmp_path / "page.zip", tmp_path / "out")

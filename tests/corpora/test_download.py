@@ -1,4 +1,4 @@
-"""Fetching from a folder, from an address and from the publisher: whole and verified, or a line that says why not."""
+"""Downloads from a folder, a mirror address and the publisher."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ import pytest
 
 from hf_model.corpora import catalogue, corpus
 from hf_model.corpora import download as download_module
-from hf_model.corpora.catalogue import DownloadSettings
+from hf_model.corpora.catalogue import CORPORA, DownloadSettings
 from hf_model.corpora.corpus import Archive, Corpus
 from hf_model.corpora.download import FetchError, download
-from hf_model.corpora.registry import CORPORA
 
 FILES = {
     "sing&say/1.flac": b"one" * 50_000,
@@ -54,7 +53,7 @@ def quick(monkeypatch):
 
 @pytest.fixture
 def known(monkeypatch, tmp_path):
-    """A registry of our own: `known(name, ...)` adds a corpus whose files are FILES."""
+    """A small registry: `known(name, ...)` adds a corpus with the files FILES."""
     hashes = tmp_path / "hashes"
     hashes.mkdir()
     monkeypatch.setattr(corpus, "HASHES", hashes)
@@ -78,7 +77,7 @@ def known(monkeypatch, tmp_path):
 
 @pytest.fixture
 def server():
-    """A web server on this machine that counts, refuses, lies and hangs up as told."""
+    """A local web server that counts requests, returns errors and closes connections as configured."""
     state = SimpleNamespace(files={}, requests=Counter(), ranges=[], hang_up_after=[], status=[], resumes=True, url="")
 
     class Handler(BaseHTTPRequestHandler):
@@ -128,8 +127,8 @@ def server():
 
 
 @pytest.fixture
-def bring(tmp_path):
-    """`bring(name)` fetches one corpus; what came lies in `bring.folder`, and what is kept in `bring.cache`."""
+def fetch(tmp_path):
+    """`fetch(name)` downloads one corpus into `fetch.folder`, with the cache in `fetch.cache`."""
 
     def run(*names, mirror="", **settings):
         return download(DownloadSettings(corpora=names, **settings), run.folder, run.cache, mirror)
@@ -154,107 +153,107 @@ NEEDED = {path: content for path, content in FILES.items() if path.startswith("s
 
 
 # ---------------------------------------------------------------------------------------------------- a mirror folder
-def test_a_mirror_folder_gives_the_files_that_the_reader_needs(known, bring, tmp_path):
+def test_mirror_folder_provides_the_needed_files(known, fetch, tmp_path):
     known(base_url="https://example.org/", listed=True)
-    result = bring("songs", mirror=make_mirror(tmp_path / "mirror"))["songs"]
-    assert content_of(bring.folder / "songs") == NEEDED
+    result = fetch("songs", mirror=make_mirror(tmp_path / "mirror"))["songs"]
+    assert content_of(fetch.folder / "songs") == NEEDED
     assert (result.files, result.bytes, result.unverified, result.left_out) == (3, 300_011, 0, [])
 
 
-def test_the_environment_names_the_mirror(known, bring, tmp_path, monkeypatch):
+def test_mirror_comes_from_the_environment(known, fetch, tmp_path, monkeypatch):
     known(base_url="https://example.org/", listed=True)
     monkeypatch.setenv(download_module.MIRROR_VARIABLE, make_mirror(tmp_path / "mirror"))
-    download(DownloadSettings(corpora=("songs",)), bring.folder, bring.cache)
-    assert content_of(bring.folder / "songs") == NEEDED
+    download(DownloadSettings(corpora=("songs",)), fetch.folder, fetch.cache)
+    assert content_of(fetch.folder / "songs") == NEEDED
 
 
 @pytest.mark.usefixtures("known")
-def test_made_needs_no_download(bring):
-    assert bring("made")["made"].files == 0
-    assert content_of(bring.folder) == {}
+def test_synthetic_corpus_needs_no_download(fetch):
+    assert fetch("made")["made"].files == 0
+    assert content_of(fetch.folder) == {}
 
 
-def test_a_broken_copy_in_the_mirror_is_named(known, bring, tmp_path):
+def test_broken_file_in_the_mirror_is_reported(known, fetch, tmp_path):
     known(base_url="https://example.org/", listed=True)
     mirror = make_mirror(tmp_path / "mirror", FILES | {"sing&say/2.flac": b"twp" * 50_000})
     with pytest.raises(FetchError, match=r"songs: .*sing&say/2.flac has sha256 .* expected .*: broken") as caught:
-        bring("songs", mirror=mirror)
+        fetch("songs", mirror=mirror)
     assert "\n" not in str(caught.value)
-    assert not (bring.folder / "songs/sing&say/2.flac").exists()
+    assert not (fetch.folder / "songs/sing&say/2.flac").exists()
 
 
-def test_a_file_missing_from_a_listed_corpus_is_named(known, bring, tmp_path):
+def test_missing_file_of_a_listed_corpus_is_reported(known, fetch, tmp_path):
     known(base_url="https://example.org/", listed=True)
     files = {path: content for path, content in FILES.items() if path != "sing&say/1.txt"}
     with pytest.raises(FetchError, match=r"songs: sing&say/1.txt is missing"):
-        bring("songs", mirror=make_mirror(tmp_path / "mirror", files))
+        fetch("songs", mirror=make_mirror(tmp_path / "mirror", files))
 
 
-def test_a_corpus_that_is_not_listed_takes_what_is_there_and_counts_what_nothing_vouches_for(known, bring, tmp_path):
+def test_unlisted_corpus_counts_unverified_files(known, fetch, tmp_path):
     known(hashed={"sing&say/1.txt": FILES["sing&say/1.txt"]})
-    result = bring("songs", mirror=make_mirror(tmp_path / "mirror"))["songs"]
+    result = fetch("songs", mirror=make_mirror(tmp_path / "mirror"))["songs"]
     assert (result.files, result.unverified) == (3, 2)
 
 
-def test_a_mirror_without_the_corpus_is_named(known, bring, tmp_path):
+def test_mirror_without_the_corpus_is_reported(known, fetch, tmp_path):
     known(base_url="https://example.org/", listed=True)
-    with pytest.raises(FetchError, match="HUMMINGFACE_MIRROR must hold one a corpus"):
-        bring("songs", mirror=str(tmp_path))
+    with pytest.raises(FetchError, match="HUMMINGFACE_MIRROR must contain one for each corpus"):
+        fetch("songs", mirror=str(tmp_path))
 
 
-def test_a_mirror_folder_may_hold_the_archive(known, bring, tmp_path):
+def test_mirror_folder_may_hold_the_archive(known, fetch, tmp_path):
     known(archives=(Archive("songs.zip", "", f"sha256:{sha256(packed(FILES))}", strip=1),), hashed=None)
     mirror = make_mirror(tmp_path / "mirror", {"songs.zip": packed(FILES)})
-    assert bring("songs", mirror=mirror)["songs"].unverified == 0
-    assert content_of(bring.folder / "songs") == NEEDED
+    assert fetch("songs", mirror=mirror)["songs"].unverified == 0
+    assert content_of(fetch.folder / "songs") == NEEDED
 
 
-def test_files_whose_licence_is_not_accepted_are_left_out_and_named(known, bring, tmp_path):
+def test_files_without_accepted_licence_are_left_out(known, fetch, tmp_path):
     exceptions = (("sing&say/2.*", "unstated"),)
     known(base_url="https://example.org/", listed=True, exceptions=exceptions)
     mirror = make_mirror(tmp_path / "mirror")
-    assert bring("songs", mirror=mirror)["songs"].left_out == ["sing&say/2.flac"]
-    assert "sing&say/2.flac" not in content_of(bring.folder / "songs")
-    assert bring("songs", mirror=mirror, accept_license=("unstated",))["songs"].files == 3
+    assert fetch("songs", mirror=mirror)["songs"].left_out == ["sing&say/2.flac"]
+    assert "sing&say/2.flac" not in content_of(fetch.folder / "songs")
+    assert fetch("songs", mirror=mirror, accept_license=("unstated",))["songs"].files == 3
 
 
 # ---------------------------------------------------------------------------------------------------- over the network
-def test_single_files_come_from_the_publisher(known, bring, server):
+def test_single_files_are_fetched_from_the_publisher(known, fetch, server):
     server.files = FILES
     known(base_url=server.url, listed=True)
-    assert bring("songs")["songs"].files == 3
-    assert content_of(bring.folder / "songs") == NEEDED
+    assert fetch("songs")["songs"].files == 3
+    assert content_of(fetch.folder / "songs") == NEEDED
     assert server.requests["README.md"] == 0
 
 
-def test_a_mirror_address_replaces_the_publisher(known, bring, server):
+def test_a_mirror_address_replaces_the_publisher(known, fetch, server):
     server.files = {f"copies/songs/{path}": content for path, content in FILES.items()}
     known(base_url="http://127.0.0.1:9/never/", listed=True)
-    bring("songs", mirror=server.url + "copies")
-    assert content_of(bring.folder / "songs") == NEEDED
+    fetch("songs", mirror=server.url + "copies")
+    assert content_of(fetch.folder / "songs") == NEEDED
 
 
-def test_what_was_fetched_is_not_fetched_again(known, bring, server):
+def test_cached_files_are_not_fetched_again(known, fetch, server):
     server.files = FILES
     known(base_url=server.url, listed=True)
-    bring("songs")
-    shutil.rmtree(bring.folder / "songs")
-    bring("songs")
-    assert content_of(bring.folder / "songs") == NEEDED
+    fetch("songs")
+    shutil.rmtree(fetch.folder / "songs")
+    fetch("songs")
+    assert content_of(fetch.folder / "songs") == NEEDED
     assert set(server.requests.values()) == {1}
 
 
-def test_a_connection_that_breaks_goes_on_where_it_stopped(known, bring, server):
+def test_broken_connection_resumes(known, fetch, server):
     server.files = FILES
     server.hang_up_after = [100_000, 20_000]
     known(base_url=server.url, listed=True, keep=("sing&say/2.flac",))
-    bring("songs")
-    assert content_of(bring.folder / "songs") == {"sing&say/2.flac": FILES["sing&say/2.flac"]}
+    fetch("songs")
+    assert content_of(fetch.folder / "songs") == {"sing&say/2.flac": FILES["sing&say/2.flac"]}
     assert server.requests["sing&say/2.flac"] == 3
     assert server.ranges == [None, "bytes=100000-", "bytes=120000-"]
 
 
-def test_a_run_that_was_stopped_goes_on_in_the_next(known, bring, server, monkeypatch):
+def test_stopped_run_is_resumed_by_the_next(known, fetch, server, monkeypatch):
     server.files = FILES
     server.hang_up_after = [100_000]
     monkeypatch.setattr(download_module, "RETRIES", 0)
@@ -265,67 +264,67 @@ def test_a_run_that_was_stopped_goes_on_in_the_next(known, bring, server, monkey
 
     monkeypatch.setattr("pooch.core.time.sleep", stop)
     with pytest.raises(KeyboardInterrupt):
-        bring("songs")
-    assert content_of(bring.folder / "songs") == {}
-    assert [path.stat().st_size for path in bring.cache.rglob("*.part")] == [100_000]
-    bring("songs")
+        fetch("songs")
+    assert content_of(fetch.folder / "songs") == {}
+    assert [path.stat().st_size for path in fetch.cache.rglob("*.part")] == [100_000]
+    fetch("songs")
     assert server.ranges[-1] == "bytes=100000-"
-    assert content_of(bring.folder / "songs") == {"sing&say/2.flac": FILES["sing&say/2.flac"]}
+    assert content_of(fetch.folder / "songs") == {"sing&say/2.flac": FILES["sing&say/2.flac"]}
 
 
-def test_a_server_that_cannot_resume_sends_all_of_it_again(known, bring, server):
+def test_server_without_ranges_sends_the_file_again(known, fetch, server):
     server.files, server.resumes = FILES, False
     server.hang_up_after = [100_000]
     known(base_url=server.url, listed=True, keep=("sing&say/2.flac",))
-    bring("songs")
-    assert content_of(bring.folder / "songs") == {"sing&say/2.flac": FILES["sing&say/2.flac"]}
+    fetch("songs")
+    assert content_of(fetch.folder / "songs") == {"sing&say/2.flac": FILES["sing&say/2.flac"]}
     assert server.requests["sing&say/2.flac"] == 2
 
 
 @pytest.mark.parametrize("stale", [b"x" * 100, b"x" * 200_000], ids=["shorter", "longer"])
-def test_a_part_that_belongs_to_another_file_does_not_survive(known, bring, server, stale):
+def test_partial_download_of_another_file_is_discarded(known, fetch, server, stale):
     server.files = FILES
     known(base_url=server.url, listed=True, keep=("sing&say/2.flac",))
     url = server.url + "sing%26say/2.flac"
-    part = bring.cache / "songs" / "sing&say" / f".{sha256(url.encode())[:16]}.part"
+    part = fetch.cache / "songs" / "sing&say" / f".{sha256(url.encode())[:16]}.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(stale)
-    bring("songs")
-    assert content_of(bring.folder / "songs") == {"sing&say/2.flac": FILES["sing&say/2.flac"]}
+    fetch("songs")
+    assert content_of(fetch.folder / "songs") == {"sing&say/2.flac": FILES["sing&say/2.flac"]}
 
 
-def test_a_server_in_trouble_is_asked_again(known, bring, server):
+def test_server_errors_are_retried(known, fetch, server):
     server.files, server.status = FILES, [503, 500]
     known(base_url=server.url, listed=True, keep=("sing&say/1.txt",))
-    bring("songs")
+    fetch("songs")
     assert server.requests["sing&say/1.txt"] == 3
 
 
-def test_a_refusal_is_final_and_told_in_one_line(known, bring, server):
+def test_client_errors_are_not_retried(known, fetch, server):
     known(base_url=server.url, listed=True, keep=("sing&say/1.txt",))
-    with pytest.raises(FetchError, match="the server says 404 Not Found") as caught:
-        bring("songs")
+    with pytest.raises(FetchError, match="the server answered 404 Not Found") as caught:
+        fetch("songs")
     assert str(caught.value).startswith(f"songs: {server.url}")
     assert "HUMMINGFACE_MIRROR" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert server.requests["sing&say/1.txt"] <= 2
 
 
-def test_no_network_is_told_in_one_line(known, bring):
+def test_missing_network_is_reported(known, fetch):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         known(base_url=f"http://127.0.0.1:{unused.getsockname()[1]}/", listed=True, keep=("sing&say/1.txt",))
         with pytest.raises(FetchError, match="the connection failed"):
-            bring("songs")
+            fetch("songs")
 
 
-def test_a_wrong_hash_is_told_and_leaves_nothing(known, bring, server):
+def test_wrong_hash_is_reported_and_leaves_nothing(known, fetch, server):
     server.files = FILES | {"sing&say/1.txt": b"0.1 0.2 61\n"}
     known(base_url=server.url, listed=True, keep=("sing&say/1.txt",))
     with pytest.raises(FetchError, match=r"songs: http.*1\.txt: SHA256 hash .* does not match"):
-        bring("songs")
-    assert content_of(bring.folder) == {}
-    assert content_of(bring.cache) == {}
+        fetch("songs")
+    assert content_of(fetch.folder) == {}
+    assert content_of(fetch.cache) == {}
 
 
 # ------------------------------------------------------------------------------------------------------------ archives
@@ -334,52 +333,52 @@ def archive_of(server, content, **changes):
     return (Archive("songs.zip", server.url + "dl/songs.zip", **{"strip": 1, **changes}),)
 
 
-def test_an_archive_is_unpacked_and_its_files_verified(known, bring, server):
+def test_archive_is_unpacked_and_verified(known, fetch, server):
     known(archives=archive_of(server, packed(FILES)), listed=True)
-    assert bring("songs")["songs"].unverified == 0
-    assert content_of(bring.folder / "songs") == NEEDED
+    assert fetch("songs")["songs"].unverified == 0
+    assert content_of(fetch.folder / "songs") == NEEDED
 
 
-def test_an_archive_with_a_wrong_file_in_it_is_told(known, bring, server):
+def test_wrong_file_in_an_archive_is_reported(known, fetch, server):
     known(archives=archive_of(server, packed(FILES | {"sing&say/2.flac": b"?"})), listed=True)
     with pytest.raises(FetchError, match=r"sing&say/2.flac has sha256"):
-        bring("songs")
+        fetch("songs")
 
 
-def test_an_archive_that_leads_outside_is_refused(known, bring, server, tmp_path):
+def test_archive_with_path_traversal_is_refused(known, fetch, server, tmp_path):
     known(archives=archive_of(server, packed(FILES | {"../../../evil.txt": b"evil"})))
     with pytest.raises(FetchError, match="leads outside the folder"):
-        bring("songs")
+        fetch("songs")
     assert not list(tmp_path.rglob("evil.txt"))
 
 
-def test_an_archive_without_a_known_hash_is_counted(known, bring, server):
+def test_archive_without_known_hash_is_counted(known, fetch, server):
     known(archives=archive_of(server, packed(FILES)), hashed=None)
-    assert bring("songs")["songs"].unverified == 3
+    assert fetch("songs")["songs"].unverified == 3
 
 
-def test_an_archive_with_nothing_needed_is_told(known, bring, server):
+def test_archive_without_needed_files_is_reported(known, fetch, server):
     known(archives=archive_of(server, packed(FILES), strip=0), hashed=None)
-    with pytest.raises(FetchError, match="nothing that its reader needs"):
-        bring("songs")
+    with pytest.raises(FetchError, match="no file that its reader needs"):
+        fetch("songs")
 
 
-def test_what_must_be_got_by_hand_says_how(known, bring):
+def test_manual_download_is_explained(known, fetch):
     known(archives=(Archive("songs.zip", "", url_confirmed=False),), hashed=None)
-    with pytest.raises(FetchError, match=r"get it by hand \(https://example.org\), put it into a folder songs/"):
-        bring("songs")
+    with pytest.raises(FetchError, match=r"download it by hand \(https://example.org\) into a folder songs/"):
+        fetch("songs")
 
 
 # ---------------------------------------------------------------------------------------------------------------- disk
-def test_too_little_space_is_told_before_anything_is_fetched(known, bring, server, monkeypatch):
+def test_missing_disk_space_is_reported_before_the_download(known, fetch, server, monkeypatch):
     known(archives=archive_of(server, packed(FILES), size=5_000_000_000))
     monkeypatch.setattr(download_module.shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000_000))
     with pytest.raises(FetchError, match=r"songs: needs about 15.0 GB of disk .* 1.0 GB are free"):
-        bring("songs")
+        fetch("songs")
     assert not server.requests
 
 
-def test_a_disk_that_fills_up_is_the_error_of_the_system(known, bring, tmp_path, monkeypatch):
+def test_full_disk_raises_the_system_error(known, fetch, tmp_path, monkeypatch):
     known(base_url="https://example.org/", listed=True)
 
     def full(_, target):
@@ -387,5 +386,5 @@ def test_a_disk_that_fills_up_is_the_error_of_the_system(known, bring, tmp_path,
 
     monkeypatch.setattr(download_module.shutil, "copyfile", full)
     with pytest.raises(OSError, match="No space left") as caught:
-        bring("songs", mirror=make_mirror(tmp_path / "mirror"))
+        fetch("songs", mirror=make_mirror(tmp_path / "mirror"))
     assert caught.value.errno == errno.ENOSPC

@@ -34,7 +34,7 @@ def test_half_the_level_is_six_decibels_and_half_convergence() -> None:
     assert si_sdr(NOISE, 0.5 * NOISE) > 100
 
 
-def test_a_turned_phase_is_seen_by_si_sdr_alone() -> None:
+def test_only_si_sdr_depends_on_phase() -> None:
     shifted = np.roll(NOISE, 1)
     assert log_mel_distance(NOISE, -NOISE) == 0
     assert si_sdr(NOISE, shifted) < 0
@@ -47,7 +47,7 @@ def test_noise_ten_decibels_down_is_an_si_sdr_of_ten() -> None:
     assert si_sdr(NOISE, NOISE + 10**-0.5 * other) == pytest.approx(10, abs=0.01)
 
 
-def test_what_lies_sixty_decibels_down_does_not_count() -> None:
+def test_levels_sixty_decibels_down_are_ignored() -> None:
     quiet = NOISE.copy()
     quiet[11025:] *= 1e-5
     quieter = quiet.copy()
@@ -80,7 +80,7 @@ def decaying(rates: dict[float, float], seconds: float = 1.5) -> np.ndarray:
     return (0.1 * np.sum(parts, axis=0)).astype(np.float32)
 
 
-def test_the_rise_of_a_straight_line_is_known() -> None:
+def test_rise_time_of_a_linear_attack() -> None:
     seconds = np.arange(44100) / 44100
     rising = np.minimum(seconds / 0.05, 1.0)
     assert rise_time((rising * np.sin(2 * np.pi * 2000 * seconds)).astype(np.float32)) == pytest.approx(0.04, abs=2e-3)
@@ -92,20 +92,20 @@ def test_each_partial_decays_at_its_own_rate() -> None:
     np.testing.assert_allclose(decay_rates(note, [440.0], begin=0.2, end=0.7), [20], atol=0.3)
 
 
-def test_partials_are_found_where_they_are_and_faint_ones_left_out() -> None:
+def test_partials_are_found_and_faint_ones_left_out() -> None:
     note = decaying({441.0: 10.0, 884.0: 10.0, 1330.0: 10.0}) + 0.005 * decaying({1760.0: 10.0})
     np.testing.assert_allclose(partial_frequencies(note, 440.0), [441, 884, 1330], atol=0.5)
     np.testing.assert_allclose(partial_frequencies(decaying({4000.0: 10.0}), 4000.0), [4000], atol=0.5)
 
 
-def test_complex_convergence_sees_level_and_phase() -> None:
+def test_complex_convergence_depends_on_level_and_phase() -> None:
     assert complex_convergence(NOISE, NOISE) == 0
     assert complex_convergence(NOISE, 0.5 * NOISE) == pytest.approx(0.5, abs=1e-3)
     assert complex_convergence(NOISE, -NOISE) == pytest.approx(2.0, abs=1e-3)
     assert complex_convergence(0 * NOISE, NOISE) == 0
 
 
-def test_a_click_and_a_constant_are_seen() -> None:
+def test_a_click_and_a_constant_are_detected() -> None:
     tone = decaying({440.0: 10.0})
     clicked = np.stack([tone, tone])
     clicked[1, 30000:] += 0.05

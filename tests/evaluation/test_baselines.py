@@ -12,7 +12,7 @@ from hf_model.notes.note import Note
 NOTES = [Note(0.3, 0.9, 60.0), Note(1.2, 1.8, 64.0), Note(1.8, 2.4, 67.0)]
 
 
-def _sung(notes, seconds=3.0, sample_rate=16000):
+def _synthesize(notes, seconds=3.0, sample_rate=16000):
     time = np.arange(int(seconds * sample_rate)) / sample_rate
     voice = np.zeros_like(time)
     for note in notes:
@@ -41,18 +41,18 @@ def test_segment_keeps_vibrato_in_one_note_and_drops_fragments():
 
 @pytest.mark.parametrize("name", list(BASELINES))
 @pytest.mark.filterwarnings("ignore")
-def test_baselines_hear_three_tones(name):
+def test_baselines_transcribe_three_tones(name):
     if not installed([name]):
         pytest.skip(f"{name} is not installed (extra: peers)")
     if name == "basic_pitch":
         pytest.importorskip("basic_pitch")
-    voice = _sung(NOTES)
+    voice = _synthesize(NOTES)
     estimate = BASELINES[name][1](voice, 16000)
     assert note_scores(NOTES, estimate)["conp"] >= 0.6
     assert BASELINES[name][1](np.zeros(800, dtype=np.float32), 16000) == []
 
 
-def test_what_is_not_installed_is_left_out(monkeypatch):
-    monkeypatch.setitem(BASELINES, "nobody", (("a_package_that_nobody_has",), segment))
-    assert installed(["nobody"]) == []
+def test_baselines_that_are_not_installed_are_left_out(monkeypatch):
+    monkeypatch.setitem(BASELINES, "missing", (("a_package_that_does_not_exist",), segment))
+    assert installed(["missing"]) == []
     assert installed(["pyin"]) == ["pyin"]

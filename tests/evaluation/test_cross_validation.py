@@ -1,4 +1,4 @@
-"""Folds: every group once, whole, the same every time, and as even as whole groups allow."""
+"""Folds: every group once and whole, the same every time, and balanced."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hf_model.evaluation.cross_validation import assign_folds
 GROUPS = st.dictionaries(st.text("abcdef", min_size=1, max_size=4), st.integers(0, 2000), min_size=5, max_size=20)
 
 
-def test_five_groups_worked_out_by_hand():
+def test_five_groups_by_hand():
     notes = {"a": 10, "b": 7, "c": 6, "d": 2, "e": 2}
     assert assign_folds(notes, 3) == [["a"], ["b", "e"], ["c", "d"]]
 
 
 @given(GROUPS, st.integers(1, 5))
-def test_every_group_is_held_out_once_and_no_fold_is_empty(notes, n_folds):
+def test_every_group_is_held_out_once(notes, n_folds):
     folds = assign_folds(notes, n_folds)
     assert len(folds) == n_folds
     assert all(folds)

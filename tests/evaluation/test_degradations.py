@@ -1,4 +1,4 @@
-"""Conditions: what was asked for is measured back, and nothing moves in time."""
+"""Degradations: their amounts are measured, and nothing moves in time."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def test_the_same_seed_gives_the_same_recording(name):
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
-def test_silence_and_nothing_are_survived(name):
+def test_silence_stays_finite(name):
     assert np.isfinite(CONDITIONS[name](np.zeros(8000, dtype=np.float32), 16000, 0)).all()
 
 
 @pytest.mark.parametrize("snr", [10.0, 0.0])
-def test_noise_has_the_asked_level_against_the_singing_alone(snr):
+def test_noise_level_is_relative_to_the_singing_alone(snr):
     voice = melody(16000)
-    sung = np.abs(voice) > 0  # the four notes: silence must not soften the noise
+    sung = np.abs(voice) > 0  # the four notes: rests must not lower the noise
     noise = add_street_noise(voice, 16000, 1, snr) - voice
     measured = 10 * np.log10(np.mean(voice[sung] ** 2) / np.mean(noise**2))
     assert measured == pytest.approx(snr, abs=0.6)
@@ -85,7 +85,7 @@ def test_singing_power_leaves_silence_out():
 
 
 @pytest.mark.parametrize("rt60", [0.5, 0.3])
-def test_room_decays_by_60_db_in_the_asked_time(rt60):
+def test_room_decays_by_60_db_in_its_reverberation_time(rt60):
     response = room_response(16000, 2, rt60)
     left = np.cumsum(response[::-1] ** 2)[::-1]  # Schroeder's backward integration
     level = 10 * np.log10(left / left[1])
@@ -94,14 +94,14 @@ def test_room_decays_by_60_db_in_the_asked_time(rt60):
     assert -60 / slope == pytest.approx(rt60, rel=0.05)
 
 
-def test_room_has_as_much_energy_as_the_direct_sound_and_follows_it():
+def test_reverberation_has_the_energy_of_the_direct_sound():
     response = room_response(16000)
     assert response[0] == 1.0
     assert not response[1:40].any()
     assert np.sum(response[1:] ** 2) == pytest.approx(1.0, rel=1e-6)
 
 
-def test_room_still_sounds_when_the_voice_has_stopped():
+def test_reverberation_lasts_after_the_voice():
     voice = melody(16000)
     wet = put_in_room(voice, 16000, 0)
     silence = slice(int(0.72 * 16000), int(0.78 * 16000))
@@ -118,18 +118,18 @@ def test_phone_passes_its_band(hz, gain_db, tolerance):
 
 
 @pytest.mark.parametrize("hz", [100, 220, 3600, 6000])
-def test_phone_stops_what_lies_outside(hz):
+def test_phone_stops_other_frequencies(hz):
     assert _gain(hz) < -40
 
 
 def _gain(hz: float) -> float:
     tone = np.sin(2 * np.pi * hz * np.arange(32000) / 16000).astype(np.float32)
     middle = slice(8000, 24000)
-    heard = CONDITIONS["phone"](tone, 16000, 0)[middle]
-    return 10 * np.log10(np.mean(heard**2) / np.mean(tone[middle] ** 2))
+    degraded = CONDITIONS["phone"](tone, 16000, 0)[middle]
+    return 10 * np.log10(np.mean(degraded**2) / np.mean(tone[middle] ** 2))
 
 
-def test_quiet_is_40_db_down_in_whole_steps_of_16_bits():
+def test_quiet_is_40_db_lower_in_steps_of_16_bits():
     voice = melody(16000)
     quiet = make_quiet(voice, 16000)
     steps = quiet * 32768
@@ -138,11 +138,11 @@ def test_quiet_is_40_db_down_in_whole_steps_of_16_bits():
     assert 10 * np.log10(np.mean(quiet**2) / np.mean(voice**2)) == pytest.approx(-40, abs=0.1)
 
 
-def test_mp3_loses_something_but_not_the_voice():
+def test_mp3_removes_treble_but_not_the_voice():
     noisy = melody(44100) + 0.02 * np.random.default_rng(0).standard_normal(3 * 44100).astype(np.float32)
-    heard = CONDITIONS["mp3"](noisy, 44100, 0)
-    error = 10 * np.log10(np.mean((heard - noisy) ** 2) / np.mean(noisy**2))
+    degraded = CONDITIONS["mp3"](noisy, 44100, 0)
+    error = 10 * np.log10(np.mean((degraded - noisy) ** 2) / np.mean(noisy**2))
     assert -25 < error < -6
     high = np.fft.rfftfreq(len(noisy), 1 / 44100) > 12000
-    before, after = (np.sum(np.abs(np.fft.rfft(sound)[high]) ** 2) for sound in (noisy, heard))
-    assert after < 0.1 * before, "32 kbit/s leave no treble"
+    treble, treble_of_mp3 = (np.sum(np.abs(np.fft.rfft(sound)[high]) ** 2) for sound in (noisy, degraded))
+    assert treble_of_mp3 < 0.1 * treble, "32 kbit/s leave no treble"

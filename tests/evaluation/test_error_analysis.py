@@ -1,4 +1,4 @@
-"""Kinds of mistakes: melodies of five notes whose verdicts can be checked by eye."""
+"""Kinds of errors: melodies of five notes, checked by hand."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_model.evaluation.error_analysis import KINDS, RIGHT, TRAITS, judge, traits
+from hf_model.evaluation.error_analysis import KINDS, RIGHT, TRAITS, classify_errors, traits
 from hf_model.evaluation.note_matching import match_notes
 from hf_model.notes.note import Note
 
-SUNG = [Note(0.0, 0.5, 60), Note(0.5, 1.0, 62), Note(1.1, 1.6, 64), Note(1.6, 2.1, 64), Note(2.5, 3.5, 67)]
-"""Two notes bound, a short gap, two on one pitch, a gap, a long one."""
+MELODY = [Note(0.0, 0.5, 60), Note(0.5, 1.0, 62), Note(1.1, 1.6, 64), Note(1.6, 2.1, 64), Note(2.5, 3.5, 67)]
+"""Two legato notes, a short gap, two on one pitch, a gap, a long one."""
 
 
-def kinds(estimate, reference=SUNG):
-    return [verdict.kind for verdict in judge(reference, estimate)]
+def kinds(estimate, reference=MELODY):
+    return [outcome.kind for outcome in classify_errors(reference, estimate)]
 
 
 def changed(index, **values):
-    """SUNG with one note replaced."""
-    old = SUNG[index]
+    """MELODY with one note replaced."""
+    old = MELODY[index]
     new = Note(values.get("onset", old.onset), values.get("offset", old.offset), values.get("pitch", old.pitch))
-    return [*SUNG[:index], new, *SUNG[index + 1 :]]
+    return [*MELODY[:index], new, *MELODY[index + 1 :]]
 
 
-def test_what_was_sung_is_right():
-    assert kinds(SUNG) == [RIGHT] * 5
+def test_equal_notes_are_right():
+    assert kinds(MELODY) == [RIGHT] * 5
 
 
 @pytest.mark.parametrize(
@@ -47,48 +47,48 @@ def test_what_was_sung_is_right():
         (2, {"offset": 1.45}, "offset early"),
     ],
 )
-def test_one_note_changed_is_one_mistake_of_that_kind(index, values, kind):
+def test_one_changed_note_is_one_error_of_that_kind(index, values, kind):
     expected = [RIGHT] * 5
     expected[index] = kind
     assert kinds(changed(index, **values)) == expected
 
 
 def test_a_note_left_out_is_missed():
-    assert kinds(SUNG[:4]) == [RIGHT] * 4 + ["missed"]
+    assert kinds(MELODY[:4]) == [RIGHT] * 4 + ["missed"]
 
 
-def test_a_note_that_nobody_sang_is_extra_and_comes_last():
-    verdicts = judge(SUNG, [*SUNG, Note(2.15, 2.4, 60)])
-    assert [verdict.kind for verdict in verdicts] == [RIGHT] * 5 + ["extra"]
-    assert verdicts[-1].reference is None
-    assert verdicts[-1].onset == 2.15
+def test_an_additional_note_is_extra_and_comes_last():
+    outcomes = classify_errors(MELODY, [*MELODY, Note(2.15, 2.4, 60)])
+    assert [outcome.kind for outcome in outcomes] == [RIGHT] * 5 + ["extra"]
+    assert outcomes[-1].reference is None
+    assert outcomes[-1].onset == 2.15
 
 
-def test_two_notes_heard_as_one_are_both_merged():
-    assert kinds([*SUNG[:2], Note(1.1, 2.1, 64), SUNG[4]]) == [RIGHT, RIGHT, "merged", "merged", RIGHT]
+def test_two_notes_transcribed_as_one_are_both_merged():
+    assert kinds([*MELODY[:2], Note(1.1, 2.1, 64), MELODY[4]]) == [RIGHT, RIGHT, "merged", "merged", RIGHT]
 
 
-def test_one_note_heard_as_two_is_split_once_and_nothing_is_extra():
-    assert kinds([*SUNG[:4], Note(2.5, 2.9, 67), Note(2.92, 3.5, 67)]) == [RIGHT] * 4 + ["split"]
+def test_one_note_transcribed_as_two_is_split_once():
+    assert kinds([*MELODY[:4], Note(2.5, 2.9, 67), Note(2.92, 3.5, 67)]) == [RIGHT] * 4 + ["split"]
 
 
-def test_a_note_cut_short_before_another_pitch_is_no_split():
-    assert kinds([*SUNG[:4], Note(2.5, 2.9, 67), Note(2.92, 3.5, 70)]) == [RIGHT] * 4 + ["offset early", "extra"]
+def test_a_short_note_before_another_pitch_is_not_split():
+    assert kinds([*MELODY[:4], Note(2.5, 2.9, 67), Note(2.92, 3.5, 70)]) == [RIGHT] * 4 + ["offset early", "extra"]
 
 
-def test_nothing_on_either_side():
+def test_without_notes():
     assert kinds([]) == ["missed"] * 5
-    assert kinds(SUNG, []) == ["extra"] * 5
+    assert kinds(MELODY, []) == ["extra"] * 5
     assert kinds([], []) == []
 
 
-def test_a_pitch_that_is_right_counts_before_one_that_is_near():
+def test_the_right_pitch_is_paired_before_the_nearer_onset():
     two = [Note(0.0, 0.04, 72), Note(0.04, 0.5, 60)]
-    assert kinds(two, SUNG[:1]) == [RIGHT, "extra"]
+    assert kinds(two, MELODY[:1]) == [RIGHT, "extra"]
 
 
 def test_traits_of_five_notes():
-    assert list(traits(SUNG)) == [
+    assert list(traits(MELODY)) == [
         ("middling", "middle", "first of a phrase"),
         ("middling", "middle", "legato onset", "step"),
         ("middling", "middle", "onset after a gap", "step"),
@@ -114,12 +114,12 @@ def melodies(draw):
 
 
 @given(melodies(), melodies())
-def test_every_note_has_one_verdict_and_the_right_ones_are_those_that_conpoff_counts(reference, estimate):
-    verdicts = judge(reference, estimate)
-    assert [verdict.reference for verdict in verdicts if verdict.reference] == reference
-    assert {verdict.kind for verdict in verdicts} <= {RIGHT, *KINDS}
-    assert {trait for verdict in verdicts for trait in verdict.traits} <= set(TRAITS)
-    assert sum(verdict.kind == RIGHT for verdict in verdicts) == match_notes(reference, estimate).conpoff
-    extra = [verdict.estimate for verdict in verdicts if verdict.kind == "extra"]
+def test_right_notes_are_those_that_conpoff_counts(reference, estimate):
+    outcomes = classify_errors(reference, estimate)
+    assert [outcome.reference for outcome in outcomes if outcome.reference] == reference
+    assert {outcome.kind for outcome in outcomes} <= {RIGHT, *KINDS}
+    assert {trait for outcome in outcomes for trait in outcome.traits} <= set(TRAITS)
+    assert sum(outcome.kind == RIGHT for outcome in outcomes) == match_notes(reference, estimate).conpoff
+    extra = [outcome.estimate for outcome in outcomes if outcome.kind == "extra"]
     assert all(note in estimate for note in extra)
     assert len(extra) == len(set(extra))

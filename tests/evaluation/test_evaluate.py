@@ -1,4 +1,4 @@
-"""Figures of recordings whose answers are known."""
+"""Figures of recordings with known notes and sounds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from hf_model.evaluation import evaluate
-from hf_model.evaluation.evaluate import OURS, EvaluateSettings, measure, measure_all, summarize
+from hf_model.evaluation.evaluate import OURS, UNLABELLED, EvaluateSettings, measure, measure_all, summarize
 from hf_model.evaluation.render_test_set import Item
 from hf_model.notes.note import Note
 from hf_model.notes.note_files import write_csv
@@ -52,7 +52,7 @@ def rendered(tmp_path, piano):
 
 @pytest.fixture
 def fake_baseline(monkeypatch):
-    """A baseline that is installed and hears nothing."""
+    """A baseline that is installed and finds no notes."""
     monkeypatch.setattr(evaluate, "BASELINES", {"pyin": ((), lambda voice, rate: [])})  # noqa: ARG005
     monkeypatch.setattr(evaluate, "installed", list)
     return EvaluateSettings(baselines=("pyin",), baseline_files=1, bootstrap=20)
@@ -84,14 +84,14 @@ def test_the_summary_names_corpus_system_and_figure(rendered, fake_baseline):
     assert report["notes"]["made"]["pyin"]["recordings"] == 1
     assert "conpoff_low" not in report["notes"]["made"]["pyin"]
     assert report["notes"]["made"]["ahead_of_pyin"]["conpoff"] == 1.0
-    assert report["heard"]["free"]["notes"] == 3
-    assert report["heard"]["free"]["conp_against_pyin"] == 0.0
+    assert report[UNLABELLED]["free"]["notes"] == 3
+    assert report[UNLABELLED]["free"]["conp_against_pyin"] == 0.0
     assert report["sound"]["made"]["sampled"]["same_length"] == 0.5
     assert report["same_length_share"] == pytest.approx(2 / 3, abs=1e-3)
     json.dumps(report, allow_nan=False)
 
 
-def test_the_order_of_systems_begins_with_ours(rendered, fake_baseline):
+def test_our_system_comes_first(rendered, fake_baseline):
     report = summarize(measure_all(rendered, fake_baseline), fake_baseline)
     assert next(iter(report["notes"]["made"])) == OURS
 
@@ -103,7 +103,7 @@ def test_one_recording_alone(rendered):
     assert measure((rendered, item, [], False)).sounds == {"sampled": {"same_length": 1.0}}
 
 
-@pytest.mark.parametrize("wrong", [{"baselines": ("nobody",)}, {"bootstrap": 1}, {"pictures": -1}])
+@pytest.mark.parametrize("wrong", [{"baselines": ("missing",)}, {"bootstrap": 1}, {"pictures": -1}])
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         EvaluateSettings(**wrong)

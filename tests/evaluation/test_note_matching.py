@@ -1,4 +1,4 @@
-"""Note scores: five notes that the eye can check, and mir_eval as the judge of everything else."""
+"""Note matching: five notes checked by hand, and mir_eval as the reference for random notes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_model.evaluation.note_matching import Matches, add_matches, match_notes
+from hf_model.evaluation.note_matching import RULES, Matches, add_matches, find_hits, match_notes, match_pairs
 from hf_model.notes.note import Note
 from hf_model.notes.pitch import pitch_to_hz
 
@@ -26,7 +26,7 @@ def test_five_notes():
     assert match_notes(REFERENCE, estimate) == Matches(5, 5, con=4, conp=3, conpoff=2)
 
 
-def test_an_offset_may_miss_by_the_larger_of_50_ms_and_a_fifth_of_the_reference():
+def test_offset_tolerance_is_the_larger_of_50_ms_and_20_percent():
     long, short = [Note(0, 1, 60)], [Note(0, 0.1, 60)]
     assert match_notes(long, [Note(0, 0.81, 60)]).conpoff == 1
     assert match_notes(long, [Note(0, 0.79, 60)]).conpoff == 0
@@ -34,7 +34,7 @@ def test_an_offset_may_miss_by_the_larger_of_50_ms_and_a_fifth_of_the_reference(
     assert match_notes(short, [Note(0, 0.16, 60)]).conpoff == 0
 
 
-def test_one_estimate_pays_for_one_reference_and_partners_are_swapped_where_that_helps():
+def test_each_note_is_matched_once_and_the_matching_is_maximal():
     assert match_notes([Note(0, 1, 60), Note(0.03, 1, 60)], [Note(0, 1, 60)]).con == 1
     reference, estimate = [Note(0.00, 1, 60), Note(0.04, 1, 60)], [Note(0.045, 1, 60), Note(0.08, 1, 60)]
     assert match_notes(reference, estimate).con == 2, "a greedy match would give the first away"
@@ -43,7 +43,7 @@ def test_one_estimate_pays_for_one_reference_and_partners_are_swapped_where_that
 @pytest.mark.parametrize(
     ("reference", "estimate", "expected"), [([], [], 1.0), (REFERENCE, [], 0.0), ([], REFERENCE, 0.0)]
 )
-def test_nothing_to_find_and_nothing_found(reference, estimate, expected):
+def test_scores_without_notes(reference, estimate, expected):
     assert set(match_notes(reference, estimate).f_measures().values()) == {expected}
 
 
@@ -54,7 +54,7 @@ def test_counts_add_up_over_recordings():
     assert add_matches([]) == Matches(0, 0, 0, 0, 0)
 
 
-# Onsets every 10 ms, pitches that never differ by just 50 cents: many near misses, and no question of rounding.
+# Onsets on a grid of 10 ms, pitch differences never of exactly 50 cents: many near misses, no rounding errors.
 melody = st.lists(
     st.builds(
         lambda onset, length, pitch: Note(onset / 100, (onset + length) / 100, 60 + 0.19 * pitch),
@@ -68,7 +68,7 @@ melody = st.lists(
 
 @settings(max_examples=200)
 @given(melody, melody)
-def test_mir_eval_counts_the_same(reference, estimate):
+def test_counts_are_those_of_mir_eval(reference, estimate):
     arrays = []
     for notes in (reference, estimate):
         arrays += [
@@ -84,9 +84,26 @@ def test_mir_eval_counts_the_same(reference, estimate):
     assert found.conp == len(count(*arrays, offset_ratio=None))
     assert found.conpoff == len(count(*arrays, offset_ratio=0.2))
     assert found.con >= found.conp >= found.conpoff
+    for rule, hits in zip(RULES, find_hits(reference, estimate), strict=True):
+        pairs = match_pairs(reference, estimate, rule)
+        assert len(pairs) == getattr(found, rule)
+        assert len({i for i, _ in pairs}) == len({j for _, j in pairs}) == len(pairs)
+        assert all(hits[pair] for pair in pairs)
 
 
-def test_a_long_chain_of_choices_is_no_deep_recursion():
+def test_a_long_augmenting_path():
     reference = [Note(0.04 * n, 0.04 * n + 0.03, 60) for n in range(3000)]
     estimate = [Note(note.onset + 0.035, note.offset + 0.035, 60) for note in reference]
     assert match_notes(reference, estimate).con == match_notes(reference, estimate[::-1]).con == 3000
+
+
+@pytest.mark.parametrize(("onset", "n_matches"), [(0.05, 1), (0.05004, 1), (0.0501, 0)])
+def test_onset_distances_are_rounded_to_100_microseconds(onset, n_matches):
+    assert match_notes([Note(0.0, 1.0, 60)], [Note(onset, 1.0, 60)]).con == n_matches
+    intervals = np.array([[0.0, 1.0]]), np.array([[onset, 1.0]])
+    assert len(mir_eval.transcription.match_note_onsets(*intervals)) == n_matches
+
+
+def test_pairs_without_notes():
+    assert match_pairs([], REFERENCE, "con") == match_pairs(REFERENCE, [], "con") == []
+    assert match_pairs(REFERENCE, REFERENCE[1:], "conpoff") == [(1, 0), (2, 1), (3, 2), (4, 3)]

@@ -1,4 +1,4 @@
-"""The test split goes through the same inference as a user's file, and every wav has exactly the right length."""
+"""The test split is rendered through the same inference as a user's file, and every wav has the right length."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from hf_model.notes.midi import read_midi
 from hf_model.notes.note import Note
 from hf_model.notes.note_files import read_csv
 from hf_model.shards.writer import StftSettings, write_shards
-from tests.stand_ins import tone_models, tones
+from tests.fakes import tone_models, tones
 
 RATE = 22050
 
 
 @pytest.fixture
 def aligned(tmp_path, monkeypatch):
-    """Three pairs to measure on and one to train on; stand-ins for the models."""
+    """Three pairs to measure on and one to train on; fake models."""
     monkeypatch.setattr(render_test_set, "_models", lambda _: tone_models())
     folder = tmp_path / "data" / "aligned"
     pairs = []
@@ -56,7 +56,7 @@ def render(aligned, **settings):
     )
 
 
-def test_every_file_is_there_and_as_long_as_the_voice(aligned):
+def test_every_file_exists_and_is_as_long_as_the_voice(aligned):
     out, items = render(aligned, sounds=("sampled", "neural"))
     assert [item.pair_id for item in items] == ["a", "b", "c"]
     for item in items:
@@ -70,7 +70,7 @@ def test_every_file_is_there_and_as_long_as_the_voice(aligned):
         assert notes[0].onset == pytest.approx(0.1, abs=0.02)
 
 
-def test_the_listing_comes_back(aligned):
+def test_the_listing_is_read_back(aligned):
     out, items = render(aligned, sounds=("sampled",), max_files=2)
     assert [item.pair_id for item in items] == ["a", "c"]
     assert read_listing(out) == items
@@ -84,7 +84,7 @@ def test_a_damaged_listing_is_named(tmp_path):
         read_listing(tmp_path)
 
 
-def test_the_direct_baseline_is_asked_too(aligned, monkeypatch):
+def test_the_direct_baseline_is_rendered(aligned, monkeypatch):
     class Silence:
         def render(self, voice, n_samples):
             assert voice.ndim == 1
@@ -109,7 +109,7 @@ def test_nothing_to_render(aligned):
         render(aligned)
 
 
-def test_unlabelled_recordings_are_rendered_beside(aligned, monkeypatch):
+def test_unlabelled_recordings_are_rendered_as_well(aligned, monkeypatch):
     from hf_model.corpora.records import VoiceRecord
 
     with pytest.raises(RenderError, match="add it to download"):
@@ -117,7 +117,7 @@ def test_unlabelled_recordings_are_rendered_beside(aligned, monkeypatch):
     voice = aligned.parent / "raw" / "vocadito" / "x.wav"
     voice.parent.mkdir(parents=True)
     soundfile.write(voice, tones([67]), 16000)
-    record = VoiceRecord("vocadito", "x", "someone", "CC BY 4.0", voice)
+    record = VoiceRecord("vocadito", "x", "singer", "CC BY 4.0", voice)
     monkeypatch.setattr("hf_model.corpora.catalogue.read", lambda name, raw: iter([record]))  # noqa: ARG005
     out, items = render(aligned, sounds=("sampled", "neural"), unlabelled=("vocadito",))
     assert items[-1].corpus == "vocadito"

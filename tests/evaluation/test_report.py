@@ -1,4 +1,4 @@
-"""Pictures, the table of recordings, and the page that needs nothing else."""
+"""Pictures, the table of recordings, the page, and tables of text."""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ import soundfile
 
 from hf_model.evaluation.evaluate import OURS, EvaluateSettings, Measured, summarize
 from hf_model.evaluation.metrics import note_errors, note_scores
-from hf_model.evaluation.plots import save_error_histograms, sound_rows, table_rows
+from hf_model.evaluation.plots import save_error_histograms
 from hf_model.evaluation.render_test_set import Item
-from hf_model.evaluation.report import draw_pictures, write_page, write_recordings
+from hf_model.evaluation.report import (
+    draw_pictures,
+    format_interval,
+    markdown_table,
+    sound_rows,
+    table_rows,
+    write_page,
+    write_recordings,
+)
 from hf_model.notes.note import Note
-from tests.stand_ins import tones
+from tests.fakes import tones
 
 NOTES = [Note(0.1, 0.4, 60.0), Note(0.5, 0.8, 64.0)]
 
@@ -78,7 +86,7 @@ def test_one_line_a_recording_and_system(measured, tmp_path):
     assert rows[1]["onset_bias"] == ""
 
 
-def test_tables_say_what_the_report_says(measured):
+def test_tables_contain_the_figures_of_the_report(measured):
     report = summarize(measured, EvaluateSettings(bootstrap=20))
     header, rows = table_rows(report)
     assert [row[0] for row in rows] == ["made, hummingface", "made, pyin"]
@@ -91,3 +99,14 @@ def test_tables_say_what_the_report_says(measured):
 def test_histograms_without_any_match(tmp_path):
     save_error_histograms(tmp_path / "e.png", {"made": [note_errors([], [])]})
     assert (tmp_path / "e.png").stat().st_size > 1000
+
+
+def test_markdown_tables_and_intervals():
+    rows = [["ours", format_interval({"mean": 0.9125, "low": -0.05, "high": 1.0})]]
+    rows.append(["theirs", format_interval({"mean": 12.0, "low": None, "high": 13.04}, 1, "+")])
+    assert markdown_table("system | COn", rows) == [
+        "| system | COn |",
+        "|---|---|",
+        "| ours | .912 [-.050, 1.000] |",
+        "| theirs | +12.0 [?, +13.0] |",
+    ]

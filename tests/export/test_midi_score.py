@@ -26,7 +26,7 @@ def arranged(notes, tempo, key=A_MINOR, left=()):
 WALTZ = Tempo(100.0, 1.0, tuple(0.35 + 0.6 * k for k in range(9)), 1, (3, 4))
 
 
-def test_bars_fall_where_the_beats_are_and_seconds_stay(tmp_path):
+def test_bars_are_on_the_beats_and_seconds_are_kept(tmp_path):
     notes = [Note(0.35, 0.9, 64, 70), Note(0.95, 1.5, 69, 80), Note(1.612, 3.1, 72, 90)]
     write_score(tmp_path / "waltz.mid", arranged(notes, WALTZ), 5.0)
     midi = pretty_midi.PrettyMIDI(str(tmp_path / "waltz.mid"))
@@ -39,7 +39,7 @@ def test_bars_fall_where_the_beats_are_and_seconds_stay(tmp_path):
     assert mido.MidiFile(tmp_path / "waltz.mid").length == pytest.approx(5.0, abs=1e-3)
 
 
-def test_a_steady_tempo_is_named_once_after_the_lead():
+def test_a_steady_tempo_is_one_event_after_the_lead_in():
     steady = tempo_map(WALTZ)
     assert [tempo for _, tempo in steady.tempi][1:] == [600_000]
     assert steady.signatures == ((0, 7, 16), (7 * 480, 3, 4))
@@ -51,7 +51,7 @@ def test_six_eight_counts_in_eighths():
     assert jig.tempi == ((0, 400_000),), "a dotted quarter of 0.6 s, and so is the lead's eighth"
 
 
-def test_both_hands_and_a_key_struck_again_at_once(tmp_path):
+def test_both_hands_and_immediate_repetition(tmp_path):
     right = [Note(0.5, 1.0, 60), Note(1.0, 1.5, 60), Note(1.5, 2.0, 130 - 12)]
     write_score(tmp_path / "two.mid", arranged(right, WALTZ, Key(6, "major"), [Note(0.5, 2.0, 40)]))
     midi = pretty_midi.PrettyMIDI(str(tmp_path / "two.mid"))
@@ -59,7 +59,7 @@ def test_both_hands_and_a_key_struck_again_at_once(tmp_path):
     assert [hand.name for hand in midi.instruments] == ["HummingFace", "left hand"]
 
 
-def test_silence_makes_a_file_as_long_as_the_recording(tmp_path):
+def test_silence_gives_a_file_as_long_as_the_recording(tmp_path):
     write_score(tmp_path / "silence.mid", arranged([], Tempo(120.0, 0.0, (0.0, 0.5))), 3.0)
     assert mido.MidiFile(tmp_path / "silence.mid").length == pytest.approx(3.0, abs=1e-3)
 
@@ -70,7 +70,7 @@ def test_silence_makes_a_file_as_long_as_the_recording(tmp_path):
     st.integers(0, 3),
     st.sampled_from([(4, 4), (3, 4), (2, 4), (6, 8)]),
 )
-def test_any_beats_are_kept_to_a_tenth_of_a_millisecond(start, lengths, downbeat, meter):
+def test_any_beats_are_exact_to_a_tenth_of_a_millisecond(start, lengths, downbeat, meter):
     beats = start + np.concatenate([[0.0], np.cumsum(lengths)])
     where = tempo_map(Tempo(90.0, 1.0, tuple(beats.tolist()), downbeat, meter))
     inside = beats[beats > 1e-4]

@@ -112,7 +112,7 @@ def bar_sums(path: Path) -> list[list[Fraction]]:
     return sums
 
 
-def test_a_bar_of_quarters_and_eighths_comes_back(tmp_path, schema):
+def test_a_bar_of_quarters_and_eighths(tmp_path, schema):
     path = tmp_path / "a.musicxml"
     write_musicxml(path, arranged(line((60, 1), (62, 0.5), (64, 0.5), (65, 1), (67, 1), (60, 4))), "Five notes")
     validate(schema, path)
@@ -209,7 +209,7 @@ def test_silence_is_a_bar_of_rest(tmp_path, schema):
     assert bar_sums(path) == [[4]]
 
 
-def test_without_music21_one_sentence_says_what_to_do(tmp_path, monkeypatch):
+def test_without_music21_the_error_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setattr("hf_model.export.musicxml.find_spec", lambda _name: None)
     with pytest.raises(MusicXMLError, match=r"pip install 'hummingface\[score\]'"):
         write_musicxml(tmp_path / "a.musicxml", arranged([]))
@@ -226,7 +226,7 @@ def test_importing_the_module_does_not_import_music21():
     assert ran.returncode == 0
 
 
-def test_a_person_is_written_as_meant():
+def test_uneven_playing_is_notated_evenly():
     rng = np.random.default_rng(1)
     exact = line((60, 1), (62, 0.5), (64, 0.5), (65, 0.75), (64, 0.25), (62, 1), (60, 2))
     sung = [Note(max(n.onset + rng.normal(0, 0.02), 0), n.offset - 0.06, n.pitch) for n in exact]

@@ -7,7 +7,7 @@ from matplotlib.image import imread
 from hf_model.export.picture import save_picture
 from hf_model.notes.note import Note
 from hf_model.plotting import STEPS_PER_SEMITONE, pitch_spectrogram
-from tests.stand_ins import tones
+from tests.fakes import tones
 
 GLOW = (255, 184, 77)
 
@@ -18,7 +18,7 @@ def glowing(path: Path) -> np.ndarray:
     return np.argwhere(np.abs(pixels - GLOW).max(axis=2) < 12)
 
 
-def test_a_tone_stands_at_its_pitch() -> None:
+def test_a_tone_is_drawn_at_its_pitch() -> None:
     picture = pitch_spectrogram(tones([69], duration=1.0), 59.5, 79.5)
     assert picture.shape == (20 * STEPS_PER_SEMITONE, 121)
     assert picture.max() == pytest.approx(0, abs=1e-4)
@@ -27,7 +27,7 @@ def test_a_tone_stands_at_its_pitch() -> None:
     assert 10 <= column <= 110
 
 
-def test_long_recordings_are_summarised_and_blocks_do_not_show() -> None:
+def test_long_spectrograms_are_downsampled_without_seams() -> None:
     voice = 0.3 * np.sin(2 * np.pi * 220 * np.arange(16000 * 61) / 16000).astype(np.float32)
     picture = pitch_spectrogram(voice, 50.5, 62.5)
     assert picture.shape[1] == 2034  # 6101 frames, three to a column
@@ -35,7 +35,7 @@ def test_long_recordings_are_summarised_and_blocks_do_not_show() -> None:
     assert np.ptp(inside.max(axis=0)) < 0.1
 
 
-def test_played_notes_glow(tmp_path: Path) -> None:
+def test_played_notes_are_highlighted(tmp_path: Path) -> None:
     note = Note(0.5, 1.0, 60.0)
     save_picture(tmp_path / "with.part", tones([60] * 4), [note], [note], "a $tune$ 歌 \udcff.wav")
     save_picture(tmp_path / "without.part", tones([60] * 4), [], [])
@@ -45,12 +45,12 @@ def test_played_notes_glow(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n_samples", [1, 800])
-def test_almost_nothing_can_be_drawn(tmp_path: Path, n_samples: int) -> None:
+def test_very_short_recordings_are_drawn(tmp_path: Path, n_samples: int) -> None:
     save_picture(tmp_path / "a.png", np.zeros(n_samples, dtype=np.float32), [], [])
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
-def test_far_notes_stay_in_the_picture(tmp_path: Path) -> None:
+def test_very_low_and_high_notes_are_drawn(tmp_path: Path) -> None:
     notes = [Note(0.1, 0.4, 30.0), Note(0.5, 0.8, 95.0)]
     save_picture(tmp_path / "a.png", tones([40, 80]), notes, notes)
     rows = glowing(tmp_path / "a.png")[:, 0]

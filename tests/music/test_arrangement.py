@@ -1,4 +1,4 @@
-"""From sung notes to piano notes."""
+"""Transcribed notes to piano notes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from hf_model.config import ConfigError
 from hf_model.export.midi_score import write_score
+from hf_model.music import arrangement as arrangement_module
 from hf_model.music.arrangement import QUANTIZE, Arrangement, arrange
+from hf_model.music.key import Key
 from hf_model.music.meter import METERS
 from hf_model.music.quantization import SWINGS
+from hf_model.music.tempo import Tempo
 from hf_model.notes.midi import read_midi
 from hf_model.notes.note import Note, to_keys
 from hf_model.singer.composition import twinkle
@@ -22,7 +25,7 @@ from hf_model.singer.composition import twinkle
 SUNG = [Note(0.5, 0.98, 60.2, 70), Note(1.0, 1.48, 62.3, 80), Note(1.5, 1.98, 64.1, 90, 0.4), Note(2.0, 2.03, 65.2, 60)]
 
 
-def test_by_default_the_performance_is_played_as_it_was():
+def test_by_default_timing_is_not_changed():
     arranged = arrange(SUNG, 3.0)
     assert arranged.notes == SUNG[:3], "0.03 s is too short for a note"
     assert arranged.piano_notes == to_keys(SUNG[:3], arranged.tuning)
@@ -46,12 +49,12 @@ def test_notes_are_left_out_by_confidence_and_transposed():
         ({"meter": "7/8"}, "meter is '7/8'"),
     ],
 )
-def test_what_cannot_be_done_is_refused_in_a_sentence(setting, words):
+def test_values_outside_their_range_are_refused(setting, words):
     with pytest.raises(ConfigError, match=words):
         Arrangement(**setting)
 
 
-def test_a_note_that_is_sung_on_beyond_the_recording_ends_with_it():
+def test_notes_end_with_the_recording():
     arranged = arrange([Note(0.5, 1.0, 60), Note(1.2, 9.0, 62), Note(5.0, 6.0, 64)], 2.0)
     assert [(note.onset, note.offset) for note in arranged.piano_notes] == [(0.5, 1.0), (1.2, 2.0)]
 
@@ -61,25 +64,32 @@ def test_legato_holds_over_short_gaps_only():
     assert [note.offset for note in arranged.piano_notes] == [0.5, 0.9, 2.4]
 
 
-def test_what_was_found_is_said():
-    remarks = " ".join(arrange(twinkle(), 9.0, Arrangement(key="D major", tempo=109.0)).remarks)
-    assert "given: 109 beats a minute, 4/4" in remarks
-    assert "given: D major, as sung" in remarks
+def test_remarks_name_tempo_and_key():
+    remarks = arrange(twinkle(), 9.0, Arrangement(key="D major", tempo=109.0)).remarks
+    assert remarks[:2] == ("109 bpm, 4/4 (given)", "key: D major (given)")
     assert arrange([], 1.0).remarks == ()
 
 
-def test_a_slow_tempo_that_was_found_is_told_as_twice_as_fast_too():
+@pytest.mark.parametrize(("confidence", "words"), [(0.95, ""), (0.8, " (likely)"), (0.3, " (a guess)")])
+def test_remarks_grade_the_confidence(monkeypatch, confidence, words):
+    tempo = Tempo(96.0, confidence, (0.0, 0.625))
+    monkeypatch.setattr(arrangement_module, "_find_structure", lambda *_: (tempo, []))
+    monkeypatch.setattr(arrangement_module, "estimate_key", lambda *_: Key(5, "major", confidence))
+    assert arrange(SUNG, 3.0).remarks[:2] == (f"96 bpm, 4/4{words}", f"key: F major{words}")
+
+
+def test_the_remark_on_a_slow_tempo_names_twice_the_tempo():
     tune = [Note(1.2 * k, 1.2 * k + 1.0, 60 + k % 3) for k in range(12)]
     found = arrange(tune, 15.0)
     remark = found.remarks[0]
-    assert ("twice as fast" in remark) == (found.tempo.bpm < 70)
+    assert (f"bpm (or {2 * found.tempo.bpm:.0f})" in remark) == (found.tempo.bpm < 70)
     given = arrange(tune, 15.0, Arrangement(tempo=50.0))
-    assert "twice" not in given.remarks[0]
+    assert given.remarks[0].startswith("50 bpm, ")
 
 
-def test_sung_and_played_stand_side_by_side_and_the_left_hand_in_its_place():
+def test_note_pairs_have_every_played_note_once():
     arranged = arrange(twinkle(), 9.0, Arrangement(accompany=True, tempo=109.0))
-    sung, played = arranged.side_by_side
+    sung, played = arranged.note_pairs
     assert sorted(played) == arranged.both_hands
     assert [note.onset for note in played] == sorted(note.onset for note in played)
     assert [note for note in sung if note in arranged.notes] == arranged.notes
@@ -89,7 +99,9 @@ def test_sung_and_played_stand_side_by_side_and_the_left_hand_in_its_place():
 def test_the_key_moves_with_the_notes():
     arranged = arrange(twinkle(), 9.0, Arrangement(transpose=3))
     assert arranged.key.name == "F major"
-    assert "D major, as sung" in " ".join(arranged.remarks)
+    remark = arranged.remarks[1]
+    assert remark.startswith("key: D major")
+    assert remark.endswith("played in F major")
 
 
 def test_twinkle_on_the_beat():
@@ -121,7 +133,7 @@ sung_notes = st.lists(st.tuples(st.floats(0, 1), st.floats(0.02, 1), st.floats(2
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sung_notes, options, st.floats(-0.5, 0.5))
-def test_any_options_on_any_notes_give_a_piece_within_the_recording(tmp_path, steps, arrangement, tuning):
+def test_any_options_give_notes_within_the_recording(tmp_path, steps, arrangement, tuning):
     now, notes = 0.0, []
     for gap, length, pitch, confidence in steps:
         notes.append(Note(now + gap, now + gap + length, pitch, 80, confidence))
@@ -144,9 +156,9 @@ def test_any_options_on_any_notes_give_a_piece_within_the_recording(tmp_path, st
         assert abs(read.onset - note.onset) < 1e-3
 
 
-def test_half_a_minute_is_arranged_at_once():
+def test_half_a_minute_is_arranged_in_a_fifth_of_a_second():
     notes = [Note(0.3 * k, 0.3 * k + 0.25, 60.0 + (7 * k) % 12) for k in range(200)]
     arrange(notes, 60.0, Arrangement(quantize="1/16"))
     start = time.process_time()
     arrange(notes, 60.0, Arrangement(quantize="1/8", simplify=1, transpose=2))
-    assert time.process_time() - start < 0.2, "beats and repetitions are kept; five times what it takes"
+    assert time.process_time() - start < 0.2, "beats and repetitions are cached; five times the usual time"

@@ -29,7 +29,7 @@ def quarters(*bars: tuple[int, ...], shift: int = 0, beat: float = 0.6) -> list[
 
 
 @pytest.mark.parametrize("shift", [0, 3, -4])
-def test_broken_chords_are_told_in_any_key(shift):
+def test_broken_chords_are_recognised_in_any_key(shift):
     chords = estimate_chords(quarters(C, F, G, C, shift=shift), Key(shift % 12, "major"), tempo())
     assert [((chord.root - shift) % 12, chord.is_minor) for chord in chords] == [
         (0, False), (5, False), (7, False), (0, False)
@@ -45,7 +45,7 @@ def test_a_minor_tune_ends_on_its_minor_chord():
     assert (chords[-1].root, chords[-1].is_minor) == (9, True)
 
 
-def test_what_is_described_of_a_beat():
+def test_features_of_a_beat():
     rolls = pitch_class_rolls(quarters(C), np.arange(5) * 0.6)
     assert rolls.sum(axis=1) == pytest.approx([1, 1, 1, 1])
     assert [int(row.argmax()) for row in rolls] == [0, 4, 7, 4]
@@ -57,15 +57,15 @@ def test_what_is_described_of_a_beat():
     assert np.all(described[:, -1] == 1)
 
 
-def test_the_model_knows_what_songs_do():
+def test_the_model_prefers_common_changes():
     model = default_model()
-    assert model.change[0] > model.change[2] > model.change[1], "chords change with the bar, then with the half"
+    assert model.change[0] > model.change[2] > model.change[1], "most changes are on the bar, then on its middle"
     major = np.exp(model.transition[0])
-    assert major[14].argmax() in {0, 18}, "the dominant goes home, or to the sixth degree"
+    assert major[14].argmax() in {0, 18}, "from the dominant to the tonic or the sixth degree"
     assert major.sum(axis=1) == pytest.approx(np.ones(24), abs=1e-3)
 
 
-def test_chords_have_their_notes():
+def test_pitch_classes_of_chords():
     assert Chord(0, 1, 9, True).pitch_classes == (9, 0, 4)
     assert Chord(0, 1, 7, False).pitch_classes == (7, 11, 2)
 
@@ -80,11 +80,11 @@ def test_bass_on_one_and_three_chord_on_two_and_four():
         0: [0], 1: [4, 7, 0], 2: [0], 3: [4, 7, 0], 4: [0], 5: [4, 7, 0], 6: [0],
     }  # fmt: skip
     assert max(max(keys) for keys in beats.values()) <= HIGHEST_VOICE
-    assert left[-1].offset == pytest.approx(melody[-1].offset), "it ends with the tune"
+    assert left[-1].offset == pytest.approx(melody[-1].offset), "it ends with the melody"
     assert all(note.velocity < melody[0].velocity for note in left)
 
 
-def test_the_last_note_has_its_chord_even_if_it_comes_early():
+def test_an_early_last_note_gets_its_chord():
     melody = [*quarters(C, G), Note(4.75, 6.0, 72.0)]
     chords = [Chord(0, 4.8, 7, False), Chord(4.8, 6.0, 0, False)]
     last = accompany(melody, chords, tempo())[-4:]
@@ -100,7 +100,7 @@ def test_a_waltz_has_one_bass_a_bar():
     assert [beat for beat in low if beat < 8] == [0, 3, 6]
 
 
-def test_voices_move_little():
+def test_voice_leading_is_smooth():
     steps = []
     before = voicing(Chord(0, 1, 0, False), 80, ())
     for root, is_minor in ((9, True), (5, False), (7, False), (0, False)):
@@ -111,7 +111,7 @@ def test_voices_move_little():
     assert steps[0] <= 2, "C to A minor moves one voice"
 
 
-def test_under_a_deep_voice_there_is_less_to_play():
+def test_a_low_melody_leaves_fewer_keys():
     assert voicing(Chord(0, 1, 0, False), 45, ()) == (43,)
     assert voicing(Chord(0, 1, 0, False), 40, ()) == ()
     assert bass_key(Chord(0, 1, 0, False), 80) == 36
@@ -124,7 +124,7 @@ def test_no_notes_no_chords():
     assert arrange([], 3.0, Arrangement(accompany=True)).accompaniment == []
 
 
-def test_a_minute_is_quick():
+def test_a_minute_is_arranged_within_seconds():
     notes = compose(3, 60.0)
     started = time.perf_counter()
     found = arrange(notes, 60.0, Arrangement(accompany=True, simplify=2, agree_repeats=True))
@@ -137,7 +137,7 @@ melodies = st.lists(st.tuples(st.integers(21, 108), st.floats(0.05, 2.0), st.flo
 
 @settings(max_examples=40, deadline=None)
 @given(melodies, st.sampled_from(["2/4", "3/4", "4/4", "6/8"]), st.integers(0, 3), st.floats(0, 2))
-def test_any_melody_gets_a_left_hand_below_it(parts, meter, simplify, lead):
+def test_the_left_hand_is_below_any_melody(parts, meter, simplify, lead):
     notes, now = [], lead
     for key, seconds, rest in parts:
         notes.append(Note(now, now + seconds, float(key)))

@@ -1,4 +1,4 @@
-"""The key of tunes whose key everyone knows."""
+"""The key of well-known tunes, and snapping to it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_transposing_the_tune_transposes_its_key(semitones, tuning):
     assert moved.confidence == pytest.approx(plain.confidence)
 
 
-def test_confidence_grows_with_what_is_heard():
+def test_confidence_grows_with_the_number_of_notes():
     assert estimate_key([]).confidence == 0
     few, many = estimate_key(line(GOD_REST[:3])), estimate_key(line(GOD_REST))
     chromatic = estimate_key(line(range(60, 84)))
@@ -54,13 +54,13 @@ def test_confidence_grows_with_what_is_heard():
         ("D♭ Major", "Db major", -5),
     ],
 )
-def test_keys_are_read_as_people_write_them(text, name, fifths):
+def test_parsing_key_names(text, name, fifths):
     key = parse_key(text)
     assert (key.name, key.fifths) == (name, fifths)
 
 
 @pytest.mark.parametrize("text", ["", "H", "A blue", "minor", "C##"])
-def test_what_is_no_key_is_refused(text):
+def test_other_texts_are_no_keys(text):
     with pytest.raises(ConfigError, match=r"key is .*, expected for instance 'A minor'"):
         parse_key(text)
 
@@ -80,7 +80,7 @@ def test_a_note_sung_clearly_outside_the_scale_stays():
     assert snap_to_key(sung, to_keys(sung, 0.0), Key(0, "major"), 0.0) == to_keys(sung, 0.0)
 
 
-def test_a_note_between_two_keys_goes_to_the_scale_tone_when_its_neighbours_are_flat_too():
+def test_snapping_uses_the_tuning_of_neighbouring_notes():
     # The voice has sunk by 40 cents around the note; by the tuning of the whole, 0, it is F sharp, but G was meant.
     sung = line([60, 62, 64, 65, 63.6, 61.6, 59.6, 64.6, 66.42, 64.6, 63.6, 61.6, 59.6])
     keys = to_keys(sung, 0.0)
@@ -91,7 +91,7 @@ def test_a_note_between_two_keys_goes_to_the_scale_tone_when_its_neighbours_are_
 
 
 @given(st.lists(st.floats(48, 72), min_size=1, max_size=30), st.integers(0, 11))
-def test_snapping_moves_into_the_key_by_a_semitone_or_not_at_all(pitches, tonic):
+def test_snapping_moves_by_at_most_a_semitone(pitches, tonic):
     sung, key = line(pitches), Key(tonic, "major")
     keys = to_keys(sung, 0.0)
     for old, new in zip(keys, snap_to_key(sung, keys, key, 0.0), strict=True):

@@ -1,4 +1,4 @@
-"""Notes put in time."""
+"""Quantisation."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ def test_swing_is_measured_kept_or_straightened():
     even = [onset % 1 for onset in onsets_of(quantize(sung, STEADY, "1/8", swing="straighten"))][1:10:2]
     assert even == [0.5] * 5
     jig = [onset % 1 for onset in onsets_of(quantize(sung, JIG, "1/8", swing="straighten"))][1:10:2]
-    assert jig == [0.5] * 5, "a swing that was written as 6/8"
+    assert jig == [0.5] * 5, "a swing notated as 6/8"
 
 
-def test_straight_eighths_and_sixteenths_do_not_swing():
+def test_straight_eighths_and_sixteenths_have_no_swing():
     assert estimate_swing(notes_at([0, 0.5, 1, 1.52, 2, 2.49, 3, 3.5]), STEADY) == 0.5
     assert estimate_swing(notes_at(np.arange(0, 5, 0.25)), STEADY) == 0.5
     assert estimate_swing(notes_at([0, 0.65]), STEADY) == 0.5
@@ -92,7 +92,7 @@ spans = st.tuples(st.floats(0.0, 0.8), st.floats(0.02, 0.8))
     st.booleans(),
     st.booleans(),
 )
-def test_order_and_length_survive_whatever_is_sung(steps, grid, strength, even, compound):
+def test_any_notes_stay_in_order_and_within_the_recording(steps, grid, strength, even, compound):
     now, sung = 0.0, []
     for gap, length in steps:
         sung.append(Note(now + gap, now + gap + length, 60.0))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_model.export.repetition_picture import save_repeats_picture
-from hf_model.music.repetition import MOST_NOTES, dissimilarity, find_repetitions
+from hf_model.music.repetition import MAX_NOTES, dissimilarity, find_repetitions
 from hf_model.music.repetition_voting import agree, proposals
 from hf_model.notes.note import Note
 from hf_model.singer.composition import compose
@@ -32,7 +32,7 @@ def moved(phrase, semitones):
     return tuple((pitch + semitones, seconds) for pitch, seconds in phrase)
 
 
-def told(notes: list[Note]) -> list[tuple[float, float]]:
+def as_tuples(notes: list[Note]) -> list[tuple[float, float]]:
     return [(note.pitch, round(note.onset, 3)) for note in notes]
 
 
@@ -51,14 +51,14 @@ def test_a_phrase_in_another_key_is_found():
     assert found.second == (12, 23)
 
 
-def test_a_phrase_that_follows_itself_at_once_is_cut_into_its_parts():
+def test_immediate_repetitions_are_split():
     (found,) = [r for r in find_repetitions(song(A, A, A)) if r.pairs[0] == (0, 8)]
     assert len(found.pairs) == 16
     assert found.phrases == [(0, 7), (8, 15), (16, 23)]
     assert find_repetitions(song(A, B, A))[0].phrases == [(0, 7), (14, 21)]
 
 
-def test_the_singer_need_not_keep_time_nor_be_in_tune():
+def test_uneven_timing_and_tuning_are_tolerated():
     rng = np.random.default_rng(3)
     notes = [
         replace(n, onset=max(n.onset + rng.uniform(-0.03, 0.03), 0), offset=n.offset + 0.04, pitch=n.pitch + 0.45)
@@ -68,7 +68,7 @@ def test_the_singer_need_not_keep_time_nor_be_in_tune():
     assert {(r.first, r.second) for r in found} >= {((0, 7), (8, 15)), ((0, 7), (22, 29))}
 
 
-def test_what_never_comes_again_is_no_repetition():
+def test_a_melody_without_repetition():
     chromatic = [Note(0.3 * k, 0.3 * k + 0.3, float(50 + k)) for k in range(30)]
     assert find_repetitions(chromatic) == []
     assert find_repetitions([Note(0.3 * k, 0.3 * k + 0.2, 60.0) for k in range(40)]) == []
@@ -81,27 +81,27 @@ def test_one_wrong_note_of_three_is_outvoted():
     for index, pitch in ((11, 61.0), (26, 77.0), (3, 58.0)):
         wrong = [*right]
         wrong[index] = replace(wrong[index], pitch=pitch)
-        put_right, corrections = agree(wrong, find_repetitions(wrong))
+        corrected_notes, corrections = agree(wrong, find_repetitions(wrong))
         assert len(corrections) == 1
-        assert told(put_right) == told(right)
+        assert as_tuples(corrected_notes) == as_tuples(right)
 
 
-def test_a_missing_note_is_put_in_and_one_too_many_goes():
+def test_missing_and_extra_notes_are_corrected():
     right = song(A + B, A + B, A + B)
     missing = right[:17] + right[18:]
-    put_right, corrections = agree(missing, find_repetitions(missing))
+    corrected_notes, corrections = agree(missing, find_repetitions(missing))
     assert len(corrections) == 1
-    assert told(put_right) == told(right)
+    assert as_tuples(corrected_notes) == as_tuples(right)
     note = right[17]
     middle = (note.onset + note.offset) / 2
     extra = [*right[:17], replace(note, offset=middle), replace(note, onset=middle, pitch=61.0), *right[18:]]
-    put_right, corrections = agree(extra, find_repetitions(extra))
+    corrected_notes, corrections = agree(extra, find_repetitions(extra))
     assert len(corrections) == 1
-    assert told(put_right) == told(right)
-    assert put_right[17].offset == pytest.approx(note.offset)
+    assert as_tuples(corrected_notes) == as_tuples(right)
+    assert corrected_notes[17].offset == pytest.approx(note.offset)
 
 
-def test_what_is_right_stays():
+def test_correct_notes_stay():
     right = song(A, A, B, A)
     assert agree(right, find_repetitions(right)) == (right, [])
     assert agree(right, []) == (right, [])
@@ -110,11 +110,11 @@ def test_what_is_right_stays():
 def test_corrections_keep_the_singers_tuning():
     wrong = [replace(note, pitch=note.pitch + 0.3) for note in song(A, A, B, A)]
     wrong[11] = replace(wrong[11], pitch=61.3)
-    put_right, _ = agree(wrong, find_repetitions(wrong, 0.3), 0.3)
-    assert put_right[11].pitch == pytest.approx(60.3)
+    corrected_notes, _ = agree(wrong, find_repetitions(wrong, 0.3), 0.3)
+    assert corrected_notes[11].pitch == pytest.approx(60.3)
 
 
-def test_two_against_one_is_counted():
+def test_votes_are_counted():
     wrong = song(A, A, B, A)
     wrong[11] = replace(wrong[11], pitch=61.0)
     (best,) = [p for p in proposals(wrong, find_repetitions(wrong)) if p.index == 11]
@@ -122,7 +122,7 @@ def test_two_against_one_is_counted():
     assert best.plausibility > 0, "61 is rare in this melody"
 
 
-def test_the_matrix_is_dark_only_where_the_tune_differs():
+def test_dissimilarity_is_small_for_equal_phrases():
     notes = song(A, B, moved(A, 5))
     times = np.arange(0.0, notes[-1].offset, 0.25)
     matrix = dissimilarity(notes, times, 2.0)
@@ -138,7 +138,7 @@ def test_the_matrix_is_dark_only_where_the_tune_differs():
     assert dissimilarity([], times).shape == matrix.shape
 
 
-def test_the_picture_shows_the_matrix_and_is_a_picture_of_nothing_too(tmp_path):
+def test_the_picture_is_drawn_also_without_notes(tmp_path):
     from matplotlib.image import imread
 
     for name, notes in (("tune", song(A, A, B, moved(A, 5))), ("nothing", []), ("one", song(A[:1]))):
@@ -149,12 +149,12 @@ def test_the_picture_shows_the_matrix_and_is_a_picture_of_nothing_too(tmp_path):
         assert picture.std() > 0.05
 
 
-def test_a_minute_takes_no_time_and_ten_minutes_do_not_hang():
+def test_long_melodies_take_little_time():
     minute = compose(1, 30.0) + [replace(n, onset=n.onset + 30, offset=n.offset + 30) for n in compose(1, 30.0)]
     started = time.perf_counter()
     assert find_repetitions(minute)
     assert time.perf_counter() - started < 2.0
-    assert find_repetitions([Note(0.2 * k, 0.2 * k + 0.1, 60.0) for k in range(MOST_NOTES + 1)]) == []
+    assert find_repetitions([Note(0.2 * k, 0.2 * k + 0.1, 60.0) for k in range(MAX_NOTES + 1)]) == []
 
 
 parts = st.lists(st.tuples(st.integers(0, 127), st.floats(0.05, 1.0)), max_size=14)

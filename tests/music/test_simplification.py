@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_model.config import ConfigError
-from hf_model.evaluation.melodic_similarity import similarity
+from hf_model.music.melodic_similarity import similarity
 from hf_model.music.simplification import HAND, hand_moves, metrical_weights, remove_ornaments, simplify
 from hf_model.music.tempo import Tempo
 from hf_model.notes.note import Note
@@ -26,7 +26,7 @@ def line(*parts: tuple[float | None, float]) -> list[Note]:
     ]
 
 
-def told(notes: list[Note]) -> list[tuple[float, float, float]]:
+def as_tuples(notes: list[Note]) -> list[tuple[float, float, float]]:
     return [(round(note.onset, 3), round(note.offset, 3), note.pitch) for note in notes]
 
 
@@ -34,27 +34,30 @@ def beats(bpm: float, n_beats: int, confidence: float = 1.0) -> Tempo:
     return Tempo(bpm, confidence, tuple(60.0 / bpm * k for k in range(n_beats)))
 
 
-def test_a_mordent_is_folded_into_its_note():
+def test_a_mordent_is_merged_into_its_note():
     sung = line((60, 0.5), (67, 0.3), (69, 0.08), (67, 0.6), (64, 0.5))
-    assert told(simplify(sung, 1)) == [(0, 0.5, 60), (0.5, 1.48, 67), (1.48, 1.98, 64)]
+    assert as_tuples(simplify(sung, 1)) == [(0, 0.5, 60), (0.5, 1.48, 67), (1.48, 1.98, 64)]
     quick = line((60, 0.5), (67, 0.06), (69, 0.06), (67, 0.6), (64, 0.5))
-    assert told(simplify(quick, 1)) == [(0, 0.5, 60), (0.5, 1.22, 67), (1.22, 1.72, 64)]
+    assert as_tuples(simplify(quick, 1)) == [(0, 0.5, 60), (0.5, 1.22, 67), (1.22, 1.72, 64)]
 
 
-def test_a_grace_note_gives_its_time_to_the_note_it_leads_to():
-    assert told(simplify(line((60, 0.5), (None, 0.2), (66, 0.08), (67, 0.6)), 1)) == [(0, 0.5, 60), (0.7, 1.38, 67)]
+def test_a_grace_note_is_merged_into_the_next_note():
+    assert as_tuples(simplify(line((60, 0.5), (None, 0.2), (66, 0.08), (67, 0.6)), 1)) == [
+        (0, 0.5, 60),
+        (0.7, 1.38, 67),
+    ]
 
 
-def test_a_fragment_of_the_same_pitch_is_joined_but_a_repeated_note_is_not():
-    assert told(simplify(line((60, 0.5), (60, 0.08), (64, 0.5)), 1)) == [(0, 0.58, 60), (0.58, 1.08, 64)]
+def test_fragments_are_joined_and_repeated_notes_are_not():
+    assert as_tuples(simplify(line((60, 0.5), (60, 0.08), (64, 0.5)), 1)) == [(0, 0.58, 60), (0.58, 1.08, 64)]
     for seconds in (0.3, 0.1):
         la_la = [replace(n, offset=n.offset - 0.04) for n in line((60, 0.3), (60, seconds), (60, 0.3))]
         assert simplify(la_la, 1) == la_la
 
 
-def test_a_neighbour_between_two_long_notes_leaves_two_notes():
+def test_an_ornament_between_long_notes_leaves_two_notes():
     sung = line((67, 0.5), (69, 0.1), (67, 0.6))
-    assert told(simplify(sung, 1)) == [(0, 0.6, 67), (0.6, 1.2, 67)]
+    assert as_tuples(simplify(sung, 1)) == [(0, 0.6, 67), (0.6, 1.2, 67)]
 
 
 def test_a_fast_scale_and_a_quick_leap_are_no_ornaments():
@@ -71,7 +74,7 @@ def test_eighths_stay_and_sixteenths_between_them_go():
     assert kept[1].offset == pytest.approx(0.5), "the time of the sixteenth is not lost"
 
 
-def test_the_skeleton_is_on_the_beats():
+def test_level_three_is_on_the_beats():
     tune = line(*((60 + step, 0.25) for step in (0, 2, 4, 2, 5, 4, 2, 4)), (60, 1.0))
     kept = simplify(tune, 3, beats(120, 8))
     assert [note.onset for note in kept] == [0, 0.5, 1, 1.5, 2]
@@ -79,9 +82,9 @@ def test_the_skeleton_is_on_the_beats():
     assert [note.duration for note in kept] == [0.5, 0.5, 0.5, 0.5, 1]
 
 
-def test_a_tune_within_five_fingers_stays_as_it_is_at_level_three():
+def test_a_tune_within_five_keys_is_unchanged():
     tune = line((60, 0.6), (62, 0.6), (64, 0.6), (65, 0.6), (67, 1.2))
-    assert told(simplify(tune, 3)) == told(tune)
+    assert as_tuples(simplify(tune, 3)) == as_tuples(tune)
 
 
 def test_a_beginners_hand_seldom_moves():
@@ -108,7 +111,7 @@ def test_removed_notes_leave_no_holes():
         assert sum(gap > 0.3 for gap in gaps) <= sum(rest > 0.2 for rest in rests) + 1
 
 
-def test_the_first_beat_weighs_most():
+def test_the_first_beat_has_the_largest_weight():
     tempo = Tempo(120.0, 1.0, tuple(0.5 * k for k in range(9)), downbeat=1)
     weights = metrical_weights(np.array([0.5, 1.0, 0.75, 0.62, 2.5]), tempo)
     assert weights == pytest.approx([1.0, 0.7, 0.35, 0.13, 1.0], abs=0.1)
@@ -116,13 +119,13 @@ def test_the_first_beat_weighs_most():
     assert metrical_weights(np.array([0.0, 1.0, 1 / 3, 2.0]), compound) == pytest.approx([1.0, 0.7, 0.35, 1.0])
 
 
-def test_unknown_levels():
+def test_unknown_levels_are_refused():
     assert simplify([], 3) == []
     with pytest.raises(ConfigError, match="simplify is 4, allowed is 0 to 3"):
         simplify(twinkle(), 4)
 
 
-def test_twinkle_stays_twinkle():
+def test_every_level_of_twinkle_is_similar_to_it():
     for level in range(4):
         assert similarity(twinkle(), simplify(twinkle(), level)) > 0.85
 

@@ -1,4 +1,4 @@
-"""Notes: impossible ones are refused, keys fit the singer's tuning, and files give back what was written."""
+"""Notes: range checks, rounding to keys, and round trips through MIDI and CSV files."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from hf_model.notes.note_files import CSV_COLUMNS, read_csv, write_csv
 
 TUNE = [
     Note(0.5, 1.0, 60.0, 70, 0.9),
-    Note(1.0, 1.5, 60.0, 80, 0.8),  # the same key again, without a rest
+    Note(1.0, 1.5, 60.0, 80, 0.8),  # the same key, without a rest
     Note(1.6, 2.0, 67.0, 90),
     Note(2.0, 3.25, 64.0, 127, 0.0),
 ]
 
-# Notes one after the other, at least 5 ms long.
+# (duration, rest, key, velocity), durations of at least 5 ms
 melodies = st.lists(
     st.tuples(st.floats(0.005, 3), st.floats(0, 2), st.integers(21, 108), st.integers(1, 127)), max_size=12
 )
@@ -38,7 +38,7 @@ def melody(steps: list[tuple[float, float, int, int]]) -> list[Note]:
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "message"),
     [
         ({"offset": 0.5}, r"note must have offset > onset, got onset 0\.5 s, offset 0\.5 s"),
         ({"onset": float("nan")}, r"note must have offset > onset, got onset nan s"),
@@ -50,12 +50,12 @@ def melody(steps: list[tuple[float, float, int, int]]) -> list[Note]:
         ({"confidence": 1.01}, r"confidence is 1\.01, allowed is 0 to 1"),
     ],
 )
-def test_impossible_notes_are_refused(change, sentence):
-    with pytest.raises(ValueError, match=sentence):
+def test_values_out_of_range_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
         dataclasses.replace(TUNE[0], **change)
 
 
-def test_a_note_may_begin_before_the_crop_does():
+def test_onset_may_be_negative():
     assert Note(-0.25, 0.5, 60).duration == 0.75
 
 
@@ -63,14 +63,14 @@ def test_notes_sort_by_onset():
     assert sorted([TUNE[2], TUNE[0], TUNE[3], TUNE[1]]) == TUNE
 
 
-def test_arrays_are_what_mir_eval_takes():
+def test_arrays_are_valid_for_mir_eval():
     intervals, pitches = to_arrays(TUNE)
     mir_eval.transcription.validate(intervals, mir_eval.util.midi_to_hz(pitches), intervals, pitches)
     assert intervals.tolist() == [[0.5, 1.0], [1.0, 1.5], [1.6, 2.0], [2.0, 3.25]]
     assert pitches.tolist() == [60.0, 60.0, 67.0, 64.0]
 
 
-def test_no_notes_have_the_shape_of_no_notes():
+def test_arrays_of_no_notes():
     intervals, pitches = to_arrays([])
     assert intervals.shape == (0, 2)
     assert pitches.shape == (0,)
@@ -78,78 +78,80 @@ def test_no_notes_have_the_shape_of_no_notes():
 
 def test_keys_of_a_voice_45_cents_flat():
     keys = [60, 62, 64, 65, 67, 65, 64, 62, 60]
-    wobble = [0.09, -0.09, 0.05, -0.05, 0.08, -0.08, 0.02, -0.02, 0.0]
-    sung = [Note(i, i + 0.9, key - 0.45 + off) for i, (key, off) in enumerate(zip(keys, wobble, strict=True))]
+    deviations = [0.09, -0.09, 0.05, -0.05, 0.08, -0.08, 0.02, -0.02, 0.0]
+    sung = [Note(i, i + 0.9, key - 0.45 + off) for i, (key, off) in enumerate(zip(keys, deviations, strict=True))]
     assert [note.pitch for note in to_keys(sung)] == keys
     assert [note.pitch for note in to_keys(sung, tuning=0.0)] != keys
     assert [note.pitch for note in to_keys(sung, transpose=-12)] == [key - 12 for key in keys]
 
 
-def test_keys_keep_everything_but_the_pitch():
+def test_to_keys_changes_only_the_pitch():
     for note, key in zip(TUNE, to_keys(TUNE), strict=True):
         assert dataclasses.replace(key, pitch=note.pitch) == note
 
 
-def test_halves_go_up():
+def test_to_keys_rounds_halves_up():
     assert [note.pitch for note in to_keys([Note(0, 1, 60.5), Note(1, 2, 61.5)], tuning=0.0)] == [61, 62]
 
 
-@pytest.mark.parametrize(("key", "folded"), [(21, 21), (108, 108), (20, 32), (109, 97), (0, 24), (127, 103), (-30, 30)])
-def test_keys_beyond_the_keyboard_are_folded_in_by_octaves(key, folded):
-    assert fold_to_keyboard(key) == folded
+@pytest.mark.parametrize(
+    ("key", "expected"), [(21, 21), (108, 108), (20, 32), (109, 97), (0, 24), (127, 103), (-30, 30)]
+)
+def test_keys_out_of_range_are_moved_by_octaves(key, expected):
+    assert fold_to_keyboard(key) == expected
 
 
 @given(st.integers(-200, 400))
-def test_folding_keeps_the_note_name_and_moves_no_further_than_needed(key):
-    folded = fold_to_keyboard(key)
-    assert 21 <= folded <= 108
-    assert (folded - key) % 12 == 0
-    assert folded == key or not 21 <= key <= 108
-    assert key >= 21 or folded < 21 + 12
-    assert key <= 108 or folded > 108 - 12
+def test_fold_to_keyboard_moves_by_the_fewest_octaves(key):
+    moved = fold_to_keyboard(key)
+    assert 21 <= moved <= 108
+    assert (moved - key) % 12 == 0
+    assert moved == key or not 21 <= key <= 108
+    assert key >= 21 or moved < 21 + 12
+    assert key <= 108 or moved > 108 - 12
 
 
 # ---------------------------------------------------------------------------------------------------- MIDI files
 
 
-def test_midi_times_to_half_a_millisecond(tmp_path):
+def test_midi_times_are_within_half_a_millisecond(tmp_path):
     write_midi(tmp_path / "tune.mid", TUNE)
-    got = read_midi(tmp_path / "tune.mid")
-    assert [(note.pitch, note.velocity) for note in got] == [(note.pitch, note.velocity) for note in TUNE]
-    np.testing.assert_allclose(to_arrays(got)[0], to_arrays(TUNE)[0], atol=5e-4)
+    notes_read = read_midi(tmp_path / "tune.mid")
+    assert [(note.pitch, note.velocity) for note in notes_read] == [(note.pitch, note.velocity) for note in TUNE]
+    np.testing.assert_allclose(to_arrays(notes_read)[0], to_arrays(TUNE)[0], atol=5e-4)
 
 
-def test_another_library_reads_the_same_events(tmp_path):
+def test_mido_reads_the_same_events(tmp_path):
     write_midi(tmp_path / "tune.mid", TUNE, tempo=90.0)
-    now, struck = 0.0, []
+    time, onsets = 0.0, []
     for message in mido.MidiFile(tmp_path / "tune.mid"):
-        now += message.time
+        time += message.time
         if message.type == "note_on" and message.velocity > 0:
-            struck.append((round(now, 3), message.note, message.velocity))
-    assert struck == [(0.5, 60, 70), (1.0, 60, 80), (1.6, 67, 90), (2.0, 64, 127)]
+            onsets.append((round(time, 3), message.note, message.velocity))
+    assert onsets == [(0.5, 60, 70), (1.0, 60, 80), (1.6, 67, 90), (2.0, 64, 127)]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(melodies, st.floats(40, 240))
-def test_any_melody_survives_midi(tmp_path, steps, tempo):
+def test_any_melody_round_trips_through_midi(tmp_path, steps, tempo):
     notes = melody(steps)
     write_midi(tmp_path / "any.mid", notes, tempo)
-    got = read_midi(tmp_path / "any.mid")
-    assert [(note.pitch, note.velocity) for note in got] == [(note.pitch, note.velocity) for note in notes]
-    np.testing.assert_allclose(to_arrays(got)[0], to_arrays(notes)[0], atol=1e-3)
+    notes_read = read_midi(tmp_path / "any.mid")
+    assert [(note.pitch, note.velocity) for note in notes_read] == [(note.pitch, note.velocity) for note in notes]
+    np.testing.assert_allclose(to_arrays(notes_read)[0], to_arrays(notes)[0], atol=1e-3)
 
 
-def test_a_pitch_as_sung_is_rounded_and_a_silent_note_is_heard(tmp_path):
+def test_write_midi_rounds_pitches_and_velocity_0_becomes_1(tmp_path):
     write_midi(tmp_path / "tune.mid", [Note(0, 1, 60.5, 0), Note(1, 2, 12.0, 1)])
     assert [(note.pitch, note.velocity) for note in read_midi(tmp_path / "tune.mid")] == [(61, 1), (24, 1)]
 
 
-def test_no_notes_make_a_valid_file(tmp_path):
+def test_no_notes_are_a_valid_midi_file(tmp_path):
     write_midi(tmp_path / "silence.mid", [])
     assert read_midi(tmp_path / "silence.mid") == []
 
 
-def test_drums_have_no_pitch(tmp_path):
+def test_drums_are_not_read(tmp_path):
     midi = pretty_midi.PrettyMIDI()
     for is_drum, key in ((True, 36), (False, 60)):
         track = pretty_midi.Instrument(0, is_drum=is_drum)
@@ -160,13 +162,13 @@ def test_drums_have_no_pitch(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"not MIDI at all", b"MThd\x00\x00\x00\x06\x00\x01\x00\x02"])
-def test_what_is_no_midi_file_is_named(tmp_path, content):
+def test_invalid_midi_file_is_named(tmp_path, content):
     (tmp_path / "broken.mid").write_bytes(content)
     with pytest.raises(ValueError, match=r"broken\.mid: not a readable MIDI file"):
         read_midi(tmp_path / "broken.mid")
 
 
-def test_a_key_signature_that_no_one_knows(tmp_path):
+def test_invalid_key_signature_is_reported(tmp_path):
     track = mido.MidiTrack([mido.MetaMessage("key_signature", key="C"), mido.MetaMessage("end_of_track")])
     mido.MidiFile(tracks=[track]).save(tmp_path / "key.mid")
     content = (tmp_path / "key.mid").read_bytes()
@@ -178,7 +180,7 @@ def test_a_key_signature_that_no_one_knows(tmp_path):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(st.integers(0, 10_000), st.integers(0, 255), st.integers(0, 10_000))
 @pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")
-def test_damaged_midi_gives_notes_or_one_sentence(tmp_path, at, value, length):
+def test_damaged_midi_gives_notes_or_a_message(tmp_path, at, value, length):
     write_midi(tmp_path / "whole.mid", TUNE)
     damaged = bytearray((tmp_path / "whole.mid").read_bytes())
     damaged[at % len(damaged)] = value
@@ -197,7 +199,7 @@ def test_damaged_midi_gives_notes_or_one_sentence(tmp_path, at, value, length):
 # ----------------------------------------------------------------------------------------------------- CSV files
 
 
-def test_csv_as_a_person_reads_it(tmp_path):
+def test_csv_text(tmp_path):
     sung = [Note(0.5, 1.0, 59.62, 70, 0.875)]
     write_csv(tmp_path / "notes.csv", sung, to_keys(sung))
     assert (tmp_path / "notes.csv").read_text(encoding="utf-8").splitlines() == [
@@ -208,24 +210,24 @@ def test_csv_as_a_person_reads_it(tmp_path):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(melodies)
-def test_any_melody_survives_csv(tmp_path, steps):
+def test_any_melody_round_trips_through_csv(tmp_path, steps):
     keys = melody(steps)
     sung = [dataclasses.replace(key, pitch=key.pitch - 0.321, confidence=0.25) for key in keys]
     write_csv(tmp_path / "any.csv", sung, keys)
-    sung_again, keys_again = read_csv(tmp_path / "any.csv")
-    np.testing.assert_allclose(to_arrays(sung_again)[0], to_arrays(sung)[0], atol=5e-5)
-    np.testing.assert_allclose(to_arrays(sung_again)[1], to_arrays(sung)[1], atol=5e-4)
-    assert [(note.pitch, note.velocity) for note in keys_again] == [(note.pitch, note.velocity) for note in keys]
-    assert all(note.confidence == 0.25 for note in sung_again)
+    sung_read, keys_read = read_csv(tmp_path / "any.csv")
+    np.testing.assert_allclose(to_arrays(sung_read)[0], to_arrays(sung)[0], atol=5e-5)
+    np.testing.assert_allclose(to_arrays(sung_read)[1], to_arrays(sung)[1], atol=5e-4)
+    assert [(note.pitch, note.velocity) for note in keys_read] == [(note.pitch, note.velocity) for note in keys]
+    assert all(note.confidence == 0.25 for note in sung_read)
 
 
-def test_notes_and_keys_must_match(tmp_path):
+def test_write_csv_needs_as_many_notes_as_keys(tmp_path):
     with pytest.raises(ValueError, match="shorter"):
         write_csv(tmp_path / "notes.csv", TUNE, TUNE[:2])
 
 
 @pytest.mark.parametrize(
-    ("rows", "sentence"),
+    ("rows", "message"),
     [
         ("onset,offset\n0,1\n", r"notes\.csv: column 'confidence' is missing; expected onset,offset,pitch,note"),
         ("", r"notes\.csv: column 'confidence' is missing"),
@@ -234,7 +236,7 @@ def test_notes_and_keys_must_match(tmp_path):
         (",".join(CSV_COLUMNS) + "\n0,1,60\n", r"notes\.csv, line 2: "),
     ],
 )
-def test_a_broken_table_names_the_line(tmp_path, rows, sentence):
+def test_invalid_csv_is_reported_with_the_line(tmp_path, rows, message):
     (tmp_path / "notes.csv").write_text(rows, encoding="utf-8")
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(ValueError, match=message):
         read_csv(tmp_path / "notes.csv")

@@ -1,4 +1,4 @@
-"""Jobs over workers: in order, lazily, and an error stops everything."""
+"""Jobs in workers: ordered, lazy, and ended by an exception."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hf_model.parallel import workers as worker_pool
-from hf_model.parallel.dask_cluster import CrewError
+from hf_model.parallel.dask_cluster import WorkersError
 from hf_model.parallel.workers import run_all
 
 
@@ -25,11 +25,11 @@ def double(number: int) -> int:
 
 
 def die_once(job: tuple[Path, int]) -> int:
-    """Kill the worker that takes job 3 first."""
+    """Kill the first worker that runs job 3."""
     folder, number = job
-    mark = folder / "died"
-    if number == 3 and not mark.exists():
-        mark.touch()
+    marker = folder / "died"
+    if number == 3 and not marker.exists():
+        marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return 2 * number
 
@@ -38,59 +38,59 @@ def die(_: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def place(_: int) -> tuple[int, str | None, bool]:
+def describe_process(_: int) -> tuple[int, str | None, bool]:
     return os.getpid(), os.environ.get("OMP_NUM_THREADS"), signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
-def test_here_results_come_in_the_order_of_the_jobs():
+def test_results_are_ordered_in_this_process():
     assert list(run_all(double, range(9), title="doubling")) == [0, 2, 4, 6, 8, 10, 12, 14, 16]
 
 
-def test_of_a_crew_too(crew):
-    assert list(run_all(double, range(20, 80), workers=crew, title="doubling")) == list(range(40, 160, 2))
+def test_results_are_ordered_in_workers(dask_workers):
+    assert list(run_all(double, range(20, 80), workers=dask_workers, title="doubling")) == list(range(40, 160, 2))
 
 
-def test_an_error_of_a_job_is_raised_here(crew):
-    for workers in (1, crew):
+def test_exception_of_a_job_is_raised(dask_workers):
+    for workers in (1, dask_workers):
         with pytest.raises(ValueError, match="thirteen"):
             list(run_all(double, [1, 13, 2], workers=workers))
-    assert list(run_all(double, [4], workers=crew)) == [8]
+    assert list(run_all(double, [4], workers=dask_workers)) == [8]
 
 
-def test_jobs_are_drawn_as_results_leave(crew):
-    drawn = []
+def test_jobs_are_consumed_as_results_are_yielded(dask_workers):
+    consumed = []
 
     def jobs() -> Iterator[int]:
         for number in range(1000):
-            drawn.append(number)
+            consumed.append(number)
             yield number
 
-    results = run_all(double, jobs(), workers=crew)
+    results = run_all(double, jobs(), workers=dask_workers)
     assert next(results) == 0
-    assert len(drawn) < 20
+    assert len(consumed) < 20
     results.close()
 
 
-def test_workers_are_processes_with_one_thread_that_leave_ctrl_c_to_their_parent(crew):
-    places = set(run_all(place, range(20), workers=crew))
-    assert os.getpid() not in {pid for pid, *_ in places}
-    assert {(threads, ignored) for _, threads, ignored in places} == {("1", True)}
+def test_workers_have_one_thread_and_ignore_sigint(dask_workers):
+    processes = set(run_all(describe_process, range(20), workers=dask_workers))
+    assert os.getpid() not in {pid for pid, *_ in processes}
+    assert {(threads, ignored) for _, threads, ignored in processes} == {("1", True)}
 
 
-def test_nothing_listens_outside_this_machine_and_no_stranger_gets_in(crew):
+def test_workers_listen_locally_and_need_a_certificate(dask_workers):
     from distributed import Client
 
-    list(run_all(double, [1], workers=crew))
-    pids = {os.getpid(), *(pid for pid, *_ in run_all(place, range(20), workers=crew))}
-    addresses = listening(pids)
+    list(run_all(double, [1], workers=dask_workers))
+    pids = {os.getpid(), *(pid for pid, *_ in run_all(describe_process, range(20), workers=dask_workers))}
+    addresses = listening_addresses(pids)
     assert addresses
     assert all(address.startswith("0100007F:") for address in addresses), addresses
     with pytest.raises((OSError, TypeError)):
-        Client(crew._client.scheduler.address, timeout=5)
+        Client(dask_workers._client.scheduler.address, timeout=5)
 
 
-def listening(pids: set[int]) -> list[str]:
-    """Addresses (in hexadecimal, as the kernel tells) on which these processes wait for connections."""
+def listening_addresses(pids: set[int]) -> list[str]:
+    """Addresses, in hexadecimal as in /proc, on which these processes listen."""
     inodes = set()
     for pid in pids:
         for link in Path(f"/proc/{pid}/fd").iterdir():
@@ -100,26 +100,27 @@ def listening(pids: set[int]) -> list[str]:
     return [row[1] for row in rows if row[3] == "0A" and row[9] in inodes]
 
 
-def test_the_job_of_a_killed_worker_is_done_again(crew, tmp_path):
-    assert list(run_all(die_once, [(tmp_path, n) for n in range(12)], workers=crew)) == list(range(0, 24, 2))
+def test_job_of_a_killed_worker_is_repeated(dask_workers, tmp_path):
+    assert list(run_all(die_once, [(tmp_path, n) for n in range(12)], workers=dask_workers)) == list(range(0, 24, 2))
     assert (tmp_path / "died").exists()
 
 
-def test_a_job_that_kills_every_worker_is_told_in_one_line(crew, monkeypatch):
-    list(run_all(double, [1], workers=crew))
-    monkeypatch.setattr(crew._client.cluster.scheduler, "allowed_failures", 1)  # instead of 3: a death costs seconds
-    with pytest.raises(CrewError, match=r"^die, job 0: each worker that took it died"):
-        list(run_all(die, [0], workers=crew))
+def test_job_that_kills_every_worker_is_reported(dask_workers, monkeypatch):
+    list(run_all(double, [1], workers=dask_workers))
+    # 1 instead of 3, because every death takes seconds.
+    monkeypatch.setattr(dask_workers._client.cluster.scheduler, "allowed_failures", 1)
+    with pytest.raises(WorkersError, match=r"^die, job 0: each worker that ran it died"):
+        list(run_all(die, [0], workers=dask_workers))
 
 
-def test_without_dask_one_worker_does_it_all(monkeypatch, capsys):
+def test_without_dask_jobs_run_in_this_process(monkeypatch, capsys):
     monkeypatch.setattr(worker_pool, "find_spec", lambda _: None)
-    assert next(run_all(place, range(2), workers=4))[0] == os.getpid()
+    assert next(run_all(describe_process, range(2), workers=4))[0] == os.getpid()
     assert "Dask is not installed" in capsys.readouterr().err
 
 
 def test_ctrl_c_leaves_no_worker_and_no_traceback(tmp_path, root):
-    """As a terminal does it: to the whole group of processes."""
+    """Send SIGINT to the whole process group, as a terminal does."""
     (tmp_path / "jobs.py").write_text(
         "import os, time, pathlib\nfrom hf_model.parallel.workers import run_all\nfrom stages import _run\n"
         "def slow(n):\n    pathlib.Path(f'{os.getpid()}.pid').touch()\n    time.sleep(0.2)\n    return n\n"
@@ -141,7 +142,7 @@ def test_ctrl_c_leaves_no_worker_and_no_traceback(tmp_path, root):
         time.sleep(0.05)
     os.killpg(running.pid, signal.SIGINT)
     errors = running.communicate(timeout=60)[1]
-    assert errors == "error: interrupted; nothing half-written was kept\n"
+    assert errors == "error: interrupted; no incomplete output was kept\n"
     assert running.returncode == 130
     for path in tmp_path.glob("*.pid"):
         assert not Path(f"/proc/{path.stem}").exists()

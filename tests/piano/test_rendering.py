@@ -1,3 +1,5 @@
+"""Rendering in blocks, with any piano."""
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,11 +9,11 @@ from numpy.typing import NDArray
 from hf_model.notes.note import Note
 from hf_model.piano.rendering import gain_for, render_blocks
 from hf_model.piano.sampled import SampledPiano
-from tests.stand_ins import TonePiano
+from tests.fakes import TonePiano
 
 
 def notes_across_blocks() -> list[Note]:
-    """Two minutes; some notes ring over the borders at 30, 60 and 90 s, one lasts through a whole block."""
+    """Two minutes; some notes sound across the boundaries at 30, 60 and 90 s, one lasts through a whole block."""
     rng = np.random.default_rng(1)
     onsets = np.arange(0, 118, 0.5)
     notes = [Note(t, t + 0.45, float(rng.integers(48, 84)), int(rng.integers(40, 110))) for t in onsets]
@@ -19,7 +21,7 @@ def notes_across_blocks() -> list[Note]:
 
 
 @pytest.mark.parametrize("piano", [TonePiano(), pytest.param(None, id="sampled")])
-def test_blocks_leave_no_trace(piano: TonePiano | None) -> None:
+def test_blocks_equal_the_whole_rendering(piano: TonePiano | None) -> None:
     renderer = piano or SampledPiano.load()
     notes, n_samples = notes_across_blocks(), 120 * 44100 + 17
     blocks = list(render_blocks(renderer, notes, n_samples))
@@ -27,18 +29,18 @@ def test_blocks_leave_no_trace(piano: TonePiano | None) -> None:
     np.testing.assert_allclose(np.concatenate(blocks, axis=1), renderer.render(notes, n_samples), atol=1e-4)
 
 
-def test_only_what_would_clip_is_turned_down() -> None:
+def test_the_gain_prevents_clipping_only() -> None:
     assert [gain_for(peak) for peak in (0.0, 0.5, 1.0)] == [1.0, 1.0, 1.0]
     assert 4.0 * gain_for(4.0) == pytest.approx(0.999)
 
 
-def test_where_no_note_is_there_is_exact_silence() -> None:
-    class Hissing(TonePiano):
+def test_blocks_without_notes_are_digital_silence() -> None:
+    class NoisyPiano(TonePiano):
         channels = 2
 
         def render(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
             return np.full((2, n_samples), 1e-6, dtype=np.float32) + super().render(notes, n_samples)
 
-    first, second, third = render_blocks(Hissing(), [Note(40, 41, 60)], 90 * 44100)
+    first, second, third = render_blocks(NoisyPiano(), [Note(40, 41, 60)], 90 * 44100)
     assert first.shape == second.shape == (2, 30 * 44100)
     assert [block.any() for block in (first, second, third)] == [False, True, False]

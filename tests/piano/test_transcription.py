@@ -1,4 +1,4 @@
-"""Piano that was made from known notes gives those notes back."""
+"""Transcription of monophonic piano: rendered notes are found again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hf_model.piano.transcription import RATE, piano_to_notes
 
 
 def _struck(pitch, onset, duration, seconds=4.0):
-    """Decaying partials from ``onset`` on, damped after ``duration``."""
+    """Synthesize decaying partials from ``onset`` on, damped after ``duration``."""
     time = np.arange(int(seconds * RATE)) / RATE - onset
     tone = sum(
         np.sin(2 * np.pi * partial * 440 * 2 ** ((pitch - 69) / 12) * time) / partial**1.2 for partial in range(1, 7)
@@ -22,7 +22,7 @@ def _struck(pitch, onset, duration, seconds=4.0):
     return (0.2 * tone * envelope * damped).astype(np.float32)
 
 
-def test_three_struck_tones():
+def test_three_notes_are_found():
     notes = [Note(0.5, 1.0, 60.0), Note(1.0, 1.5, 64.0), Note(2.0, 3.0, 48.0)]
     audio = sum(_struck(note.pitch, note.onset, note.duration) for note in notes)
     found = piano_to_notes(audio, RATE)
@@ -46,7 +46,7 @@ def test_silence_has_no_notes(n_samples):
     assert piano_to_notes(np.zeros(n_samples, dtype=np.float32), RATE) == []
 
 
-def test_the_sampled_piano_is_understood():
+def test_the_sampled_piano_is_transcribed():
     generator = np.random.default_rng(3)
     onset, key, notes = 0.3, 60, []
     while onset < 10:
@@ -58,8 +58,8 @@ def test_the_sampled_piano_is_understood():
     assert note_scores(notes, piano_to_notes(audio, 44100))["conp"] >= 0.95
 
 
-def test_a_wrong_key_is_heard_as_wrong():
+def test_a_wrong_key_is_found_as_played():
     played = [Note(0.5, 1.0, 61.0), Note(1.0, 1.5, 64.0)]
-    meant = [Note(0.5, 1.0, 60.0), Note(1.0, 1.5, 64.0)]
+    reference = [Note(0.5, 1.0, 60.0), Note(1.0, 1.5, 64.0)]
     audio = SampledPiano.load().render(played, 44100 * 2)
-    assert note_scores(meant, piano_to_notes(audio, 44100))["conp"] == pytest.approx(0.5)
+    assert note_scores(reference, piano_to_notes(audio, 44100))["conp"] == pytest.approx(0.5)

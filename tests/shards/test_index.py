@@ -1,10 +1,12 @@
-"""Shards: what goes in comes out, deterministic, split by singer, resumable, and damage is named."""
+"""Shards: writing and reading, splits by singer, resuming, and error messages."""
 
 import errno
 import json
 import multiprocessing
 import os
 import pickle
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,13 +18,13 @@ import torch
 from hf_model.alignment import manifest
 from hf_model.alignment.manifest import Pair
 from hf_model.audio.grid import PIANO_STFT, VOICE_STFT
-from hf_model.audio.io import write_audio
+from hf_model.audio.io import read_audio, to_mono, write_audio
 from hf_model.audio.stft import stft
 from hf_model.config import ConfigError
 from hf_model.notes.note import Note
-from hf_model.parallel.dask_cluster import Crew
+from hf_model.parallel.dask_cluster import DaskWorkers
 from hf_model.parallel.workers import Workers
-from hf_model.shards.index import COLUMNS, SPLITS, ShardError, ShardIndex, read_shard_manifest
+from hf_model.shards.index import COLUMNS, SPLITS, ShardError, ShardIndex, file_sha256, read_shard_manifest
 from hf_model.shards.plan import StftSettings, assign_splits
 from hf_model.shards.writer import write_shards
 
@@ -33,8 +35,8 @@ ALL_TRAIN = StftSettings(segment_frames=64, rows_per_shard=4, valid_fraction=0.0
 def make_aligned(
     folder: Path, n_pairs: int = 3, seconds: float = 1.5, corpus: str = "tiny", role: str = "train"
 ) -> list[Pair]:
-    """Write pairs of tones: pair number k holds one note of pitch 60 + k from 0.5 to 1.0 s."""
-    made = []
+    """Write pairs of noise; pair number k has one note of pitch 60 + k from 0.5 to 1.0 s."""
+    pairs = []
     for name in ("voice", "piano"):
         (folder / corpus / name).mkdir(parents=True)
     for number in range(n_pairs):
@@ -47,9 +49,9 @@ def make_aligned(
         piano = 0.1 * random.standard_normal((2, pair.piano_n_samples)).astype(np.float32)
         write_audio(manifest.voice_path(folder, corpus, pair.pair_id), voice, 16000)
         write_audio(manifest.piano_path(folder, corpus, pair.pair_id), piano, 44100)
-        made.append(pair)
-    manifest.write_manifest(folder / corpus / "manifest.parquet", made)
-    return made
+        pairs.append(pair)
+    manifest.write_manifest(folder / corpus / "manifest.parquet", pairs)
+    return pairs
 
 
 @pytest.fixture
@@ -71,8 +73,6 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_spectra_are_those_of_the_whole_recording(aligned: Path) -> None:
     index = ShardIndex(write(aligned), "train", columns=COLUMNS)
-    from hf_model.audio.io import read_audio, to_mono
-
     for name, config in (("voice", VOICE_STFT), ("piano", PIANO_STFT)):
         samples = to_mono(read_audio(aligned / "tiny" / name / "p1.flac")[0])
         whole = stft(torch.from_numpy(samples), config).numpy()
@@ -83,7 +83,7 @@ def test_spectra_are_those_of_the_whole_recording(aligned: Path) -> None:
         assert not items[-1][f"{name}_stft"][items[-1]["n_frames"] :].any()
 
 
-def test_notes_are_in_seconds_from_the_segments_start(aligned: Path) -> None:
+def test_note_times_start_at_the_segment(aligned: Path) -> None:
     items = [item for item in ShardIndex(write(aligned), "train") if item["pair_id"] == "p2"]
     assert [item["n_frames"] for item in items] == [64, 64, 23]
     np.testing.assert_allclose(items[0]["notes"], [[0.5, 1.0, 62, 70]])
@@ -92,7 +92,7 @@ def test_notes_are_in_seconds_from_the_segments_start(aligned: Path) -> None:
     assert items[2]["notes"].dtype == np.float32
 
 
-def test_rows_are_dealt_equally_and_read_in_any_order(aligned: Path) -> None:
+def test_shards_have_equal_rows_and_any_reading_order(aligned: Path) -> None:
     folder = write(aligned)
     index = ShardIndex(folder, "train")
     assert [entry["rows"] for entry in index.files] == [4, 4, 1]
@@ -107,7 +107,7 @@ def test_rows_are_dealt_equally_and_read_in_any_order(aligned: Path) -> None:
         index[9]
 
 
-def test_row_groups_of_several_rows_are_read_alike(aligned: Path) -> None:
+def test_row_groups_of_several_rows_read_the_same(aligned: Path) -> None:
     settings = StftSettings(segment_frames=64, rows_per_shard=6, rows_per_group=3, valid_fraction=0, test_fraction=0)
     grouped = ShardIndex(write(aligned, "grouped", settings), "train")
     assert pq.read_metadata(grouped.folder / grouped.files[0]["path"]).num_row_groups == 2
@@ -116,7 +116,7 @@ def test_row_groups_of_several_rows_are_read_alike(aligned: Path) -> None:
         np.testing.assert_array_equal(one["notes"], other["notes"])
 
 
-def test_metadata_names_schema_stft_and_licence(aligned: Path) -> None:
+def test_metadata_has_schema_stft_and_licence(aligned: Path) -> None:
     folder = write(aligned)
     entry = json.loads((folder / "manifest.json").read_text())["files"][0]
     metadata = pq.read_metadata(folder / entry["path"]).metadata
@@ -129,12 +129,40 @@ def test_metadata_names_schema_stft_and_licence(aligned: Path) -> None:
     ShardIndex(folder, "train").verify()
 
 
+def test_voice_spectra_invert_to_audio_by_the_metadata(aligned: Path) -> None:
+    index = ShardIndex(write(aligned), "train")
+    settings = json.loads(pq.read_metadata(index.folder / index.files[0]["path"]).metadata[b"voice_audio"])
+    assert (settings.pop("inverse"), settings.pop("window"), settings.pop("sample_rate")) == ("istft", "hann", 16000)
+    spectrum = torch.from_numpy(index[1]["voice_stft"].T.copy())
+    audio = torch.istft(spectrum, **settings, window=torch.hann_window(settings["win_length"])).numpy()
+    recording = to_mono(read_audio(aligned / "tiny" / "voice" / "p0.flac")[0])
+    assert len(audio) == 63 * 160
+    np.testing.assert_allclose(audio, recording[64 * 160 : 127 * 160], atol=2e-4)
+
+
+def test_shards_without_the_inverse_in_their_metadata_are_read(aligned: Path) -> None:
+    folder = write(aligned)
+    expected = [item["voice_stft"] for item in ShardIndex(folder, "train")]
+    listing = json.loads((folder / "manifest.json").read_text())
+    for entry in listing["files"]:
+        path = folder / entry["path"]
+        table = pq.read_table(path)
+        older = {key: value for key, value in table.schema.metadata.items() if key != b"voice_audio"}
+        pq.write_table(table.replace_schema_metadata(older), path, row_group_size=1)
+        entry |= {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+    (folder / "manifest.json").write_text(json.dumps(listing))
+    index = ShardIndex(folder, "train")
+    index.verify()
+    for item, spectrum in zip(index, expected, strict=True):
+        np.testing.assert_array_equal(item["voice_stft"], spectrum)
+
+
 @pytest.mark.slow
-def test_bytes_and_errors_do_not_depend_on_the_workers(aligned: Path, crew: Crew) -> None:
-    assert contents(write(aligned, "one")) == contents(write(aligned, "two", workers=crew))
+def test_bytes_and_errors_are_those_of_one_worker(aligned: Path, dask_workers: DaskWorkers) -> None:
+    assert contents(write(aligned, "one")) == contents(write(aligned, "two", workers=dask_workers))
     (aligned / "tiny" / "voice" / "p1.flac").unlink()
     with pytest.raises(ShardError, match=r"p1\.flac"):
-        write(aligned, "three", workers=crew)
+        write(aligned, "three", workers=dask_workers)
 
 
 def test_without_piano(aligned: Path) -> None:
@@ -162,16 +190,14 @@ def test_split_by_singer_is_stable() -> None:
     assert measured["m"] == measured["s0"] == "test"
 
 
-def test_measure_only_pairs_are_never_trained_on(aligned: Path) -> None:
+def test_measure_only_pairs_are_in_the_test_split(aligned: Path) -> None:
     make_aligned(aligned, corpus="other", role="measure")
     for entry in read_shard_manifest(write(aligned))["files"]:
         assert entry["corpus"] == "tiny" or entry["split"] == "test"
 
 
-def test_pairs_left_out_by_align_are_left_out_here(aligned: Path) -> None:
+def test_pairs_left_out_by_align_have_no_rows(aligned: Path) -> None:
     path = aligned / "tiny" / "manifest.parquet"
-    from dataclasses import replace
-
     first, *rest = manifest.read_manifest(path)
     manifest.write_manifest(path, [replace(first, kept=False, reason="quality 0.1"), *rest])
     assert {row["pair_id"] for row in ShardIndex(write(aligned), "train").rows()} == {"p1", "p2"}
@@ -188,13 +214,13 @@ def test_interrupted_run_keeps_finished_shards(aligned: Path) -> None:
     write(aligned)
     assert contents(folder) == wanted
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
-    # but not where a recording has changed since
+    # a shard whose recording has changed is written again
     write_audio(aligned / "tiny" / "voice" / "p0.flac", np.zeros(24000, dtype=np.float32), 16000)
     write(aligned)
     assert not ShardIndex(folder, "train")[0]["voice_stft"].any()
 
 
-def test_bad_recording_stops_the_stage_by_name(aligned: Path) -> None:
+def test_a_bad_recording_is_an_error_that_names_it(aligned: Path) -> None:
     bad = aligned / "tiny" / "piano" / "p1.flac"
     bad.write_bytes(bad.read_bytes()[:2000])
     with pytest.raises(ShardError, match=r"p1\.flac.*on_error to skip"):
@@ -217,7 +243,7 @@ def test_recording_of_another_length_is_refused(aligned: Path) -> None:
         write(aligned)
 
 
-def test_corrupt_shard_is_named_with_the_remedy(aligned: Path) -> None:
+def test_errors_name_a_corrupt_shard_and_the_remedy(aligned: Path) -> None:
     folder = write(aligned)
     path = folder / "train" / "tiny-00001.parquet"
     whole = path.read_bytes()
@@ -238,7 +264,7 @@ def test_corrupt_shard_is_named_with_the_remedy(aligned: Path) -> None:
         ShardIndex(folder, "train")
 
 
-def test_other_schema_versions_and_empty_folders_are_refused(aligned: Path, tmp_path: Path) -> None:
+def test_other_schema_versions_and_folders_are_errors(aligned: Path, tmp_path: Path) -> None:
     folder = write(aligned)
     path = folder / "manifest.json"
     path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 99'))
@@ -252,16 +278,14 @@ def test_other_schema_versions_and_empty_folders_are_refused(aligned: Path, tmp_
         ShardIndex(folder, "train", columns=("audio",))
 
 
-def test_full_disk_is_said_before_writing(aligned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import shutil
-
+def test_a_full_disk_is_an_error_before_writing(aligned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type(shutil.disk_usage(aligned))(100, 100, 1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ShardError, match=r"the disk is too full, the shards need about"):
         write(aligned)
 
 
-def test_full_disk_while_writing_leaves_nothing_half_written(aligned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_partial_files(aligned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hf_model.shards.writer.uuid4", lambda: SimpleNamespace(hex="x"))
     folder = aligned.parent / "stft"
     (folder / "train").mkdir(parents=True)
@@ -303,14 +327,14 @@ def test_index_survives_fork_and_pickle(aligned: Path) -> None:
         ({"valid_fraction": 0.9, "test_fraction": 0.9}, "valid_fraction"),
     ],
 )
-def test_impossible_settings_are_refused(settings: dict[str, object], message: str) -> None:
+def test_invalid_settings_are_errors(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         StftSettings(**settings)  # type: ignore[arg-type]
 
 
-def test_manifest_of_pairs_comes_back(tmp_path: Path) -> None:
-    made = make_aligned(tmp_path)
-    assert manifest.read_manifests(tmp_path) == made
+def test_the_manifest_of_pairs_is_read_back(tmp_path: Path) -> None:
+    pairs = make_aligned(tmp_path)
+    assert manifest.read_manifests(tmp_path) == pairs
     path = tmp_path / "tiny" / "manifest.parquet"
     path.write_bytes(b"nothing")
     with pytest.raises(manifest.PairError, match=r"manifest\.parquet: cannot be read .*dvc repro --force align"):
@@ -321,7 +345,7 @@ def test_manifest_of_pairs_comes_back(tmp_path: Path) -> None:
         Pair("p", "c", "s", "MIT", "other", 1, 1)
 
 
-def test_named_test_singers_go_to_test_whatever_their_hash_says() -> None:
+def test_test_singers_are_in_the_test_split() -> None:
     many = [Pair(str(n), "c", f"singer-{n}", "MIT", "train", 16000, 16000) for n in range(40)]
     before = assign_splits(many, 0.1, 0.1)
     named = next(singer for singer, split in before.items() if split == "train")

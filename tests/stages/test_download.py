@@ -1,4 +1,4 @@
-"""The download stage as a program: whole outputs, or one line on stderr."""
+"""The download stage as a program."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def refused(result):
     return result.stderr
 
 
-def test_made_needs_nothing(run):
+def test_synthetic_corpus_needs_no_mirror(run):
     result = run("{corpora: [made]}")
     assert result.returncode == 0, result.stderr
     assert [path.name for path in run.raw.iterdir()] == ["corpora.json"]
     assert json.loads((run.raw / "corpora.json").read_text())["made"]["licence"] == "CC0 1.0"
 
 
-def test_the_same_again_gives_the_same_bytes(run):
+def test_repeated_run_gives_the_same_bytes(run):
     run("{}")
     first = (run.raw / "corpora.json").read_bytes()
     run("{}")
@@ -51,12 +51,12 @@ def test_the_same_again_gives_the_same_bytes(run):
 
 def test_a_licence_must_be_accepted(run):
     error = refused(run("{corpora: [made, csd]}"))
-    assert "csd stands under 'CC BY-NC-SA 4.0'" in error
+    assert "the licence of csd, 'CC BY-NC-SA 4.0', is not permissive" in error
     assert "download.accept_license" in error
     assert not run.raw.exists()
 
 
-def test_a_mirror_that_is_not_there_leaves_no_output(run, tmp_path):
+def test_missing_mirror_leaves_no_output(run, tmp_path):
     assert "ssvd: " in refused(run("{corpora: [ssvd]}", tmp_path / "nowhere"))
     assert not run.raw.exists()
     assert not list(tmp_path.glob("data/.*"))
@@ -80,7 +80,7 @@ def test_real_corpora_from_the_mirror(run, mirror):
 
 
 @pytest.mark.data
-def test_one_wrong_byte_in_the_mirror_stops_the_stage(run, mirror, tmp_path):
+def test_wrong_byte_in_the_mirror_stops_the_stage(run, mirror, tmp_path):
     copy = tmp_path / "mirror"
     shutil.copytree(mirror / "hust_solfege", copy / "hust_solfege", copy_function=shutil.copyfile)
     path = copy / "hust_solfege/alignment/1075.txt"

@@ -1,4 +1,4 @@
-"""Settings and outputs of stages: one line for a mistake, whole outputs or none."""
+"""Settings, atomic outputs and errors of stages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def params(tmp_path):
     return write
 
 
-def test_the_profile_lies_over_the_section(params):
+def test_profile_overrides_the_section(params):
     path = params(
         "profile: full\n"
         "profiles:\n  default: {}\n  full: {align: {inner: {epochs: 9}, corpora: [ssvd]}}\n"
@@ -46,7 +46,7 @@ def test_the_profile_lies_over_the_section(params):
     assert got == Settings(threshold=0.7, corpora=("ssvd",), inner=Inner(rate=0.2, epochs=9))
 
 
-def test_a_dotted_section(params):
+def test_dotted_section(params):
     path = params("profiles: {default: {train: {direct: {epochs: 8}}}}\ntrain: {direct: {rate: 0.3}}\n")
     assert _run.settings("train.direct", Inner, path) == Inner(rate=0.3, epochs=8)
 
@@ -65,7 +65,7 @@ def test_a_dotted_section(params):
         ("- 1", r"must hold a mapping"),
     ],
 )
-def test_a_wrong_parameter_is_named(params, text, message):
+def test_wrong_parameter_is_reported(params, text, message):
     with pytest.raises(ConfigError, match=message):
         _run.settings("align", Settings, params(text))
 
@@ -75,7 +75,7 @@ def test_without_params_file(tmp_path):
         _run.settings("align", Settings, tmp_path / "params.yaml")
 
 
-def test_output_appears_whole_and_replaces(tmp_path):
+def test_output_is_atomic_and_replaces(tmp_path):
     final = tmp_path / "deep" / "out"
     for text in ("first", "second"):
         with _run.output(final) as folder:
@@ -86,7 +86,7 @@ def test_output_appears_whole_and_replaces(tmp_path):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
-def test_a_failure_leaves_nothing_and_keeps_the_old(tmp_path, error):
+def test_failure_keeps_the_old_output(tmp_path, error):
     with _run.output(tmp_path / "out") as folder:
         (folder / "old").touch()
 
@@ -100,7 +100,7 @@ def test_a_failure_leaves_nothing_and_keeps_the_old(tmp_path, error):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["old", "out"]
 
 
-def test_a_resumable_output_finds_its_files_again(tmp_path):
+def test_resumed_output_keeps_its_files(tmp_path):
     def attempt(fail):
         with _run.output(tmp_path / "out", resume=True) as folder:
             seen = (folder / "part").exists()
@@ -115,7 +115,7 @@ def test_a_resumable_output_finds_its_files_again(tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["part"]
 
 
-def test_json_is_whole_or_absent(tmp_path):
+def test_json_is_written_atomically(tmp_path):
     _run.write_json(tmp_path / "a" / "m.json", {"b": 1, "a": 2})
     assert (tmp_path / "a" / "m.json").read_text(encoding="utf-8") == '{\n  "a": 2,\n  "b": 1\n}\n'
     with pytest.raises(ValueError, match="JSON"):
@@ -150,13 +150,13 @@ def test_known_errors_are_one_line(capsys, monkeypatch, error, line, code):
     assert text.count("\n") == 1
 
 
-def test_our_own_mistakes_keep_their_traceback(monkeypatch):
+def test_bugs_keep_their_traceback(monkeypatch):
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(ZeroDivisionError):
         _run.main(_raiser(ZeroDivisionError("oops")))
 
 
-def test_a_termination_cleans_up(tmp_path):
+def test_sigterm_cleans_up(tmp_path):
     def stage():
         with _run.output(tmp_path / "out") as folder:
             (folder / "half").touch()

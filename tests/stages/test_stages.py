@@ -1,4 +1,4 @@
-"""Stages as programs: one line for a mistake, and what they pass on."""
+"""Stages as programs: errors in one line, and their calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 
 from stages import _run, evaluate, train
 from stages.tracking import runs
-from tests.stand_ins import tones
+from tests.fakes import tones
 
 NAMES = ("download", "align", "stft", "train", "render", "evaluate")
 
@@ -36,7 +36,7 @@ def change(workplace, section, **values):
 
 
 def run(name, monkeypatch, capsys, *arguments):
-    """Run a stage as ``python -m`` would; returns its exit code and what it wrote to stderr."""
+    """Run a stage like ``python -m``; returns its exit code and stderr."""
     monkeypatch.setattr(sys, "argv", [name, *arguments])
     monkeypatch.setattr(_run.signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit) as stop:
@@ -46,7 +46,7 @@ def run(name, monkeypatch, capsys, *arguments):
 
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules")
 @pytest.mark.parametrize("name", NAMES)
-def test_an_unknown_setting_is_one_line(name, workplace, monkeypatch, capsys):
+def test_unknown_setting_is_one_line(name, workplace, monkeypatch, capsys):
     section = "train.transcriber" if name == "train" else name
     change(workplace, section, surprise=1)
     code, text = run(name, monkeypatch, capsys, *(["transcriber"] if name == "train" else []))
@@ -61,7 +61,7 @@ def test_an_unknown_setting_is_one_line(name, workplace, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("name", "missing"), [("align", "data/raw"), ("stft", "data/aligned"), ("evaluate", "recordings.json")]
 )
-def test_a_missing_input_is_one_line(name, missing, monkeypatch, capsys):
+def test_missing_input_is_one_line(name, missing, monkeypatch, capsys):
     code, text = run(name, monkeypatch, capsys)
     assert code == 1
     assert missing in text
@@ -70,14 +70,14 @@ def test_a_missing_input_is_one_line(name, missing, monkeypatch, capsys):
 
 @pytest.mark.usefixtures("workplace")
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules")
-def test_the_model_to_train_must_be_known(monkeypatch, capsys):
+def test_unknown_model_is_refused(monkeypatch, capsys):
     code, text = run("train", monkeypatch, capsys, "orchestra")
     assert (code, text.count("\n")) == (1, 1)
     assert "'orchestra', allowed is one of transcriber, synthesizer, direct" in text
 
 
 @pytest.mark.parametrize("profile", ["default", "full"])
-def test_every_profile_suits_every_stage(profile, root, tmp_path):
+def test_every_profile_is_valid_for_every_stage(profile, root, tmp_path):
     from hf_model.alignment.align import AlignSettings
     from hf_model.corpora.catalogue import DownloadSettings
     from hf_model.evaluation.evaluate import EvaluateSettings
@@ -94,18 +94,18 @@ def test_every_profile_suits_every_stage(profile, root, tmp_path):
     classes |= {f"train.{kind}": settings for kind, (settings, _) in TASKS.items()}
     for section, settings in classes.items():
         assert isinstance(_run.settings(section, settings, params), settings)
-    assert set(_run.everything(params)) == set(_run.SECTIONS)
+    assert set(_run.all_settings(params)) == set(_run.SECTIONS)
 
 
 @pytest.fixture
-def tracked(monkeypatch):
-    """A stand-in for MLflow: what would have been told."""
-    told = SimpleNamespace(begun=[], ended=[], finished=[], run_id="r", log_metrics=None)
-    told.finish = lambda status="FINISHED": told.finished.append(status)
-    monkeypatch.setattr(runs, "begin", lambda *args, **kwargs: told.begun.append((args, kwargs)) or told)
-    monkeypatch.setattr(runs, "end", lambda *args: told.ended.append(args[1:]))
+def tracker(monkeypatch):
+    """A stand-in for MLflow that records its calls."""
+    tracker = SimpleNamespace(begun=[], ended=[], finished=[], run_id="r", log_metrics=None)
+    tracker.finish = lambda status="FINISHED": tracker.finished.append(status)
+    monkeypatch.setattr(runs, "start_run", lambda *args, **kwargs: tracker.begun.append((args, kwargs)) or tracker)
+    monkeypatch.setattr(runs, "end_run", lambda *args: tracker.ended.append(args[1:]))
     monkeypatch.setattr(sys, "argv", ["train", "direct"])
-    return told
+    return tracker
 
 
 def train_with(monkeypatch, function):
@@ -113,24 +113,24 @@ def train_with(monkeypatch, function):
     train.main()
 
 
-def test_training_writes_a_model_and_clears_its_checkpoints(workplace, monkeypatch, tracked, capsys):
+def test_training_writes_a_model_and_clears_its_checkpoints(workplace, monkeypatch, tracker, capsys):
     def fake(task, shards, folder, checkpoints, **options):
         assert list(checkpoints.iterdir()) == []
         (checkpoints / "last.ckpt").touch()
         (folder / "config.json").touch()
-        assert (shards.as_posix(), options["loggers"]) == ("data/stft", [tracked])
+        assert (shards.as_posix(), options["loggers"]) == ("data/stft", [tracker])
         assert task.fit.steps > 0
         return {"loss": 0.25}
 
     train_with(monkeypatch, fake)
     assert [path.name for path in (workplace / "data" / "model" / "direct").iterdir()] == ["config.json"]
     assert list((workplace / "data" / "scratch" / "checkpoints").iterdir()) == []
-    assert tracked.begun[0][1] == {"resumed": False}
-    assert tracked.ended[0][0] == "direct"
+    assert tracker.begun[0][1] == {"resumed": False}
+    assert tracker.ended[0][0] == "direct"
     assert capsys.readouterr().out == "direct: loss 0.25\n"
 
 
-def test_an_interrupted_training_keeps_its_checkpoint_and_its_run(workplace, monkeypatch, tracked):
+def test_interrupted_training_keeps_checkpoint_and_run(workplace, monkeypatch, tracker):
     def stop(task, shards, folder, checkpoints, **options):  # noqa: ARG001
         checkpoints.mkdir(parents=True, exist_ok=True)
         (checkpoints / "last.ckpt").touch()
@@ -139,13 +139,13 @@ def test_an_interrupted_training_keeps_its_checkpoint_and_its_run(workplace, mon
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             train_with(monkeypatch, stop)
-    assert [kwargs["resumed"] for _, kwargs in tracked.begun] == [False, True]
-    assert tracked.begun[0][0] == tracked.begun[1][0]
-    assert tracked.finished == ["KILLED", "KILLED"]
+    assert [kwargs["resumed"] for _, kwargs in tracker.begun] == [False, True]
+    assert tracker.begun[0][0] == tracker.begun[1][0]
+    assert tracker.finished == ["KILLED", "KILLED"]
     assert list((workplace / "data" / "model").iterdir()) == []
 
 
-def test_other_settings_or_data_do_not_take_up_a_checkpoint(workplace):
+def test_checkpoint_depends_on_settings_and_data(workplace):
     from hf_model.training.tasks import TASKS
 
     settings = TASKS["direct"][0]()
@@ -156,10 +156,10 @@ def test_other_settings_or_data_do_not_take_up_a_checkpoint(workplace):
     assert train.training_key(settings) != first
 
 
-def test_other_processes_train_but_write_nothing(workplace, monkeypatch, tracked):
+def test_other_processes_write_nothing(workplace, monkeypatch, tracker):
     monkeypatch.setenv("LOCAL_RANK", "1")
     train_with(monkeypatch, lambda *_, **__: {"loss": 1.0})
-    assert tracked.ended == []
+    assert tracker.ended == []
     assert not (workplace / "data" / "model").exists()
 
 
@@ -178,9 +178,9 @@ def test_evaluate_writes_its_reports(workplace, monkeypatch):
     item.path(evaluate.RENDERED, "").parent.mkdir(parents=True)
     soundfile.write(item.path(evaluate.RENDERED, "_sampled.wav"), np.zeros(22050), 44100)
     one = Measured(item, notes, notes, {"hummingface": note_scores(notes, notes)}, {}, note_errors(notes, notes))
-    told = []
+    logged = []
     monkeypatch.setattr(evaluate, "measure_all", lambda *_: [one])
-    monkeypatch.setattr(runs, "log_evaluation", lambda *args: told.append(args))
+    monkeypatch.setattr(runs, "log_evaluation", lambda *args: logged.append(args))
     evaluate.main()
     metrics = json.loads((workplace / "reports" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["notes"]["made"]["hummingface"]["conpoff"] == 1.0
@@ -190,13 +190,13 @@ def test_evaluate_writes_its_reports(workplace, monkeypatch):
         "plots",
         "recordings.csv",
     }
-    folders = [folder for folder, _ in told[0][2]]
+    folders = [folder for folder, _ in logged[0][2]]
     assert folders == [f"examples/made_one/{what}" for what in ("voice", "reference", "rendition")]
 
 
 @pytest.mark.slow
-def test_stages_run_where_only_yaml_is_installed(workplace, root):
-    """Refuse DVC, MLflow and pandas: settings are still read, errors still one line."""
+def test_stages_run_without_dvc_and_mlflow(workplace, root):
+    """Without DVC, MLflow and pandas settings are read and errors are one line."""
     change(workplace, "train.direct", surprise=1)
     code = (
         "import sys, runpy\n"

@@ -1,4 +1,4 @@
-"""The synthesizer: right notes, at the right sample, near the sampled piano before it has learned anything."""
+"""The synthesizer: close to the sampled piano before training, exact onsets and lengths, and its losses."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from hf_model.audio.grid import PIANO_STFT
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, PIANO_STFT
 from hf_model.audio.stft import stft
 from hf_model.evaluation.audio_metrics import log_mel_distance, si_sdr, spectral_convergence
 from hf_model.notes.note import Note
-from hf_model.piano.rendering import SAMPLE_RATE
 from hf_model.piano.sampled import SampledPiano
 from hf_model.synthesizer.network import Synthesizer, SynthesizerConfig
 from hf_model.training.losses import spectral_loss, synthesizer_loss
@@ -31,39 +30,39 @@ def rows(notes: list[Note]) -> torch.Tensor:
 
 
 def melody_batch(n_frames: int = 120) -> dict[str, torch.Tensor]:
-    audio = SampledPiano.load(channels=1).render(MELODY, 2 * SAMPLE_RATE)
+    audio = SampledPiano.load(channels=1).render(MELODY, 2 * PIANO_SAMPLE_RATE)
     spectrum = stft(torch.from_numpy(audio), PIANO_STFT)[:, :n_frames]
     return {"notes": rows(MELODY), "piano_stft": spectrum, "n_frames": torch.tensor([n_frames])}
 
 
-def test_untrained_it_is_already_close_to_the_sampled_piano(model: Synthesizer) -> None:
-    reference = SampledPiano.load(channels=1).render(MELODY, 2 * SAMPLE_RATE)
-    estimate = model.render(MELODY, 2 * SAMPLE_RATE)
+def test_the_untrained_network_is_close_to_the_sampled_piano(model: Synthesizer) -> None:
+    reference = SampledPiano.load(channels=1).render(MELODY, 2 * PIANO_SAMPLE_RATE)
+    estimate = model.render(MELODY, 2 * PIANO_SAMPLE_RATE)
     assert log_mel_distance(reference, estimate) < 1.2
     assert spectral_convergence(reference, estimate) < 0.08
     assert si_sdr(reference, estimate) > 20
 
 
 @pytest.mark.parametrize("n_samples", [0, 1, 440, 441, 44100, 50001])
-def test_length_is_exact(model: Synthesizer, n_samples: int) -> None:
+def test_the_length_is_exact(model: Synthesizer, n_samples: int) -> None:
     audio = model.render([Note(0.0, 5.0, 60)], n_samples)
     assert audio.shape == (1, n_samples)
     assert audio.dtype == np.float32
     assert np.isfinite(audio).all()
 
 
-def test_no_notes_are_nearly_silence(model: Synthesizer) -> None:
-    assert np.abs(model.render([], SAMPLE_RATE)).max() < 1e-4
+def test_without_notes_the_audio_is_almost_silent(model: Synthesizer) -> None:
+    assert np.abs(model.render([], PIANO_SAMPLE_RATE)).max() < 1e-4
 
 
-def test_frames_lie_on_the_grid(model: Synthesizer) -> None:
+def test_frames_are_on_the_grid_of_the_target(model: Synthesizer) -> None:
     batch = melody_batch()
     estimate = model(batch["notes"], 120)
     assert estimate.shape == batch["piano_stft"].shape
     assert torch.linalg.norm(estimate - batch["piano_stft"]) < 0.1 * torch.linalg.norm(batch["piano_stft"])
 
 
-def test_notes_that_began_before_the_crop_are_heard_from_their_middle(model: Synthesizer) -> None:
+def test_notes_that_began_before_the_crop_continue(model: Synthesizer) -> None:
     whole = model.excitation_spectrum(rows(MELODY), 150)
     moved = rows(MELODY)
     moved[..., :2] -= 0.7
@@ -71,7 +70,7 @@ def test_notes_that_began_before_the_crop_are_heard_from_their_middle(model: Syn
     torch.testing.assert_close(rest, whole[:, 70:150], atol=2e-3, rtol=0)
 
 
-def test_padding_rows_and_batching_change_nothing(model: Synthesizer) -> None:
+def test_padding_and_batching_change_nothing(model: Synthesizer) -> None:
     alone = model(rows(MELODY), 100)
     padded = torch.zeros(2, 6, 4)
     padded[1, :4] = rows(MELODY)[0]
@@ -79,13 +78,13 @@ def test_padding_rows_and_batching_change_nothing(model: Synthesizer) -> None:
     torch.testing.assert_close(model(padded, 100)[1], alone[0], atol=1e-3, rtol=0)
 
 
-def test_pieces_join_without_a_seam(model: Synthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = model.render(MELODY, 2 * SAMPLE_RATE)
+def test_chunks_join_without_a_seam(model: Synthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = model.render(MELODY, 2 * PIANO_SAMPLE_RATE)
     monkeypatch.setattr("hf_model.synthesizer.network.CHUNK_FRAMES", 37)
-    np.testing.assert_allclose(model.render(MELODY, 2 * SAMPLE_RATE), whole, atol=1e-4)
+    np.testing.assert_allclose(model.render(MELODY, 2 * PIANO_SAMPLE_RATE), whole, atol=1e-4)
 
 
-def test_learning_reduces_the_loss() -> None:
+def test_training_reduces_the_loss() -> None:
     torch.manual_seed(0)
     model = Synthesizer(SynthesizerConfig(channels=16, layers=1, train_partials=True)).train()
     batch = melody_batch()
@@ -103,48 +102,48 @@ def test_learning_reduces_the_loss() -> None:
     assert model.excitation.envelope_factor.abs().max() > 0
 
 
-def test_bf16_autocast_keeps_the_phase(model: Synthesizer) -> None:
+def test_bf16_autocast_preserves_the_phase(model: Synthesizer) -> None:
     batch = melody_batch()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         parts = synthesizer_loss(model, batch)
     assert parts["complex"] < 0.1
 
 
-def test_it_survives_saving(model: Synthesizer, tmp_path: Path) -> None:
+def test_a_saved_model_is_loaded(model: Synthesizer, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     again = Synthesizer.from_pretrained(tmp_path)
     torch.testing.assert_close(again(rows(MELODY), 50), model(rows(MELODY), 50))
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 3e6
 
 
-def test_weights_over_another_table_are_refused(model: Synthesizer) -> None:
+def test_weights_with_another_table_are_rejected(model: Synthesizer) -> None:
     state = model.state_dict()
     state["excitation.table_digest"] = state["excitation.table_digest"] + 1
     with pytest.raises(ValueError, match="another table of partials"):
         Synthesizer(model.config).load_state_dict(state)
 
 
-def test_spectral_loss_is_zero_for_equal_spectra_and_counts_only_valid_frames() -> None:
+def test_spectral_loss_counts_valid_frames_only() -> None:
     target = torch.randn(2, 10, 8, dtype=torch.complex64)
     parts = spectral_loss(target, target, torch.tensor([10, 10]))
     assert parts["loss"] < 1e-3
-    broken = target.clone()
-    broken[1, 6:] = 5.0
-    assert spectral_loss(target, broken, torch.tensor([10, 6]))["loss"] < 1e-3
-    assert spectral_loss(target, broken, torch.tensor([10, 7]))["loss"] > 0.1
+    changed = target.clone()
+    changed[1, 6:] = 5.0
+    assert spectral_loss(target, changed, torch.tensor([10, 6]))["loss"] < 1e-3
+    assert spectral_loss(target, changed, torch.tensor([10, 7]))["loss"] > 0.1
 
 
-def test_spectral_loss_of_twice_the_level_is_known() -> None:
+def test_spectral_loss_of_twice_the_level() -> None:
     target = torch.ones(1, 4, 8, dtype=torch.complex64)
     parts = spectral_loss(target, 2 * target, torch.tensor([4]))
     assert float(parts["log_magnitude"]) == pytest.approx(0.602, abs=1e-3)  # 6.02 dB
     assert float(parts["convergence"]) == pytest.approx(1.0, abs=1e-3)
-    turned = spectral_loss(target, -target, torch.tensor([4]))
-    assert float(turned["convergence"]) < 1e-3
-    assert float(turned["complex"]) == pytest.approx(2.0, abs=1e-3)
+    opposite = spectral_loss(target, -target, torch.tensor([4]))
+    assert float(opposite["convergence"]) < 1e-3
+    assert float(opposite["complex"]) == pytest.approx(2.0, abs=1e-3)
 
 
-def test_the_loss_plays_the_key_that_the_singers_tuning_means() -> None:
+def test_the_loss_rounds_pitches_in_the_tuning_of_the_singer() -> None:
     model = Synthesizer(SynthesizerConfig(channels=8, layers=1)).eval()
     sung = torch.tensor([[[0.1, 0.6, 60.7, 80.0]]])
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The table of partials: found, fitted, kept and played."""
+"""The table of partials: fitting, storing and rendering."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hf_model.audio.grid import PIANO_SAMPLE_RATE
 from hf_model.evaluation.audio_metrics import si_sdr
-from hf_model.piano.rendering import SAMPLE_RATE
 from hf_model.piano.sampled import SampledPiano
 from hf_model.synthesizer.fit_partials import (
     cut_body,
@@ -31,56 +31,57 @@ HZ = 220.3 * NUMBERS * np.sqrt(1 + 4e-4 * NUMBERS**2)
 
 
 @pytest.fixture(scope="module")
-def made() -> np.ndarray:
-    seconds = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE
+def string() -> np.ndarray:
+    """A synthetic string: ten decaying inharmonic partials, 3 s."""
+    seconds = np.arange(3 * PIANO_SAMPLE_RATE) / PIANO_SAMPLE_RATE
     partials = [
         0.1 / n * np.exp(-2 * seconds) * np.cos(2 * np.pi * f * seconds + n) for n, f in zip(NUMBERS, HZ, strict=True)
     ]
     return np.sum(partials, axis=0)
 
 
-def test_partials_of_a_made_string_are_found(made: np.ndarray) -> None:
-    found, f0 = find_partials(made, 220.0)
+def test_partials_of_a_synthetic_string_are_found(string: np.ndarray) -> None:
+    found, f0 = find_partials(string, 220.0)
     assert f0 == pytest.approx(220.3, rel=2e-3)
     np.testing.assert_allclose(found[:10], HZ, atol=0.3)
-    np.testing.assert_allclose(refine(made, found[:10]), HZ, atol=0.1)
+    np.testing.assert_allclose(refine(string, found[:10]), HZ, atol=0.1)
     series = [(int(n), float(f), 1.0) for n, f in zip(NUMBERS, HZ, strict=True)]
     assert fit_series(series) == pytest.approx((220.3, 4e-4), rel=1e-3)
 
 
-def test_partials_of_a_made_string_are_played(made: np.ndarray) -> None:
-    envelope = fit_envelopes(made, HZ, 220.3)
-    assert si_sdr(made[:SAMPLE_RATE], play_partials(HZ, envelope, SAMPLE_RATE)) > 25
+def test_partials_of_a_synthetic_string_are_rendered(string: np.ndarray) -> None:
+    envelope = fit_envelopes(string, HZ, 220.3)
+    assert si_sdr(string[:PIANO_SAMPLE_RATE], play_partials(HZ, envelope, PIANO_SAMPLE_RATE)) > 25
     np.testing.assert_allclose(fit_gain(envelope * (0.5 - 0.2j), envelope), 0.5 - 0.2j)
 
 
-def test_noise_is_measured_in_its_band() -> None:
+def test_the_noise_level_of_white_noise() -> None:
     rng = np.random.default_rng(0)
-    levels = measure_noise(rng.standard_normal(SAMPLE_RATE))
+    levels = measure_noise(rng.standard_normal(PIANO_SAMPLE_RATE))
     assert levels.shape == (len(KNOTS), N_BANDS)
     expected = 10 * np.log10(np.sum(np.hanning(2048) ** 2))
     measured = 10 * np.log10(np.mean(10 ** (levels[4:20] / 10), axis=0))
     np.testing.assert_allclose(measured[3:], expected, atol=2)
 
 
-def test_the_hammer_is_cut_out_with_a_soft_end_and_kept_in_bytes(made: np.ndarray) -> None:
-    hammer = cut_hammer(made)
-    np.testing.assert_array_equal(hammer[:1024], made[:1024])
+def test_the_hammer_is_faded_out_and_survives_quantisation(string: np.ndarray) -> None:
+    hammer = cut_hammer(string)
+    np.testing.assert_array_equal(hammer[:1024], string[:1024])
     assert abs(hammer[-1]) < 1e-6
     levels, peak = quantise_waveforms(hammer[None, None])
     again = np.sign(levels) * (np.abs(levels) / 127.0) ** 1.5 * peak[..., None]
     assert si_sdr(hammer, again[0, 0]) > 30
 
 
-def test_the_body_keeps_what_is_low_and_nothing_else() -> None:
-    seconds = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+def test_the_body_contains_low_frequencies_only() -> None:
+    seconds = np.arange(PIANO_SAMPLE_RATE) / PIANO_SAMPLE_RATE
     low, high = (np.sin(2 * np.pi * hz * seconds) * np.exp(-3 * seconds) * (seconds > 0.03) for hz in (300.0, 2000.0))
-    kept = play_body(cut_body(low + high), SAMPLE_RATE)
-    inside = slice(SAMPLE_RATE // 20, 9 * SAMPLE_RATE // 10)
-    assert si_sdr(low[inside].astype(np.float32), kept[inside].astype(np.float32)) > 35
+    body = play_body(cut_body(low + high), PIANO_SAMPLE_RATE)
+    inside = slice(PIANO_SAMPLE_RATE // 20, 9 * PIANO_SAMPLE_RATE // 10)
+    assert si_sdr(low[inside].astype(np.float32), body[inside].astype(np.float32)) > 35
 
 
-def test_interpolation_between_knots() -> None:
+def test_weights_interpolate_between_knots() -> None:
     weights = interpolation(np.array([0, 5, 10, 20]), np.array([0, 10]))
     np.testing.assert_allclose(weights, [[1, 0], [0.5, 0.5], [0, 1], [0, 1]])
     assert not knot_weights(1002)[1000:].any()
@@ -95,7 +96,7 @@ def test_the_shipped_table_covers_every_key() -> None:
     assert PartialTable.load().digest == table.digest
 
 
-def test_a_table_of_two_keys_is_fitted_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_of_two_keys_is_fitted_and_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hf_model.synthesizer.fit_partials.LOWEST_KEY", 60)
     monkeypatch.setattr("hf_model.synthesizer.fit_partials.HIGHEST_KEY", 61)
     table = fit_table(SampledPiano.load(), seconds=1.0)

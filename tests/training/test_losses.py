@@ -1,4 +1,4 @@
-"""Targets that can be checked by eye, and losses that fall where the network is right."""
+"""Frame targets of a few notes, and losses that are lowest for the right posteriors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def notes(*rows: tuple[float, float, float]) -> torch.Tensor:
 # ----------------------------------------------------------------------------------------------------------- targets
 
 
-def test_a_note_on_ten_frames():
+def test_targets_of_one_note_on_ten_frames():
     targets = frame_targets(notes((0.03, 0.07, 62.0)), 10, RATE)
     assert targets.voicing.tolist() == [[0, 0, 0, 1, 1, 1, 1, 0, 0, 0]]
     assert targets.pitch.tolist() == [[0, 0, 0, 62, 62, 62, 62, 0, 0, 0]]
@@ -31,13 +31,13 @@ def test_a_note_on_ten_frames():
     )
 
 
-def test_an_onset_between_two_frames_leans_to_the_nearer():
+def test_an_onset_between_two_frames_favours_the_nearer():
     onset = frame_targets(notes((0.032, 0.08, 62.0)), 10, RATE).onset[0]
     assert onset[3] > onset[4] > onset[2]
     assert float(onset[3]) == pytest.approx(1 - 0.002 / EDGE, abs=1e-4)
 
 
-def test_neighbours_share_a_border_and_keep_their_pitches():
+def test_adjacent_notes_share_a_boundary():
     targets = frame_targets(notes((0.0, 0.05, 60.0), (0.05, 0.09, 60.0), (0.09, 0.2, 64.0)), 12, RATE)
     assert targets.voicing.tolist() == [[1.0] * 12]
     assert targets.pitch[0].tolist() == [60.0] * 9 + [64.0] * 3
@@ -45,7 +45,7 @@ def test_neighbours_share_a_border_and_keep_their_pitches():
     assert targets.onset[0, 9] == targets.offset[0, 9] == 1
 
 
-def test_padding_and_silence_ask_for_nothing():
+def test_padding_and_silence_have_zero_targets():
     for rows in (torch.zeros(2, 3, 4), notes((0.02, 0.05, 0.0))):
         for target in frame_targets(rows, 10, RATE):
             assert not target.any()
@@ -60,12 +60,12 @@ def test_a_note_that_began_before_the_crop_has_no_onset_in_it():
 # ------------------------------------------------------------------------------------------------------------ losses
 
 
-def posteriors(rows: torch.Tensor, n_frames: int, sure: float, shift: float = 0.0) -> Posteriors:
-    """What a network says that knows the notes, ``shift`` semitones off, this sure of itself."""
+def posteriors(rows: torch.Tensor, n_frames: int, probability: float, shift: float = 0.0) -> Posteriors:
+    """Posteriors of the notes, ``shift`` semitones off, with a given probability of the right answer."""
     targets = frame_targets(rows, n_frames, RATE)
     centres = CONFIG.lowest_pitch + CONFIG.pitch_step * torch.arange(CONFIG.n_pitch_bins)
     pitch = -0.5 * ((centres - targets.pitch[:, :, None] - shift) / 0.3) ** 2
-    clipped = [target.clamp(1 - sure, sure).logit() for target in targets[:3]]
+    clipped = [target.clamp(1 - probability, probability).logit() for target in targets[:3]]
     return Posteriors(*clipped, pitch * targets.voicing[:, :, None])
 
 
@@ -85,13 +85,13 @@ def test_the_total_is_the_weighted_sum_of_its_parts():
     )
 
 
-def test_who_is_right_and_surer_loses_less():
-    losses = [loss(posteriors(ROWS, 60, sure), ROWS)["voicing"] for sure in (0.5, 0.7, 0.9, 0.99)]
+def test_a_higher_probability_of_the_truth_has_less_loss():
+    losses = [loss(posteriors(ROWS, 60, p), ROWS)["voicing"] for p in (0.5, 0.7, 0.9, 0.99)]
     assert losses == sorted(losses, reverse=True)
     assert losses[0] == pytest.approx(0.6931, abs=1e-4)
 
 
-def test_each_part_minds_its_own_matter():
+def test_each_part_depends_on_its_head_alone():
     right = posteriors(ROWS, 60, 0.95)
     expected = loss(right, ROWS)
     for name in ("onset", "offset", "voicing"):
@@ -104,24 +104,24 @@ def test_each_part_minds_its_own_matter():
     assert off_pitch["onset"] == pytest.approx(expected["onset"])
 
 
-def test_the_right_pitch_is_the_best_pitch():
+def test_the_pitch_loss_is_lowest_at_the_true_pitch():
     shifts = [-0.5, -0.25, 0.0, 0.25, 0.5]
     found = [loss(posteriors(ROWS, 60, 0.95, shift), ROWS)["pitch"] for shift in shifts]
     assert found.index(min(found)) == 2
 
 
-def test_pitch_does_not_count_in_silence_nor_anything_after_the_last_real_frame():
+def test_silent_pitch_and_invalid_frames_do_not_count():
     given = posteriors(ROWS, 60, 0.9)
     noisy = given._replace(
         pitch=given.pitch + 5 * torch.randn(given.pitch.shape) * (1 - given.voicing.sign())[..., None]
     )
     assert loss(noisy, ROWS)["pitch"] == pytest.approx(loss(given, ROWS)["pitch"])
-    spoilt = Posteriors(*(torch.cat([part[:, :40], torch.full_like(part[:, 40:], 7.0)], dim=1) for part in given))
-    assert loss(spoilt, ROWS, 40) == pytest.approx(loss(given, ROWS, 40))
-    assert loss(spoilt, ROWS, 41) != pytest.approx(loss(given, ROWS, 41))
+    changed = Posteriors(*(torch.cat([part[:, :40], torch.full_like(part[:, 40:], 7.0)], dim=1) for part in given))
+    assert loss(changed, ROWS, 40) == pytest.approx(loss(given, ROWS, 40))
+    assert loss(changed, ROWS, 41) != pytest.approx(loss(given, ROWS, 41))
 
 
-def test_an_example_without_frames_is_no_division_by_zero():
+def test_an_example_without_frames_has_zero_loss():
     parts = loss(posteriors(ROWS, 60, 0.9), ROWS, 0)
     assert set(parts.values()) == {0.0}
 

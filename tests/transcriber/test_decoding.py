@@ -1,4 +1,4 @@
-"""Posteriors to notes, on posteriors made by hand: what must be heard, what must not, and what always holds."""
+"""Posteriors to notes: synthetic posteriors of known notes, and properties for any posteriors."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ N_BINS = 144  # two octaves
 RATE = 100.0
 
 
-class Curves:
-    """Probabilities of a recording, written note by note; times in seconds."""
+class SyntheticPosteriors:
+    """Posteriors of a recording, written note by note; times in seconds."""
 
     def __init__(self, seconds: float) -> None:
         n_frames = round(seconds * RATE) + 1
         self.onset, self.offset, self.voicing = (np.full(n_frames, 0.01, dtype=np.float32) for _ in range(3))
         self.pitch = np.full((n_frames, N_BINS), 1 / N_BINS, dtype=np.float32)
 
-    def peak(self, curve: np.ndarray, seconds: float, height: float = 0.9) -> None:
-        """A triangle of 60 ms around a time."""
-        frames = np.arange(len(curve))
-        np.maximum(curve, height * np.clip(1 - np.abs(frames - seconds * RATE) / 3, 0, None), out=curve)
+    def peak(self, posterior: np.ndarray, seconds: float, height: float = 0.9) -> None:
+        """Add a triangle of 60 ms around a time."""
+        frames = np.arange(len(posterior))
+        np.maximum(posterior, height * np.clip(1 - np.abs(frames - seconds * RATE) / 3, 0, None), out=posterior)
 
-    def sound(self, onset: float, offset: float, pitch: float, sure: float = 0.97) -> None:
-        """Voicing and pitch, without a word on where notes begin or end."""
+    def sound(self, onset: float, offset: float, pitch: float, probability: float = 0.97) -> None:
+        """Add voicing and pitch, without onset and offset."""
         inside = slice(round(onset * RATE), round(offset * RATE))
-        self.voicing[inside] = sure
+        self.voicing[inside] = probability
         bell = np.exp(-0.5 * ((AXIS.lowest + AXIS.step * np.arange(N_BINS) - pitch) / 0.2) ** 2)
         self.pitch[inside] = bell / bell.sum()
 
@@ -52,15 +52,15 @@ class Curves:
 
 
 def test_one_note():
-    curves = Curves(2)
-    curves.note(0.5, 1.2, 60)
-    assert curves.decode() == [(0.5, 1.2, 60.0)]
+    posteriors = SyntheticPosteriors(2)
+    posteriors.note(0.5, 1.2, 60)
+    assert posteriors.decode() == [(0.5, 1.2, 60.0)]
 
 
-def test_pitch_is_as_sung_between_the_bins():
-    curves = Curves(2)
-    curves.note(0.5, 1.2, 60.37)
-    (note,) = decode(curves.onset, curves.offset, curves.voicing, curves.pitch, AXIS, RATE)
+def test_pitch_is_interpolated_between_bins():
+    posteriors = SyntheticPosteriors(2)
+    posteriors.note(0.5, 1.2, 60.37)
+    (note,) = decode(posteriors.onset, posteriors.offset, posteriors.voicing, posteriors.pitch, AXIS, RATE)
     assert note.pitch == pytest.approx(60.37, abs=0.01)
     assert note.confidence > 0.9
 
@@ -68,189 +68,193 @@ def test_pitch_is_as_sung_between_the_bins():
 @pytest.mark.parametrize(
     ("length", "gap", "held"),
     [(1.0, 0.2, 0.05), (1.0, 0.28, 0.07), (0.3, 0.2, 0.021), (1.0, 0.32, 0.0)],
-    ids=["a quarter of the gap", "no more than a part of the note", "little if the note is short", "rests stay rests"],
+    ids=["a quarter of the gap", "at most 7 % of the note", "a short note", "a rest"],
 )
-def test_a_note_is_held_on_into_the_gap_before_the_next(length, gap, held):
-    curves = Curves(3)
-    curves.note(0.5, 0.5 + length, 60)
-    curves.note(0.5 + length + gap, 2.5, 62)
-    first, last = decode(curves.onset, curves.offset, curves.voicing, curves.pitch, AXIS, RATE)
+def test_offsets_are_extended_into_short_gaps(length, gap, held):
+    posteriors = SyntheticPosteriors(3)
+    posteriors.note(0.5, 0.5 + length, 60)
+    posteriors.note(0.5 + length + gap, 2.5, 62)
+    first, last = decode(posteriors.onset, posteriors.offset, posteriors.voicing, posteriors.pitch, AXIS, RATE)
     assert first.offset == pytest.approx(0.5 + length + held, abs=0.002)
     assert last.offset == pytest.approx(2.5, abs=0.002)
 
 
-def test_an_offset_that_a_room_draws_out_is_heard_earlier():
-    curves = Curves(2)
-    curves.note(0.5, 1.2, 60)
-    frames = np.arange(len(curves.offset))
+def test_the_delay_of_offsets_in_rooms_is_corrected():
+    posteriors = SyntheticPosteriors(2)
+    posteriors.note(0.5, 1.2, 60)
+    frames = np.arange(len(posteriors.offset))
     ends = []
     for spread in (0.01, 0.03):
-        curves.offset = (0.7 * np.exp(-0.5 * ((frames / RATE - 1.2) / spread) ** 2)).astype(np.float32)
-        (note,) = decode(curves.onset, curves.offset, curves.voicing, curves.pitch, AXIS, RATE)
+        posteriors.offset = (0.7 * np.exp(-0.5 * ((frames / RATE - 1.2) / spread) ** 2)).astype(np.float32)
+        (note,) = decode(posteriors.onset, posteriors.offset, posteriors.voicing, posteriors.pitch, AXIS, RATE)
         ends.append(note.offset)
     assert ends[0] == pytest.approx(1.2, abs=0.001)
     assert ends[1] == pytest.approx(1.2 - 0.77 * (0.03 - 0.018), abs=0.001)
 
 
-def test_onsets_are_found_between_the_frames():
-    curves = Curves(2)
-    curves.note(0.5035, 1.2, 60)
-    (note,) = decode(curves.onset, curves.offset, curves.voicing, curves.pitch, AXIS, RATE)
+def test_onsets_are_interpolated_between_frames():
+    posteriors = SyntheticPosteriors(2)
+    posteriors.note(0.5035, 1.2, 60)
+    (note,) = decode(posteriors.onset, posteriors.offset, posteriors.voicing, posteriors.pitch, AXIS, RATE)
     assert note.onset == pytest.approx(0.5035, abs=0.002)
     assert {type(value) for value in (note.onset, note.offset, note.pitch, note.confidence)} == {float}
 
 
-def test_of_two_likely_onsets_neither_is_chosen_if_one_place_is_near_enough_to_both():
-    curves = Curves(2)
-    curves.note(0.5, 1.2, 60, 0.7)
-    curves.peak(curves.onset, 0.42, 0.5)
-    ((onset, _, _),) = curves.decode()
+def test_two_close_onset_peaks_give_an_onset_in_between():
+    posteriors = SyntheticPosteriors(2)
+    posteriors.note(0.5, 1.2, 60, 0.7)
+    posteriors.peak(posteriors.onset, 0.42, 0.5)
+    ((onset, _, _),) = posteriors.decode()
     assert 0.45 <= onset <= 0.47
 
 
-def test_of_two_likely_onsets_too_far_apart_the_likelier_is_chosen():
-    curves = Curves(2)
-    curves.note(0.5, 1.2, 60, 0.7)
-    curves.peak(curves.onset, 0.36, 0.4)
-    assert [note[0] for note in curves.decode()] == [0.5]
+def test_of_two_distant_onset_peaks_the_higher_is_chosen():
+    posteriors = SyntheticPosteriors(2)
+    posteriors.note(0.5, 1.2, 60, 0.7)
+    posteriors.peak(posteriors.onset, 0.36, 0.4)
+    assert [note[0] for note in posteriors.decode()] == [0.5]
 
 
 def test_onsets_of_two_notes_do_not_attract_each_other():
-    curves = Curves(2)
-    curves.note(0.5, 0.58, 60)
-    curves.note(0.58, 0.66, 62)
-    assert [note[0] for note in curves.decode()] == [0.5, 0.58]
+    posteriors = SyntheticPosteriors(2)
+    posteriors.note(0.5, 0.58, 60)
+    posteriors.note(0.58, 0.66, 62)
+    assert [note[0] for note in posteriors.decode()] == [0.5, 0.58]
 
 
 @pytest.mark.parametrize("n_frames", [1, 2, 3, 500])
 def test_silence_gives_nothing(n_frames):
-    assert Curves((n_frames - 1) / RATE).decode() == []
+    assert SyntheticPosteriors((n_frames - 1) / RATE).decode() == []
 
 
-def test_a_shadow_of_an_onset_in_silence_is_no_note():
-    curves = Curves(2)
-    curves.peak(curves.onset, 0.5, 0.3)
-    curves.peak(curves.offset, 0.9, 0.3)
-    assert curves.decode() == []
+def test_weak_peaks_in_silence_are_no_note():
+    posteriors = SyntheticPosteriors(2)
+    posteriors.peak(posteriors.onset, 0.5, 0.3)
+    posteriors.peak(posteriors.offset, 0.9, 0.3)
+    assert posteriors.decode() == []
 
 
 @pytest.mark.parametrize(("gap", "held"), [(0.0, 0.0), (0.02, 0.005), (0.1, 0.025)])
 def test_repeated_notes_on_one_pitch_are_not_merged(gap, held):
-    curves = Curves(3)
+    posteriors = SyntheticPosteriors(3)
     for onset in (0.5, 1.0, 1.5):
-        curves.note(onset, onset + 0.5 - gap, 60)
+        posteriors.note(onset, onset + 0.5 - gap, 60)
     ends = [1.0 - gap + held, 1.5 - gap + held, 2.0 - gap]
-    assert curves.decode() == [
+    assert posteriors.decode() == [
         (onset, pytest.approx(end, abs=0.011), 60.0) for onset, end in zip((0.5, 1.0, 1.5), ends, strict=True)
     ]
 
 
-def test_a_repetition_needs_no_pause_in_voicing_nor_a_sure_onset():
-    curves = Curves(3)
-    curves.sound(0.5, 1.5, 60)
-    for curve, at, height in ((curves.onset, 0.5, 0.9), (curves.onset, 1.0, 0.8), (curves.offset, 1.5, 0.9)):
-        curves.peak(curve, at, height)
-    curves.peak(curves.offset, 1.0, 0.5)
-    assert [note[0] for note in curves.decode()] == [0.5, 1.0]
+def test_a_repeated_note_needs_no_pause_in_voicing():
+    posteriors = SyntheticPosteriors(3)
+    posteriors.sound(0.5, 1.5, 60)
+    for curve, at, height in (
+        (posteriors.onset, 0.5, 0.9),
+        (posteriors.onset, 1.0, 0.8),
+        (posteriors.offset, 1.5, 0.9),
+    ):
+        posteriors.peak(curve, at, height)
+    posteriors.peak(posteriors.offset, 1.0, 0.5)
+    assert [note[0] for note in posteriors.decode()] == [0.5, 1.0]
 
 
 def test_one_tone_is_not_divided():
-    curves = Curves(3)
-    curves.note(0.5, 2.5, 60)
-    curves.peak(curves.onset, 1.3, 0.1)
-    assert curves.decode() == [(0.5, 2.5, 60.0)]
+    posteriors = SyntheticPosteriors(3)
+    posteriors.note(0.5, 2.5, 60)
+    posteriors.peak(posteriors.onset, 1.3, 0.1)
+    assert posteriors.decode() == [(0.5, 2.5, 60.0)]
 
 
 @pytest.mark.parametrize("step", [1, 2, 12])
 def test_two_pitches_without_a_pause_are_two_notes(step):
-    curves = Curves(3)
-    curves.note(0.5, 1.0, 64)
-    curves.note(1.0, 1.6, 64 - step)
-    assert curves.decode() == [(0.5, 1.0, 64.0), (1.0, 1.6, 64.0 - step)]
+    posteriors = SyntheticPosteriors(3)
+    posteriors.note(0.5, 1.0, 64)
+    posteriors.note(1.0, 1.6, 64 - step)
+    assert posteriors.decode() == [(0.5, 1.0, 64.0), (1.0, 1.6, 64.0 - step)]
 
 
 def test_the_pitch_of_a_note_ignores_the_glide_into_it():
-    curves = Curves(2)
-    curves.note(0.5, 1.3, 62)
+    posteriors = SyntheticPosteriors(2)
+    posteriors.note(0.5, 1.3, 62)
     for frame, pitch in enumerate(np.linspace(60.5, 62, 10)):
-        curves.sound(0.5 + frame / RATE, 0.51 + frame / RATE, pitch)
-    assert curves.decode() == [(0.5, 1.3, 62.0)]
+        posteriors.sound(0.5 + frame / RATE, 0.51 + frame / RATE, pitch)
+    assert posteriors.decode() == [(0.5, 1.3, 62.0)]
 
 
 def test_the_pitch_of_a_note_ignores_both_ends():
-    curves = Curves(2)
-    curves.note(0.5, 1.5, 62)
-    curves.sound(0.5, 0.68, 61.2)
-    curves.sound(1.32, 1.5, 61.2)
-    assert curves.decode() == [(0.5, 1.5, 62.0)]
+    posteriors = SyntheticPosteriors(2)
+    posteriors.note(0.5, 1.5, 62)
+    posteriors.sound(0.5, 0.68, 61.2)
+    posteriors.sound(1.32, 1.5, 61.2)
+    assert posteriors.decode() == [(0.5, 1.5, 62.0)]
 
 
-def test_the_pitch_of_a_note_ignores_a_short_slip_in_its_middle():
-    curves = Curves(2)
-    curves.note(0.5, 1.5, 62)
-    curves.sound(0.9, 1.0, 61.2)
-    assert curves.decode() == [(0.5, 1.5, 62.0)]
+def test_the_pitch_of_a_note_ignores_a_short_deviation():
+    posteriors = SyntheticPosteriors(2)
+    posteriors.note(0.5, 1.5, 62)
+    posteriors.sound(0.9, 1.0, 61.2)
+    assert posteriors.decode() == [(0.5, 1.5, 62.0)]
 
 
-def test_two_pitches_may_be_told_by_their_pitch_alone():
-    curves = Curves(2)
-    curves.sound(0.5, 1.0, 60)
-    curves.sound(1.0, 1.5, 65)
+def test_a_change_of_pitch_alone_can_divide_notes():
+    posteriors = SyntheticPosteriors(2)
+    posteriors.sound(0.5, 1.0, 60)
+    posteriors.sound(1.0, 1.5, 65)
     for at, begins, ends in ((0.5, 0.9, 0.0), (1.0, 0.2, 0.2), (1.5, 0.0, 0.9)):
-        curves.peak(curves.onset, at, begins)
-        curves.peak(curves.offset, at, ends)
-    assert len(curves.decode(pitch_weight=3.0)) == 2
-    assert len(curves.decode(pitch_weight=0.01)) == 1
+        posteriors.peak(posteriors.onset, at, begins)
+        posteriors.peak(posteriors.offset, at, ends)
+    assert len(posteriors.decode(pitch_weight=3.0)) == 2
+    assert len(posteriors.decode(pitch_weight=0.01)) == 1
 
 
-def test_a_dropped_octave_within_a_note_does_not_move_it():
-    curves = Curves(2)
-    curves.note(0.4, 1.4, 55)
-    curves.sound(0.7, 0.85, 67)
-    assert curves.decode() == [(0.4, 1.4, 55.0)]
+def test_the_pitch_of_a_note_ignores_a_short_octave_error():
+    posteriors = SyntheticPosteriors(2)
+    posteriors.note(0.4, 1.4, 55)
+    posteriors.sound(0.7, 0.85, 67)
+    assert posteriors.decode() == [(0.4, 1.4, 55.0)]
 
 
-def test_a_blip_shorter_than_the_shortest_note_is_none():
-    curves = Curves(2)
-    curves.note(0.5, 0.55, 60)
-    assert curves.decode(min_duration=0.08) == []
-    assert len(curves.decode(min_duration=0.04)) == 1
+def test_notes_shorter_than_the_minimum_are_not_found():
+    posteriors = SyntheticPosteriors(2)
+    posteriors.note(0.5, 0.55, 60)
+    assert posteriors.decode(min_duration=0.08) == []
+    assert len(posteriors.decode(min_duration=0.04)) == 1
 
 
-def test_notes_at_the_very_ends():
-    curves = Curves(1)
-    curves.note(0.0, 0.4, 60)
-    curves.note(0.6, 1.0, 62)
-    assert [note[2] for note in curves.decode()] == [60.0, 62.0]
-    assert curves.decode()[0][0] <= 0.01
-    assert 0.98 <= curves.decode()[1][1] <= 1.0
+def test_notes_at_both_ends_of_the_recording():
+    posteriors = SyntheticPosteriors(1)
+    posteriors.note(0.0, 0.4, 60)
+    posteriors.note(0.6, 1.0, 62)
+    assert [note[2] for note in posteriors.decode()] == [60.0, 62.0]
+    assert posteriors.decode()[0][0] <= 0.01
+    assert 0.98 <= posteriors.decode()[1][1] <= 1.0
 
 
-def test_a_tone_longer_than_the_longest_note_is_divided_where_a_border_may_be():
-    curves = Curves(10)
-    curves.note(0.5, 9.5, 60)
-    assert len(curves.decode(max_duration=6.0)) == 1, "there is no border: better long than lost"
-    curves.peak(curves.onset, 5.0, 0.2)
-    assert [note[0] for note in curves.decode(max_duration=6.0)] == [0.5, 5.0]
-    assert len(curves.decode()) == 1
+def test_tones_over_the_maximum_are_divided_at_candidates():
+    posteriors = SyntheticPosteriors(10)
+    posteriors.note(0.5, 9.5, 60)
+    assert len(posteriors.decode(max_duration=6.0)) == 1, "without a candidate it is not divided"
+    posteriors.peak(posteriors.onset, 5.0, 0.2)
+    assert [note[0] for note in posteriors.decode(max_duration=6.0)] == [0.5, 5.0]
+    assert len(posteriors.decode()) == 1
 
 
 def test_a_higher_cost_finds_fewer_notes():
-    curves = Curves(4)
+    posteriors = SyntheticPosteriors(4)
     for number, height in enumerate((0.9, 0.7, 0.5)):
-        curves.note(0.5 + number, 1.0 + number, 60, height)
-    counts = [len(curves.decode(note_cost=cost)) for cost in (-4.0, 2.5, 6.0, 400.0)]
+        posteriors.note(0.5 + number, 1.0 + number, 60, height)
+    counts = [len(posteriors.decode(note_cost=cost)) for cost in (-4.0, 2.5, 6.0, 400.0)]
     assert counts == sorted(counts, reverse=True)
     assert counts[0] == 3
     assert counts[-1] == 0
 
 
-def test_fast_notes_whose_borders_are_blurred_do_not_overlap():
-    curves = Curves(1)
+def test_fast_notes_with_late_offsets_do_not_overlap():
+    posteriors = SyntheticPosteriors(1)
     for number in range(8):
-        curves.note(0.1 + 0.08 * number, 0.18 + 0.08 * number, 60 + number % 2)
-    curves.offset = np.roll(curves.offset, 2)
-    found = curves.decode()
+        posteriors.note(0.1 + 0.08 * number, 0.18 + 0.08 * number, 60 + number % 2)
+    posteriors.offset = np.roll(posteriors.offset, 2)
+    found = posteriors.decode()
     assert len(found) == 8
     assert all(one[1] <= other[0] for one, other in itertools.pairwise(found))
 
@@ -270,12 +274,12 @@ probability = st.floats(0, 1, width=32)
 
 @st.composite
 def posteriors(draw):
-    """Anything a network could say: also certainty, plateaus, and nothing at all."""
+    """Draw any posteriors, also plateaus and probabilities of 0 and 1."""
     n_frames = draw(frames)
-    curves = [draw(arrays(np.float32, n_frames, elements=probability, fill=probability)) for _ in range(3)]
+    posteriors = [draw(arrays(np.float32, n_frames, elements=probability, fill=probability)) for _ in range(3)]
     bins = draw(arrays(np.int64, n_frames, elements=st.integers(0, 17), fill=st.integers(0, 17)))
-    sure = draw(st.sampled_from([0.0, 0.5, 1.0]))
-    return (*curves, (sure * np.eye(18)[bins] + (1 - sure) / 18).astype(np.float32))
+    certainty = draw(st.sampled_from([0.0, 0.5, 1.0]))
+    return (*posteriors, (certainty * np.eye(18)[bins] + (1 - certainty) / 18).astype(np.float32))
 
 
 settings_of = st.builds(
@@ -304,14 +308,14 @@ def test_notes_are_sorted_apart_and_within_the_recording(given_, config):
 
 
 @given(posteriors(), settings_of)
-def test_only_the_proportions_of_weights_and_cost_matter(given_, config):
+def test_scaling_all_weights_changes_nothing(given_, config):
     names = ("onset_weight", "offset_weight", "voicing_weight", "pitch_weight", "note_cost", "missed_onset_weight")
     doubled = replace(config, **{name: 2 * getattr(config, name) for name in names})
     assert decode(*given_, AXIS, RATE, doubled) == decode(*given_, AXIS, RATE, config)
 
 
 @given(posteriors(), settings_of, settings_of)
-def test_evidence_serves_all_settings_that_look_at_the_same_spans(given_, config, other):
+def test_evidence_is_reused_for_other_weights(given_, config, other):
     evidence = Evidence(*given_, AXIS, RATE, config)
     alike = replace(other, min_duration=config.min_duration, max_duration=config.max_duration)
     assert evidence.decode(alike) == decode(*given_, AXIS, RATE, alike)
@@ -322,15 +326,15 @@ def test_evidence_serves_all_settings_that_look_at_the_same_spans(given_, config
 
 @given(st.lists(st.tuples(st.integers(8, 60), st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=8))
 def test_every_clear_melody_is_found(melody):
-    curves = Curves(sum(length + rest for length, rest, _ in melody) / RATE + 1)
+    posteriors = SyntheticPosteriors(sum(length + rest for length, rest, _ in melody) / RATE + 1)
     at, written, held = 0.3, [], []
     for length, rest, pitch in melody:
         written.append((at, at + length / RATE, 50.0 + pitch))
         held.append(min(0.25 * rest, 0.07 * length) / RATE)
-        curves.note(*written[-1])
+        posteriors.note(*written[-1])
         at += (length + rest) / RATE
     held[-1] = 0.0  # nothing follows the last note
-    found = curves.decode()
+    found = posteriors.decode()
     assert [note[2] for note in found] == [note[2] for note in written]
     for one, other, longer in zip(found, written, held, strict=True):
         assert abs(one[0] - other[0]) <= 0.021

@@ -1,4 +1,4 @@
-"""What the transcriber sees: harmonics of a tone fall together, levels do not matter, changes of timbre show."""
+"""Input features of the transcriber: harmonics, timbre and level."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hf_model.transcriber.features import (
     LEVEL,
     LEVEL_BLOCK,
     LEVEL_REACH,
+    MIN_LEVEL,
     N_MEL,
-    QUIETEST,
     VoiceFeatures,
     set_level,
 )
@@ -32,7 +32,7 @@ def band_of(hz: float) -> int:
 
 
 @pytest.mark.parametrize("number", range(len(HARMONICS)))
-def test_each_harmonic_of_a_pitch_lands_on_the_band_of_the_pitch(number):
+def test_harmonics_are_aligned_with_the_fundamental(number):
     f0 = 40.0 * 2 ** (70 / 24)  # the centre of band 70: 302 Hz
     harmonics, _ = FEATURES(tone(f0 * HARMONICS[number]))
     assert harmonics.shape == (1, len(HARMONICS), 51, 124)
@@ -41,7 +41,7 @@ def test_each_harmonic_of_a_pitch_lands_on_the_band_of_the_pitch(number):
 
 
 @pytest.mark.parametrize("hz", [82.4, 110.0, 220.0, 523.3, 1318.5])
-def test_a_tone_is_on_its_band_and_as_loud_as_it_is(hz):
+def test_band_and_amplitude_of_a_tone(hz):
     harmonics, _ = FEATURES(tone(hz, amplitude=0.1))
     fundamental = harmonics[0, HARMONICS.index(1), 25]
     assert abs(int(fundamental.argmax()) - band_of(hz)) <= 1
@@ -49,20 +49,20 @@ def test_a_tone_is_on_its_band_and_as_loud_as_it_is(hz):
     assert float(fundamental.max()) == pytest.approx(0.75, abs=0.08)
 
 
-def test_what_lies_beyond_the_sample_rate_is_silent():
+def test_bands_above_the_nyquist_frequency_are_silent():
     harmonics, _ = FEATURES(tone(7950.0))
     floor = float(FEATURES(torch.zeros(1, 8000))[0].max())
     assert float(harmonics[0, HARMONICS.index(8), 25, band_of(7950.0 / 8) :].max()) == pytest.approx(floor, abs=1e-3)
 
 
-def test_silence_is_the_floor_everywhere():
+def test_silence_is_at_the_floor():
     harmonics, timbre = FEATURES(torch.zeros(1, 8000))
     assert torch.unique(harmonics).numel() == 1
     assert float(harmonics.max()) == pytest.approx(0.5 * np.log10(1e-4) + 1.25, abs=0.01)
-    assert not timbre[:, N_MEL:, 2:].any(), "nothing rises"
+    assert not timbre[:, N_MEL:, 2:].any(), "nothing changes"
 
 
-def test_a_new_sound_on_one_pitch_shows_as_a_rise_of_timbre():
+def test_a_new_vowel_on_one_pitch_changes_the_timbre():
     """As in "la lo": the same pitch, another vowel from 0.5 s on."""
     voice = tone(200, 1.0)
     voice[:, 8000:] += tone(2400, 0.5)
@@ -89,20 +89,20 @@ def test_features_are_computed_in_full_precision():
     assert torch.equal(timbre, expected[1])
 
 
-def test_tables_are_no_weights():
+def test_filters_are_not_in_the_state_dict():
     assert FEATURES.state_dict() == {}
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 1000])
-def test_bands_are_what_they_are_however_they_are_grouped(at_once, monkeypatch):
+def test_the_grouping_of_bands_changes_nothing(at_once, monkeypatch):
     voice = 0.1 * torch.randn(2, 8000, generator=torch.Generator().manual_seed(3))
-    monkeypatch.setattr("hf_model.transcriber.features.BANDS_AT_ONCE", at_once)
+    monkeypatch.setattr("hf_model.transcriber.features.BANDS_PER_GROUP", at_once)
     grouped = VoiceFeatures(lowest_hz=40.0, pitch_bands=124, bands_per_octave=24)(voice)
     for one, other in zip(grouped, FEATURES(voice), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
 
 
-def test_harmonics_lie_as_convolutions_like_them():
+def test_harmonics_are_channels_last():
     harmonics, _ = FEATURES(tone(220))
     assert harmonics.is_contiguous(memory_format=torch.channels_last)
 
@@ -111,7 +111,7 @@ def test_harmonics_lie_as_convolutions_like_them():
 
 
 @given(st.floats(1e-3, 10.0), st.integers(0, 3))
-def test_every_recording_is_brought_to_one_level(gain, seed):
+def test_every_recording_is_scaled_to_one_level(gain, seed):
     voice = torch.randn(1, 16000, generator=torch.Generator().manual_seed(seed))
     torch.testing.assert_close(set_level(gain * voice), set_level(voice), rtol=1e-4, atol=1e-6)
     assert float(set_level(voice).square().mean().sqrt()) == pytest.approx(LEVEL, rel=0.02)
@@ -128,7 +128,7 @@ def test_each_of_a_batch_has_its_own_level():
 
 
 @pytest.mark.parametrize("n_samples", [1, 400, 800, 801])
-def test_short_and_silent_recordings_stay_what_they_are(n_samples):
+def test_short_and_silent_recordings_stay_finite(n_samples):
     assert not set_level(torch.zeros(2, n_samples)).any()
     assert set_level(torch.full((1, n_samples), 0.3)).isfinite().all()
     assert set_level(torch.zeros(2, n_samples)).shape == (2, n_samples)
@@ -139,24 +139,24 @@ def rms(waveform: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize("louder_first", [False, True])
-def test_a_singer_who_steps_back_is_as_loud_as_before(louder_first):
-    near, far = tone(220, 20.0, 0.3), tone(220, 20.0, 0.003)
-    voice = set_level(torch.cat([near, far] if louder_first else [far, near], dim=1))
+def test_loud_and_soft_parts_get_the_same_level(louder_first):
+    loud, soft = tone(220, 20.0, 0.3), tone(220, 20.0, 0.003)
+    voice = set_level(torch.cat([loud, soft] if louder_first else [soft, loud], dim=1))
     assert rms(voice[:, : 13 * 16000]) == pytest.approx(LEVEL, rel=0.02)
     assert rms(voice[:, 27 * 16000 :]) == pytest.approx(LEVEL, rel=0.02)
 
 
 @pytest.mark.parametrize("at", [0, 7 * LEVEL_BLOCK + 3, 30 * 16000 - 1])
-def test_what_is_far_away_does_not_matter_at_all(at):
+def test_the_gain_depends_on_samples_within_reach(at):
     n_samples = 30 * 16000
     voice = 0.1 * torch.randn(1, n_samples, generator=torch.Generator().manual_seed(0))
-    near = torch.arange(n_samples).sub(at).abs() <= LEVEL_REACH
-    changed = torch.where(near, voice, 30.0 * voice)
+    inside = torch.arange(n_samples).sub(at).abs() <= LEVEL_REACH
+    changed = torch.where(inside, voice, 30.0 * voice)
     assert set_level(changed)[0, at] == set_level(voice)[0, at]
-    assert set_level(changed)[0, near][:: LEVEL_BLOCK // 2].ne(set_level(voice)[0, near][:: LEVEL_BLOCK // 2]).any()
+    assert set_level(changed)[0, inside][:: LEVEL_BLOCK // 2].ne(set_level(voice)[0, inside][:: LEVEL_BLOCK // 2]).any()
 
 
-def test_a_part_on_the_grid_has_the_level_of_the_whole():
+def test_a_part_on_the_grid_is_scaled_like_the_whole():
     voice = torch.randn(1, 40 * 16000, generator=torch.Generator().manual_seed(1))
     voice *= torch.linspace(-4, 0, voice.shape[1]).exp()
     start, stop = 11 * LEVEL_BLOCK, 33 * 16000
@@ -164,12 +164,12 @@ def test_a_part_on_the_grid_has_the_level_of_the_whole():
     torch.testing.assert_close(part[:, inside], set_level(voice)[:, start:stop][:, inside], rtol=1e-5, atol=1e-7)
 
 
-def test_noise_of_the_last_bit_stays_soft():
+def test_dither_stays_soft():
     dither = torch.full((1, 80000), 2.0**-16)
-    assert rms(set_level(dither)) == pytest.approx(LEVEL * 2.0**-16 / QUIETEST, rel=1e-3)
+    assert rms(set_level(dither)) == pytest.approx(LEVEL * 2.0**-16 / MIN_LEVEL, rel=1e-3)
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 1), (799, 801), (1600, 5000), (4321, 16077)])
-def test_a_stretch_of_the_scaled_waveform_is_cut_from_the_whole(start, stop):
+def test_a_range_of_samples_is_scaled_like_the_whole(start, stop):
     voice = torch.randn(2, 16077, generator=torch.Generator().manual_seed(2)) * torch.linspace(0.01, 1, 16077)
     assert torch.equal(set_level(voice, start, stop), set_level(voice)[:, start:stop])

@@ -1,4 +1,4 @@
-"""The transcriber: its grid and pitch axis, chunks without borders, levels, folders, and that it can learn at all."""
+"""The transcriber network: grid and pitch axis, chunks, levels, folders, and a short training."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_pitch_axis_is_centred_on_its_bands(lowest_hz, bins):
         assert centre == pytest.approx(69 + 12 * np.log2(hz / 440))
 
 
-def test_a_frame_sees_no_further_than_its_reach(model):
+def test_frames_depend_on_their_receptive_field_only(model):
     audio = 0.1 * torch.randn(1, 32000, generator=torch.Generator().manual_seed(0))
     changed = audio.clone()
     changed[:, 16000:] = 0.1 * torch.randn(1, 16000, generator=torch.Generator().manual_seed(1))
@@ -54,11 +54,11 @@ def test_a_frame_sees_no_further_than_its_reach(model):
     for a, b in zip(one, other, strict=True):
         differs = (a - b).abs().reshape(201, -1).amax(1) > 1e-5
         first = int(differs.int().argmax())
-        assert 100 - model.folded().near_reach - model.folded().far_reach <= first < 100
+        assert 100 - model.fused().local_reach - model.fused().context_reach <= first < 100
 
 
 @pytest.mark.parametrize("chunk_frames", [37, 100, 250])
-def test_chunks_leave_no_trace(model, chunk_frames):
+def test_the_length_of_chunks_changes_nothing(model, chunk_frames):
     audio = sing((Note(0.1, 0.9, 62), Note(1.0, 1.9, 65), Note(2.0, 2.9, 59)), 3.0, 16000)[:-77]
     whole = model.posteriors(audio, chunk_frames=10_000)
     for one, other in zip(whole, model.posteriors(audio, chunk_frames), strict=True):
@@ -66,7 +66,7 @@ def test_chunks_leave_no_trace(model, chunk_frames):
         np.testing.assert_allclose(one, other, atol=2e-2 if torch.backends.mkldnn.is_available() else 1e-5)
 
 
-def test_whole_recordings_give_what_the_network_gives(model):
+def test_posteriors_of_a_recording_are_those_of_the_network(model):
     audio = sing((Note(0.1, 0.9, 62),), 1.0, 16000)
     with torch.inference_mode():
         posteriors = model(set_level(torch.from_numpy(audio)[None]))
@@ -85,12 +85,12 @@ def test_the_level_of_a_recording_does_not_matter(model, gain):
 
 
 @pytest.mark.parametrize("n_samples", [1, 159, 160, 800])
-def test_very_short_recordings_are_no_trouble(model, n_samples):
+def test_very_short_recordings_are_transcribed(model, n_samples):
     assert model.transcribe(np.zeros(n_samples, dtype=np.float32)) == []
     assert len(model.posteriors(np.zeros(n_samples, dtype=np.float32))[0]) == 1 + n_samples // 160
 
 
-def test_a_folder_brings_back_network_and_decoder(model, tmp_path):
+def test_network_and_decoder_are_saved_and_loaded(model, tmp_path):
     model.save_pretrained(tmp_path, decoder=to_mapping(DecoderConfig(note_cost=1.25)))
     again = Transcriber.from_pretrained(tmp_path)
     assert again.config == TINY
@@ -119,8 +119,8 @@ def test_the_default_model_is_small():
     assert sum(parameter.numel() for parameter in Transcriber().parameters()) < 2e6
 
 
-def test_it_learns_three_notes_by_heart():
-    """Features, network, targets, losses and decoder fit together: after 60 steps it hears what it was shown."""
+def test_training_overfits_three_notes():
+    """After 60 steps on one recording its notes are transcribed: features, targets, losses and decoder fit together."""
     torch.manual_seed(0)
     melody = (Note(0.2, 0.7, 60), Note(0.7, 1.1, 64), Note(1.3, 1.8, 57))
     audio = sing(melody, 2.0, 16000)

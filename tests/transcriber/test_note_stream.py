@@ -1,4 +1,4 @@
-"""Singing heard while it arrives: however it is cut into blocks, the notes are those of the whole."""
+"""Streaming transcription: blocks of any size give the notes of the whole recording."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hf_model.singer.composition import compose
 from hf_model.singer.synthesis import sing
 from hf_model.transcriber.network import Transcriber
 from hf_model.transcriber.posteriors import PosteriorStream
-from tests.stand_ins import ToneListener
+from tests.fakes import ToneTranscriber
 
 RATE = 16000
 
@@ -34,13 +34,13 @@ def song() -> np.ndarray:
 
 
 @cache
-def heard_whole() -> list[Note]:
+def notes_of_the_whole() -> list[Note]:
     notes = default_models().transcriber.transcribe(song())
     assert len(notes) > 30
     return notes
 
 
-def hear_in(sizes: Iterator[int], audio: np.ndarray, **options: float) -> list[Note]:
+def transcribe_in_blocks(sizes: Iterator[int], audio: np.ndarray, **options: float) -> list[Note]:
     stream, notes, at = hf_model.listen(RATE, **options), [], 0
     while at < audio.size:
         size = next(sizes)
@@ -57,38 +57,43 @@ def random_sizes(seed: int, longest: int) -> Iterator[int]:
 
 @pytest.mark.parametrize(("seed", "longest"), [(0, 4000), (1, 100_000), (2, 700_000)])
 def test_blocks_of_any_size_give_the_notes_of_the_whole(seed, longest):
-    assert hear_in(random_sizes(seed, longest), song()) == heard_whole()
+    assert transcribe_in_blocks(random_sizes(seed, longest), song()) == notes_of_the_whole()
 
 
 def test_single_samples_give_the_notes_of_the_whole():
     audio = song()[: 12 * RATE]
-    assert hear_in(iter(lambda: 1, 0), audio) == default_models().transcriber.transcribe(audio)
+    assert transcribe_in_blocks(iter(lambda: 1, 0), audio) == default_models().transcriber.transcribe(audio)
 
 
-def test_notes_come_in_time_and_never_change():
+def test_notes_arrive_within_the_latency_and_never_change():
     stream = hf_model.listen(RATE)
     assert 20 < stream.latency < 25
     notes: list[Note] = []
     for at in range(0, song().size, RATE // 2):
         notes += stream.push(song()[at : at + RATE // 2])
         now = min(at + RATE // 2, song().size) / RATE
-        due = [note for note in heard_whole() if note.offset < now - stream.latency]
+        due = [note for note in notes_of_the_whole() if note.offset < now - stream.latency]
         assert notes[: len(due)] == due
-    assert len(notes) < len(heard_whole()), "the last ones wait for the end"
-    assert notes + stream.finish() == heard_whole()
+    assert len(notes) < len(notes_of_the_whole()), "the last notes are final at the end"
+    assert notes + stream.finish() == notes_of_the_whole()
 
 
 @pytest.fixture
-def in_full_precision(monkeypatch):
-    """Round to the 24th bit, also where the processor is faster with 8."""
+def notes_in_full_precision(monkeypatch) -> list[Note]:
+    """Compute in float32 even if bfloat16 is faster, and return the notes of the whole."""
     monkeypatch.setattr("hf_model.transcriber.network.fast_dtype", lambda: torch.float32)
+    return transcribe_whole_in_full_precision()
 
 
-@pytest.mark.usefixtures("in_full_precision")
+@cache
+def transcribe_whole_in_full_precision() -> list[Note]:
+    return default_models().transcriber.transcribe(song())
+
+
 @pytest.mark.parametrize("chunk_seconds", [1.0, 17.0])
-def test_other_chunks_give_the_same_notes_but_for_rounding(chunk_seconds):
-    found = hear_in(iter(lambda: 8000, 0), song(), chunk_seconds=chunk_seconds)
-    assert_same(found, default_models().transcriber.transcribe(song()))
+def test_other_chunks_give_the_same_notes_up_to_rounding(chunk_seconds, notes_in_full_precision):
+    found = transcribe_in_blocks(iter(lambda: 8000, 0), song(), chunk_seconds=chunk_seconds)
+    assert_same(found, notes_in_full_precision)
 
 
 def assert_same(found: list[Note], expected: list[Note]) -> None:
@@ -100,9 +105,8 @@ def assert_same(found: list[Note], expected: list[Note]) -> None:
         assert one.confidence == pytest.approx(other.confidence, abs=1e-3)
 
 
-@pytest.mark.usefixtures("in_full_precision")
-def test_parts_heard_apart_give_the_notes_of_the_whole_beyond_their_overlap():
-    """Without any stream: parts of 25 s that begin on the level's grid of 50 ms, 8 s of them thrown away at borders."""
+def test_overlapping_parts_give_the_notes_of_the_whole(notes_in_full_precision):
+    """Parts of 25 s that begin on the grid of the level (50 ms); notes in the outer 8 s are dropped."""
     parts: list[Note] = []
     edges = [0, 9, 18, 27, 36, 60]
     for start, stop in pairwise(edges):
@@ -113,10 +117,10 @@ def test_parts_heard_apart_give_the_notes_of_the_whole_beyond_their_overlap():
             for note in notes
             if start <= note.onset + first < stop
         ]
-    assert_same(parts, default_models().transcriber.transcribe(song()))
+    assert_same(parts, notes_in_full_precision)
 
 
-def test_a_rate_of_its_own_is_no_trouble():
+def test_another_sample_rate():
     audio = np.repeat(song()[: 13 * RATE], 3).astype(np.float64)
     results = []
     for size in (777, 48000, audio.size):
@@ -132,29 +136,29 @@ def test_posteriors_do_not_depend_on_blocks():
     model = default_models().transcriber
     assert isinstance(model, Transcriber)
     audio = song()[: 20 * RATE]
-    stream = PosteriorStream(model.folded(), 300)
+    stream = PosteriorStream(model.fused(), 300)
     chunks = [chunk for at in range(0, audio.size, 7001) for chunk in stream.push(audio[at : at + 7001])]
     chunks += stream.finish()
     assert [len(chunk[0]) for chunk in chunks] == [300] * 6 + [201]
     for ours, whole in zip(zip(*chunks, strict=True), model.posteriors(audio, 300), strict=True):
         assert np.array_equal(np.concatenate(ours), whole)
     with torch.inference_mode():
-        assert not any(True for _ in PosteriorStream(model.folded()).finish()), "nothing came"
+        assert not any(True for _ in PosteriorStream(model.fused()).finish()), "no audio, no posteriors"
 
 
 def test_memory_does_not_grow():
     model = default_models().transcriber
     assert isinstance(model, Transcriber)
-    stream = PosteriorStream(model.folded(), 1000)
-    samples = stream._near._kept.nbytes
+    stream = PosteriorStream(model.fused(), 1000)
+    samples = stream._local._kept.nbytes
     for _ in range(3):
         assert all(len(chunk[0]) == 1000 for chunk in stream.push(song()))
-        assert len(stream._far._kept) == 1
-    assert stream._near._kept.nbytes == samples < 2e6
+        assert len(stream._context._kept) == 1
+    assert stream._local._kept.nbytes == samples < 2e6
 
 
 @pytest.mark.parametrize("block", [np.zeros((2, 100)), np.zeros(100, dtype=np.int16), np.array([0.0, np.nan])])
-def test_what_is_no_audio_is_refused(block):
+def test_blocks_that_are_no_audio_are_refused(block):
     with pytest.raises(ValueError, match=r"audio must be|sample 1 "):
         hf_model.listen(RATE).push(block)
 
@@ -168,5 +172,5 @@ def test_settings_and_order_are_checked():
         hf_model.listen(RATE, chunk_seconds=0.0)
     with pytest.raises(AudioError, match="rate"):
         hf_model.listen(10)
-    with pytest.raises(TypeError, match="ToneListener hears whole recordings only"):
-        hf_model.listen(models=Models(transcriber=ToneListener()))
+    with pytest.raises(TypeError, match="a ToneTranscriber only takes whole recordings"):
+        hf_model.listen(models=Models(transcriber=ToneTranscriber()))

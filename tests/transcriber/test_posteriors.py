@@ -1,4 +1,4 @@
-"""Chunks of both steps: with a network of sums, whose every frame shows whether it saw all that it should."""
+"""Chunks of both steps, with a network of sums: a frame that lacks some of its input has another value."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ import pytest
 import torch
 
 from hf_model.audio.grid import VOICE_STFT, StftConfig
-from hf_model.transcriber.fused import Near
+from hf_model.transcriber.fused import LocalFeatures
 from hf_model.transcriber.posteriors import PosteriorStream
 
 HOP = VOICE_STFT.hop_length
 
 
 class Sums:
-    """A first step that adds up the last samples before 7 frames, and a second one that adds up 19 of those sums."""
+    """A first step that sums the last samples before 7 frames, and a second step that sums 19 of those sums."""
 
     stft_config: StftConfig = VOICE_STFT
-    near_reach = 3 + 1
-    far_reach = 9
+    local_reach = 3 + 1
+    context_reach = 9
 
     def __init__(self) -> None:
-        self.frames = {"near": 0, "far": 0}
+        self.frames = {"local": 0, "context": 0}
         self.threads: set[int] = set()
 
-    def near(self, waveform: torch.Tensor) -> Near:
+    def local(self, waveform: torch.Tensor) -> LocalFeatures:
         last = torch.cat([torch.zeros(1), waveform[0, HOP - 1 :: HOP]])
-        self._count("near", last)
-        return Near(around(last, 3)[:, None], last[:, None])
+        self._count("local", last)
+        return LocalFeatures(around(last, 3)[:, None], last[:, None])
 
-    def far(self, lines: torch.Tensor) -> torch.Tensor:
-        self._count("far", lines)
-        return around(lines[:, 0], self.far_reach).expand(3, -1)
+    def context(self, features: torch.Tensor) -> torch.Tensor:
+        self._count("context", features)
+        return around(features[:, 0], self.context_reach).expand(3, -1)
 
     def _count(self, step: str, frames: torch.Tensor) -> None:
         self.threads.add(threading.get_ident())
@@ -54,13 +54,13 @@ def network(monkeypatch) -> Sums:
 
 
 def voice(n_samples: int) -> np.ndarray:
-    """Whole numbers, whose sums are exact."""
+    """Integers, so that sums are exact."""
     return np.random.default_rng(0).integers(-9, 10, n_samples).astype(np.float32)
 
 
 @pytest.mark.parametrize("chunk_frames", [1, 5, 18, 50])
-@pytest.mark.parametrize("n_samples", [1, 159, 160, 8 * HOP, 50 * HOP - 1, 59 * HOP, 60 * HOP, 3000 * HOP + 7])
-def test_every_frame_sees_what_it_should(network, chunk_frames, n_samples):
+@pytest.mark.parametrize("n_samples", [1, 159, 160, 8 * HOP, 50 * HOP - 1, 59 * HOP, 60 * HOP, 1500 * HOP + 7])
+def test_blocks_and_chunks_change_no_frame(network, chunk_frames, n_samples):
     audio = voice(n_samples)
     stream = PosteriorStream(network, chunk_frames)
     edges = np.r_[0, np.sort(np.random.default_rng(1).integers(0, n_samples + 1, 7)), n_samples]
@@ -69,8 +69,8 @@ def test_every_frame_sees_what_it_should(network, chunk_frames, n_samples):
     n_frames = 1 + n_samples // HOP
     assert [len(chunk[0]) for chunk in chunks[:-1]] == [chunk_frames] * (len(chunks) - 1)
     onset, offset, voicing, pitch = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
-    whole = network.near(torch.from_numpy(audio)[None])
-    assert np.array_equal(onset, network.far(whole.lines)[0].numpy())
+    whole = network.local(torch.from_numpy(audio)[None])
+    assert np.array_equal(onset, network.context(whole.features)[0].numpy())
     assert np.array_equal(onset, offset)
     assert np.array_equal(onset, voicing)
     assert np.array_equal(pitch, whole.pitch.numpy())
@@ -80,12 +80,12 @@ def test_every_frame_sees_what_it_should(network, chunk_frames, n_samples):
 def test_little_is_computed_twice(network):
     stream = PosteriorStream(network, 100)
     n_chunks = sum(1 for _ in stream.push(voice(3000 * HOP)))
-    assert n_chunks == 23, "7 s are waited for: the level's reach"
-    assert network.frames["near"] == pytest.approx(n_chunks * (100 + 2 * network.near_reach), abs=20)
-    assert network.frames["far"] == pytest.approx(n_chunks * (100 + 2 * network.far_reach), abs=20)
+    assert n_chunks == 23, "7 s are still needed: the reach of the level"
+    assert network.frames["local"] == pytest.approx(n_chunks * (100 + 2 * network.local_reach), abs=20)
+    assert network.frames["context"] == pytest.approx(n_chunks * (100 + 2 * network.context_reach), abs=20)
 
 
-def test_both_steps_are_taken_beside_the_caller(network):
+def test_both_steps_are_computed_in_other_threads(network):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -96,7 +96,7 @@ def test_both_steps_are_taken_beside_the_caller(network):
     assert threading.get_ident() not in network.threads
 
 
-def test_it_says_how_long_it_waits(network):
+def test_latency_is_an_upper_bound(network):
     stream, seconds = PosteriorStream(network, 100), 0.0
     while not list(stream.push(voice(HOP))):
         seconds += HOP / VOICE_STFT.sample_rate

@@ -21,9 +21,7 @@ MELODY = [62, 69, 71, 69, 67, 66, 64, 62]
 
 
 @pytest.mark.parametrize("sound", ["sampled", "neural"])
-def test_the_example_is_heard_and_played(
-    root: Path, tmp_path: Path, sound: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_example_is_converted(root: Path, tmp_path: Path, sound: str, capsys: pytest.CaptureFixture[str]) -> None:
     voice = root / "examples" / "twinkle.wav"
     assert main(["convert", str(voice), "--out-dir", str(tmp_path), "--sound", sound, "--csv", "--plot", "--json"]) == 0
     [report] = json.loads(capsys.readouterr().out)["files"]
@@ -37,7 +35,7 @@ def test_the_example_is_heard_and_played(
 
 
 @pytest.mark.parametrize("level", [0.001, 0.03, 0.3])
-def test_noise_is_not_singing(level: float) -> None:
+def test_noise_gives_no_notes(level: float) -> None:
     noise = level * np.random.default_rng(0).standard_normal(5 * 16000).clip(-3, 3) / 3
     rendition = convert(noise, 16000)
     assert rendition.notes == []
@@ -45,12 +43,12 @@ def test_noise_is_not_singing(level: float) -> None:
 
 
 @pytest.mark.parametrize("n_samples", [1, 100, 800, 16000])
-def test_silence_of_any_length_is_silence(n_samples: int) -> None:
+def test_silence_of_any_length_gives_a_warning(n_samples: int) -> None:
     rendition = convert(np.zeros(n_samples), 16000)
     assert rendition.warnings == ("the recording is silent",)
     assert rendition.audio.shape == (2, resampled_length(n_samples, 16000, 44100))
     assert not rendition.audio.any()
 
 
-def test_everything_that_ships_is_small() -> None:
+def test_all_weights_together_are_small() -> None:
     assert sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()) < 20e6

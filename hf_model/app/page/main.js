@@ -1,6 +1,6 @@
-// The page: takes a recording, shows what was heard, plays it, and plays it anew after every change.
+// The page: converts a recording, shows and plays the result, and renders it again after each change.
 
-import { Problem, fileOf, forget, run, send } from "./engine.js";
+import { UserError, deleteRecording, fileUrl, runJob, upload } from "./engine.js";
 import { NotesTable } from "./notes.js";
 import { Player } from "./player.js";
 import { Recorder } from "./recorder.js";
@@ -13,26 +13,26 @@ const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seco
 
 const player = new Player(showPosition);
 const roll = new Roll($("roll"), (seconds) => player.seek(seconds));
-const table = new NotesTable($("notes"), replay);
+const table = new NotesTable($("notes"), renderAgain);
 let recording = null;
-let name = "melody";
+let title = "melody";
 let busy = false;
 let stale = false;
 let recorder = null;
 
-// ------------------------------------------------------------------------------------------------ words for the visitor
+// ----------------------------------------------------------------------------------------------------- status and errors
 
-function say(words, share) {
-  $("status").textContent = words;
-  $("working").hidden = !words;
+function showStatus(text, share) {
+  $("status").textContent = text;
+  $("working").hidden = !text;
   if (Number.isFinite(share)) $("progress").value = share;
   else $("progress").removeAttribute("value");
 }
 
-function complain(error) {
-  say("");
-  if (!(error instanceof Problem)) console.error(error);
-  $("problem").textContent = error instanceof Problem ? error.message : "Something went wrong in the page. Please load it again.";
+function showError(error) {
+  showStatus("");
+  if (!(error instanceof UserError)) console.error(error);
+  $("problem").textContent = error instanceof UserError ? error.message : "Something went wrong. Please reload the page.";
   $("problem").hidden = false;
 }
 
@@ -46,43 +46,45 @@ async function whileBusy(work) {
     document.body.dataset.state = "ready";
   } catch (error) {
     document.body.dataset.state = "problem";
-    complain(error);
+    showError(error);
   }
-  say("");
+  showStatus("");
   busy = false;
 }
 
-// --------------------------------------------------------------------------------------------------------- a recording
+// ------------------------------------------------------------------------------------------------------------ conversion
 
-function take(blob, called) {
+/** Converts a file or a microphone recording (a Blob), or the example without one. */
+function convertFile(blob, fileName) {
   return whileBusy(async () => {
     player.pause();
-    if (blob && blob.size > limits.uploadBytes) throw new Problem(`This file is larger than ${Math.round(limits.uploadBytes / 2 ** 20)} MB. A few minutes of singing are enough.`);
-    if (blob && !blob.size) throw new Problem("This file is empty.");
-    say("Sending the recording");
-    const sent = await send(blob);
+    if (blob && blob.size > limits.uploadBytes) throw new UserError(`This file is larger than ${Math.round(limits.uploadBytes / 2 ** 20)} MB. A few minutes of singing are enough.`);
+    if (blob && !blob.size) throw new UserError("This file is empty.");
+    showStatus("Uploading the recording");
+    const uploaded = await upload(blob);
     try {
-      await listen(sent, 0);
+      await convertPart(uploaded, 0);
     } catch (error) {
-      forget(sent);
+      deleteRecording(uploaded);
       throw error;
     }
-    if (recording !== sent) forget(recording);
-    recording = sent;
-    name = called.replace(/\.[^.]*$/, "") || "melody";
+    if (recording !== uploaded) deleteRecording(recording);
+    recording = uploaded;
+    title = fileName.replace(/\.[^.]*$/, "") || "melody";
     nameDownloads();
   });
 }
 
-async function listen(which, start) {
-  const heard = await run("listen", [which, start, settings.read($("settings"))], say);
-  say("Loading the sound", 0.95);
-  await Promise.all([roll.show(heard, fileOf(which, "spectrum.png", heard.played.version)), player.load("voice", fileOf(which, "voice.wav", heard.played.version))]);
-  for (const id of ["results", "change", "edit"]) $(id).hidden = false;
-  table.load(heard);
-  showPart(heard);
-  list("warnings", [heard.remark, ...heard.warnings]);
-  await show(which, heard.played, heard.tuning);
+async function convertPart(id, start) {
+  const result = await runJob("convert", [id, start, settings.read($("settings"))], showStatus);
+  const { version } = result.played;
+  showStatus("Loading the audio", 0.95);
+  await Promise.all([roll.show(result, fileUrl(id, "spectrum.png", version)), player.load("voice", fileUrl(id, "voice.wav", version))]);
+  for (const section of ["results", "change", "edit"]) $(section).hidden = false;
+  table.load(result);
+  showPart(result);
+  showList("warnings", [result.remark, ...result.warnings]);
+  await showRendering(id, result.played, result.tuning);
   player.seek(0);
   $("results").focus({ preventScroll: true });
   $("results").scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth", block: "start" });
@@ -95,62 +97,62 @@ function showPart({ wholeDuration, duration, start }) {
   $("start").dispatchEvent(new Event("input"));
 }
 
-// --------------------------------------------------------------------------------------------------------- what is played
+// ------------------------------------------------------------------------------------------------------------- rendering
 
-/** Plays the notes anew: now, or once more after what is running. */
-async function replay() {
+/** Renders the notes with the current settings, and once more if something changed meanwhile. */
+async function renderAgain() {
   stale = true;
-  $("undo").disabled = !table.past.length;
+  $("undo").disabled = !table.history.length;
   if (busy || !recording) return;
   await whileBusy(async () => {
     while (stale) {
       stale = false;
-      const played = await run("play", [recording, table.notes, settings.read($("settings"))], (words, share) => say(words || "Playing it anew", share));
-      if (!stale) await show(recording, played, table.tuning);
+      const rendering = await runJob("render", [recording, table.notes, settings.read($("settings"))], (step, share) => showStatus(step || "Rendering the piano", share));
+      if (!stale) await showRendering(recording, rendering, table.tuning);
     }
   });
 }
 
-async function show(which, played, tuning) {
-  const at = player.position;
-  const wasPlaying = player.playing;
-  await player.load("piano", fileOf(which, "piano.wav", played.version));
-  player.voiceGain = played.voiceGain;
-  if (wasPlaying) {
+async function showRendering(id, rendering, tuning) {
+  const { version, voiceGain } = rendering;
+  const { position, playing } = player;
+  await player.load("piano", fileUrl(id, "piano.wav", version));
+  player.voiceGain = voiceGain;
+  if (playing) {
     player.pause();
-    player.at = at;
+    player.pausedAt = position;
     player.play();
   }
-  roll.update(played);
-  tell(played, tuning);
-  for (const kind of ["wav", "musicxml", "csv"]) $(`get-${kind}`).href = fileOf(which, `piano.${kind}`, played.version);
-  $("get-midi").href = fileOf(which, "piano.mid", played.version);
+  roll.update(rendering);
+  showFacts(rendering, tuning);
+  for (const kind of ["wav", "musicxml", "csv"]) $(`get-${kind}`).href = fileUrl(id, `piano.${kind}`, version);
+  $("get-midi").href = fileUrl(id, "piano.mid", version);
   $("play").disabled = false;
-  document.body.dataset.version = played.version;
+  document.body.dataset.version = version;
   showPosition();
 }
 
-function tell({ key, tempo, notes, accompaniment, remarks }, tuning) {
+function showFacts({ key, tempo, notes, accompaniment, remarks }, tuning) {
   const cents = Math.round(100 * tuning);
-  const sure = (confidence) => (confidence >= 0.8 ? "sure" : confidence >= 0.4 ? "fairly sure" : "a guess");
-  fact("key", key.name.replace("#", "♯").replace(/^([A-G])b/, "$1♭"), sure(key.confidence));
-  fact("tempo", `${Math.round(tempo.bpm)} a minute`, `${tempo.meter}, ${sure(tempo.confidence)}`);
-  fact("tuning", cents ? `${Math.abs(cents)} cents ${cents > 0 ? "sharp" : "flat"}` : "in tune", "against A = 440 Hz");
-  const range = notes.map((note) => note[2]);
-  fact("notes", String(notes.length), notes.length ? `${nameOf(Math.min(...range))} to ${nameOf(Math.max(...range))}` : "none left by these settings");
+  const certainty = (confidence) => (confidence >= 0.9 ? "" : confidence >= 0.5 ? "likely" : "a guess");
+  showFact("key", key.name.replace("#", "♯").replace(/^([A-G])b/, "$1♭"), certainty(key.confidence));
+  showFact("tempo", `${Math.round(tempo.bpm)} bpm, ${tempo.meter}`, certainty(tempo.confidence));
+  showFact("tuning", `${cents > 0 ? "+" : cents < 0 ? "−" : ""}${Math.abs(cents)} cents`, "A = 440 Hz");
+  const keys = notes.map((note) => note[2]);
+  showFact("notes", String(notes.length), notes.length ? `${nameOf(Math.min(...keys))} to ${nameOf(Math.max(...keys))}` : "all filtered out");
   $("legend-left").hidden = !accompaniment.length;
   $("notes-count").textContent = `${table.notes.length} notes${table.edited ? ", edited" : ""}`;
-  list("remarks", remarks);
+  showList("remarks", remarks);
   $("roll").setAttribute("aria-label", `Piano roll of ${notes.length} notes in ${key.name}: ${notes.slice(0, 40).map((note) => nameOf(note[2])).join(" ")}${notes.length > 40 ? " and so on" : ""}`);
 }
 
-function fact(which, words, more) {
+function showFact(name, value, detail) {
   const small = document.createElement("small");
-  small.textContent = more;
-  $(`fact-${which}`).replaceChildren(words, " ", small);
+  small.textContent = detail;
+  $(`fact-${name}`).replaceChildren(value, " ", small);
 }
 
-function list(id, sentences) {
+function showList(id, sentences) {
   $(id).replaceChildren(
     ...sentences.filter(Boolean).map((sentence) => {
       const item = document.createElement("li");
@@ -162,13 +164,13 @@ function list(id, sentences) {
 
 function nameDownloads() {
   const endings = { wav: "wav", midi: "mid", musicxml: "musicxml", csv: "csv" };
-  for (const [kind, ending] of Object.entries(endings)) $(`get-${kind}`).download = `${name}_piano.${ending}`;
+  for (const [kind, ending] of Object.entries(endings)) $(`get-${kind}`).download = `${title}_piano.${ending}`;
 }
 
 function showPosition() {
   const at = player.position;
-  roll.point(at);
-  table.notes && table.point(at);
+  roll.movePlayhead(at);
+  if (table.notes) table.highlight(at);
   $("seek").max = player.duration;
   $("seek").value = at;
   $("seek").setAttribute("aria-valuetext", `${clock(at)} of ${clock(player.duration)}`);
@@ -178,7 +180,7 @@ function showPosition() {
   $("play").setAttribute("aria-pressed", Boolean(player.playing));
 }
 
-// ------------------------------------------------------------------------------------------------------------- the visitor
+// ------------------------------------------------------------------------------------------------------------- user actions
 
 $("record").addEventListener("click", async () => {
   if (recorder) {
@@ -196,26 +198,26 @@ $("record").addEventListener("click", async () => {
     });
     showRecording(true);
     const blob = await recorder.done;
-    await take(blob, "recording");
+    await convertFile(blob, "recording");
   } catch (error) {
-    complain(error);
+    showError(error);
   }
   recorder = null;
 });
 
 function showRecording(on) {
   $("source").classList.toggle("recording", on);
-  $("record-label").textContent = on ? "Stop and play" : "Record";
+  $("record-label").textContent = on ? "Stop" : "Record";
   $("meter-row").hidden = !on;
   if (on) recorder.done.then(() => showRecording(false));
 }
 
 $("file").addEventListener("change", () => {
   const [file] = $("file").files;
-  if (file) take(file, file.name);
+  if (file) convertFile(file, file.name);
   $("file").value = "";
 });
-$("example").addEventListener("click", () => take(null, "twinkle"));
+$("example").addEventListener("click", () => convertFile(null, "twinkle"));
 
 addEventListener("dragover", (event) => {
   event.preventDefault();
@@ -226,20 +228,20 @@ addEventListener("drop", (event) => {
   event.preventDefault();
   $("source").classList.remove("over");
   const [file] = event.dataTransfer.files;
-  if (file) take(file, file.name);
+  if (file) convertFile(file, file.name);
 });
 
-$("start").addEventListener("input", () => ($("start-told").value = clock($("start").valueAsNumber)));
+$("start").addEventListener("input", () => ($("start-value").value = clock($("start").valueAsNumber)));
 $("part").addEventListener("submit", (event) => {
   event.preventDefault();
-  whileBusy(() => listen(recording, $("start").valueAsNumber));
+  whileBusy(() => convertPart(recording, $("start").valueAsNumber));
 });
 
 $("play").addEventListener("click", () => (player.playing ? player.pause() : player.play()));
 $("seek").addEventListener("input", () => player.seek($("seek").valueAsNumber));
-for (const choice of document.getElementsByName("hear")) {
+for (const choice of document.getElementsByName("mode")) {
   choice.addEventListener("change", () => {
-    player.hear = choice.value;
+    player.mode = choice.value;
     $("balance-row").hidden = choice.value !== "both";
     player.mix();
   });
@@ -249,28 +251,28 @@ $("balance").addEventListener("input", () => {
   player.mix();
 });
 addEventListener("keydown", (event) => {
-  const writes = event.target.closest?.("input:not([type=range]), select, button, a, summary, textarea");
-  if (event.key === " " && !writes && !$("play").disabled) {
+  const isControl = event.target.closest?.("input:not([type=range]), select, button, a, summary, textarea");
+  if (event.key === " " && !isControl && !$("play").disabled) {
     event.preventDefault();
     $("play").click();
   }
 });
 
-let waiting;
-const soon = () => {
-  settings.describe($("settings"));
-  clearTimeout(waiting);
-  waiting = setTimeout(replay, 250);
+let timer;
+const scheduleRendering = () => {
+  settings.updateLabels($("settings"));
+  clearTimeout(timer);
+  timer = setTimeout(renderAgain, 250);
 };
-$("settings").addEventListener("input", soon);
-$("settings").addEventListener("reset", () => setTimeout(soon));
+$("settings").addEventListener("input", scheduleRendering);
+$("settings").addEventListener("reset", () => setTimeout(scheduleRendering));
 $("settings").addEventListener("submit", (event) => event.preventDefault());
 $("add-note").addEventListener("click", () => table.add());
 $("undo").addEventListener("click", () => table.undo());
-$("as-heard").addEventListener("click", () => table.reset());
+$("reset-notes").addEventListener("click", () => table.reset());
 
-addEventListener("pagehide", (event) => event.persisted || forget(recording));
+addEventListener("pagehide", (event) => event.persisted || deleteRecording(recording));
 
 $("idle").textContent = limits.idleMinutes;
-settings.describe($("settings"));
+settings.updateLabels($("settings"));
 document.body.dataset.state = "idle";

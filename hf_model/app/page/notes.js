@@ -1,4 +1,4 @@
-// The table of notes as heard, which the visitor may correct.
+// The table of transcribed notes, which the user can edit.
 
 import { nameOf } from "./roll.js";
 
@@ -6,7 +6,7 @@ const STEPS = { C: 0, D: 2, E: 4, F: 5, G: 7, A: 9, B: 11 };
 const SIGNS = { "": 0, "#": 1, "♯": 1, b: -1, "♭": -1 };
 const MIDDLE = 60;
 
-/** Reads "C4", "f#3", "Bb2" or a MIDI number; undefined when it is none from 21 to 108. */
+/** Parses "C4", "f#3", "Bb2" or a MIDI number; undefined if it is not from 21 to 108. */
 export function keyOf(text) {
   const match = /^([A-G])([#♯b♭]?)(-?\d)$/i.exec(text.trim());
   const key = match ? STEPS[match[1].toUpperCase()] + SIGNS[match[2].toLowerCase()] + 12 * (Number(match[3]) + 1) : Number(text || NaN);
@@ -14,22 +14,22 @@ export function keyOf(text) {
 }
 
 const FIELDS = [
-  { label: "key", show: (table, note) => nameOf(table.keyOfNote(note)), read: keyOf, wrong: "a key from A0 to C8" },
-  { label: "from", show: (_, note) => note[0].toFixed(2), read: Number, wrong: "seconds before the note's end" },
-  { label: "to", show: (_, note) => note[1].toFixed(2), read: Number, wrong: "seconds after the note's start" },
-  { label: "loudness", show: (_, note) => String(note[3]), read: Number, wrong: "a whole number from 1 to 127" },
+  { label: "key", show: (table, note) => nameOf(table.keyOfNote(note)), read: keyOf, expected: "a key from A0 to C8" },
+  { label: "start", show: (_, note) => note[0].toFixed(2), read: Number, expected: "seconds before the note's end" },
+  { label: "end", show: (_, note) => note[1].toFixed(2), read: Number, expected: "seconds after the note's start" },
+  { label: "velocity", show: (_, note) => String(note[3]), read: Number, expected: "a whole number from 1 to 127" },
 ];
 
 export class NotesTable {
-  /** `changed(notes)` is called after every edit. */
-  constructor(table, changed) {
+  /** `onChange()` is called after every edit. */
+  constructor(table, onChange) {
     this.body = table.tBodies[0];
-    this.changed = changed;
-    this.past = [];
+    this.onChange = onChange;
+    this.history = [];
   }
 
   load({ notes, tuning, duration }) {
-    Object.assign(this, { heard: notes, notes: structuredClone(notes), tuning, duration, past: [] });
+    Object.assign(this, { transcribed: notes, notes: structuredClone(notes), tuning, duration, history: [] });
     this.draw();
   }
 
@@ -38,25 +38,25 @@ export class NotesTable {
   }
 
   get edited() {
-    return JSON.stringify(this.notes) !== JSON.stringify(this.heard);
+    return JSON.stringify(this.notes) !== JSON.stringify(this.transcribed);
   }
 
   change(notes) {
-    this.past.push(this.notes);
+    this.history.push(this.notes);
     this.notes = notes.sort((a, b) => a[0] - b[0]);
     this.draw();
-    this.changed();
+    this.onChange();
   }
 
   undo() {
-    if (!this.past.length) return;
-    this.notes = this.past.pop();
+    if (!this.history.length) return;
+    this.notes = this.history.pop();
     this.draw();
-    this.changed();
+    this.onChange();
   }
 
   reset() {
-    this.change(structuredClone(this.heard));
+    this.change(structuredClone(this.transcribed));
   }
 
   add() {
@@ -95,13 +95,13 @@ export class NotesTable {
   edit(index, column, input) {
     const note = [...this.notes[index]];
     const value = FIELDS[column].read(input.value.replace(",", "."));
-    if (column === 0) note[2] += value - this.keyOfNote(note); // what the voice deviates from the key stays
+    if (column === 0) note[2] += value - this.keyOfNote(note); // keeps the deviation of the voice from the key
     else note[[0, 0, 1, 3][column]] = value;
     const fits = note.every(Number.isFinite) && note[0] >= 0 && note[0] < note[1] && note[1] <= this.duration + 0.01;
-    const wrong = !fits || !Number.isInteger(note[3]) || note[3] < 1 || note[3] > 127;
-    input.setAttribute("aria-invalid", wrong);
-    input.setCustomValidity(wrong ? `Expected ${FIELDS[column].wrong}` : "");
-    if (wrong) {
+    const invalid = !fits || !Number.isInteger(note[3]) || note[3] < 1 || note[3] > 127;
+    input.setAttribute("aria-invalid", invalid);
+    input.setCustomValidity(invalid ? `Expected ${FIELDS[column].expected}` : "");
+    if (invalid) {
       input.reportValidity();
       return;
     }
@@ -111,8 +111,8 @@ export class NotesTable {
     this.body.rows[focused[0]]?.cells[focused[1]].querySelector("input").focus();
   }
 
-  /** Marks the notes that sound now. */
-  point(seconds) {
+  /** Highlights the notes at a position. */
+  highlight(seconds) {
     this.notes.forEach(([onset, offset], index) => this.body.rows[index]?.classList.toggle("now", seconds > 0 && seconds >= onset && seconds < offset));
   }
 }

@@ -1,23 +1,23 @@
-// Piano and voice on one clock, mixed as the visitor likes.
+// Plays piano and voice in sync, with a balance between them.
 
 const LEVELS = { piano: [1, 0], voice: [0, 1] };
 
 export class Player {
-  /** `watch()` is called whenever the position or the state may have changed. */
-  constructor(watch) {
-    this.watch = watch;
+  /** `onUpdate()` is called when the position or the state may have changed. */
+  constructor(onUpdate) {
+    this.onUpdate = onUpdate;
     this.sounds = {};
-    this.at = 0;
-    this.hear = "piano";
+    this.pausedAt = 0;
+    this.mode = "piano";
     this.balance = 0.5;
     this.voiceGain = 1;
   }
 
-  async load(name, address) {
+  async load(name, url) {
     this.context ??= new AudioContext();
-    const answer = await fetch(address);
-    if (!answer.ok) throw new Error(answer.status);
-    this.sounds[name] = await this.context.decodeAudioData(await answer.arrayBuffer());
+    const response = await fetch(url);
+    if (!response.ok) throw new Error(response.status);
+    this.sounds[name] = await this.context.decodeAudioData(await response.arrayBuffer());
   }
 
   get duration() {
@@ -25,53 +25,53 @@ export class Player {
   }
 
   get position() {
-    return this.playing ? Math.min(this.context.currentTime - this.began, this.duration) : this.at;
+    return this.playing ? Math.min(this.context.currentTime - this.startedAt, this.duration) : this.pausedAt;
   }
 
   async play() {
     if (!this.duration || this.playing) return;
     await this.context.resume();
-    if (this.at >= this.duration - 0.05) this.at = 0;
+    if (this.pausedAt >= this.duration - 0.05) this.pausedAt = 0;
     this.gains = {};
     this.sources = ["piano", "voice"].map((name) => {
       const source = new AudioBufferSourceNode(this.context, { buffer: this.sounds[name] });
       this.gains[name] = new GainNode(this.context);
       source.connect(this.gains[name]).connect(this.context.destination);
-      source.start(0, Math.min(this.at, this.sounds[name].duration));
+      source.start(0, Math.min(this.pausedAt, this.sounds[name].duration));
       return source;
     });
-    this.began = this.context.currentTime - this.at;
+    this.startedAt = this.context.currentTime - this.pausedAt;
     this.playing = true;
     this.mix();
-    const turn = () => {
+    const update = () => {
       if (!this.playing) return;
       if (this.position >= this.duration) this.pause();
-      this.watch();
-      requestAnimationFrame(turn);
+      this.onUpdate();
+      requestAnimationFrame(update);
     };
-    turn();
+    update();
   }
 
   pause() {
     if (!this.playing) return;
-    this.at = this.position;
+    this.pausedAt = this.position;
     this.playing = false;
     this.sources.forEach((source) => source.stop());
-    this.watch();
+    this.onUpdate();
   }
 
   seek(seconds) {
     const wasPlaying = this.playing;
     this.pause();
-    this.at = Math.min(Math.max(0, seconds), this.duration);
-    this.watch();
+    this.pausedAt = Math.min(Math.max(0, seconds), this.duration);
+    this.onUpdate();
     if (wasPlaying) this.play();
   }
 
   mix() {
     if (!this.playing) return;
     const both = [Math.sin((this.balance * Math.PI) / 2), Math.cos((this.balance * Math.PI) / 2)];
-    const [piano, voice] = LEVELS[this.hear] ?? both;
+    const [piano, voice] = LEVELS[this.mode] ?? both;
     this.gains.piano.gain.value = piano;
     this.gains.voice.gain.value = voice * this.voiceGain;
   }

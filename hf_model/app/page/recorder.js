@@ -1,25 +1,25 @@
-// The microphone: raw, as singing needs it, with a level to watch.
+// Records the microphone without speech processing, and measures its level.
 
-import { Problem } from "./engine.js";
+import { UserError } from "./engine.js";
 
-const WHY = {
-  NotAllowedError: "The microphone is not allowed. Allow it in the browser's address bar, or choose a recording instead.",
-  NotFoundError: "There is no microphone. Connect one, or choose a recording instead.",
+const MESSAGES = {
+  NotAllowedError: "Microphone access was denied. Allow it in the browser's address bar, or choose a recording instead.",
+  NotFoundError: "No microphone was found. Connect one, or choose a recording instead.",
   NotReadableError: "Another program is using the microphone.",
 };
 
 export class Recorder {
-  /** Starts recording; ends by itself after `longest` seconds. `watch(seconds, level)` is called often. */
-  async start(longest, watch) {
+  /** Starts recording, for `maxSeconds` at most. `onLevel(seconds, level)` is called about 12 times a second. */
+  async start(maxSeconds, onLevel) {
     if (!navigator.mediaDevices) {
-      throw new Problem("Browsers allow a microphone at https addresses and on this machine only. Please choose a recording instead.");
+      throw new UserError("The browser allows the microphone on localhost and over https only. Please choose a recording instead.");
     }
-    // what helps speech, spoils singing
-    const wishes = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
+    // processing for speech distorts singing
+    const constraints = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
     try {
-      this.stream = await navigator.mediaDevices.getUserMedia({ audio: wishes });
+      this.stream = await navigator.mediaDevices.getUserMedia({ audio: constraints });
     } catch (error) {
-      throw new Problem(WHY[error.name] || "The microphone cannot be used.");
+      throw new UserError(MESSAGES[error.name] || "The microphone cannot be used.");
     }
     this.context = new AudioContext();
     const meter = this.context.createAnalyser();
@@ -28,13 +28,13 @@ export class Recorder {
     this.media = new MediaRecorder(this.stream, { audioBitsPerSecond: 128000 });
     const parts = [];
     this.media.ondataavailable = ({ data }) => parts.push(data);
-    const began = performance.now();
+    const startedAt = performance.now();
     this.timer = setInterval(() => {
       meter.getFloatTimeDomainData(samples);
       const power = samples.reduce((sum, x) => sum + x * x, 0) / samples.length;
-      const seconds = (performance.now() - began) / 1000;
-      watch(seconds, Math.min(1, Math.max(0, 1 + Math.log10(power + 1e-9) / 5)));
-      if (seconds >= longest) this.stop();
+      const seconds = (performance.now() - startedAt) / 1000;
+      onLevel(seconds, Math.min(1, Math.max(0, 1 + Math.log10(power + 1e-9) / 5)));
+      if (seconds >= maxSeconds) this.stop();
     }, 80);
     this.done = new Promise((resolve) => {
       this.media.onstop = () => {

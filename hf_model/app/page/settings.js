@@ -1,18 +1,18 @@
-// The settings: from the form to what the server takes, and said in words beside each slider.
+// The settings form: its values for the server, and the label of each slider.
 
-const SIMPLER = ["off", "no ornaments", "eighths", "five fingers"];
+const SIMPLIFY = ["off", "no ornaments", "eighths", "five fingers"];
 const percent = (value) => `${Math.round(100 * value)} %`;
-const WORDS = {
-  simplify: (value) => SIMPLER[value],
+const LABELS = {
+  simplify: (value) => SIMPLIFY[value],
   transpose: (value) => (value ? `${value > 0 ? "+" : "−"}${Math.abs(value)} semitone${Math.abs(value) > 1 ? "s" : ""}` : "off"),
   min_note: (value) => `${value.toFixed(2)} s`,
-  min_confidence: (value) => (value ? `from ${percent(value)}` : "all"),
+  min_confidence: (value) => (value ? `≥ ${percent(value)}` : "all"),
   strength: percent,
-  reverb: (value) => (value ? percent(value) : "none"),
+  reverb: (value) => (value ? percent(value) : "off"),
 };
 const PERFORMANCE = new Set(["sound", "pedal", "reverb"]);
 
-/** Reads the form. */
+/** Reads the values of the form. */
 export function read(form) {
   const arrangement = {};
   const performance = {};
@@ -24,12 +24,12 @@ export function read(form) {
   return { arrangement, performance };
 }
 
-/** Says what each slider is set to. */
-export function describe(form) {
-  for (const [name, words] of Object.entries(WORDS)) {
+/** Updates the label of each slider. */
+export function updateLabels(form) {
+  for (const [name, label] of Object.entries(LABELS)) {
     const field = form.elements[name];
-    form.querySelector(`output[for="${name}"]`).value = words(field.valueAsNumber);
-    field.setAttribute("aria-valuetext", words(field.valueAsNumber));
+    form.querySelector(`output[for="${name}"]`).value = label(field.valueAsNumber);
+    field.setAttribute("aria-valuetext", label(field.valueAsNumber));
   }
   const off = form.elements.quantize.value === "off";
   form.elements.strength.disabled = form.elements.swing.disabled = off;

@@ -13,10 +13,10 @@ from hf_model.corpora.records import CorpusError, InstrumentRecord, PianoRecord
 from hf_model.notes.note import Note
 
 NSYNTH_HELD = 3.0
-"""Seconds that each note of NSynth is held, of the four that are recorded."""
+"""Seconds that each note of NSynth is held; recordings last four seconds."""
 
 OPENMIC_PRESENT = 0.5
-"""Relevance from which on an instrument counts as present (the majority of those who listened)."""
+"""Minimum relevance of a present instrument (a majority of the annotators)."""
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
@@ -45,20 +45,20 @@ def read_maestro(raw: Path) -> Iterator[PianoRecord]:
     Yields
     ------
     PianoRecord
-        ``audio_path`` is None where only the MIDI part was downloaded.
+        ``audio_path`` is None if only the MIDI part was downloaded.
     """
     licence, folder = get("maestro").licence, raw / "maestro"
     columns = ("midi_filename", "audio_filename", "split", "duration")
     if (folder / "maestro-v3.0.0.csv").is_file() or not (folder / "maestro-v3.0.0.json").is_file():
         rows: list[dict[str, Any]] = list(_rows(folder / "maestro-v3.0.0.csv", columns))
     else:
-        # The JSON file holds one object a column, each from row number to value.
+        # The JSON file has an object for each column, from row number to value.
         table = _json(folder / "maestro-v3.0.0.json")
         rows = [{column: table[column][row] for column in columns} for row in table["midi_filename"]]
     for row in rows:
         midi_path, audio_path = folder / row["midi_filename"], folder / row["audio_filename"]
         if not midi_path.is_file():
-            raise CorpusError(f"{midi_path}: missing, though the table of MAESTRO names it")
+            raise CorpusError(f"{midi_path}: missing, but listed in the table of MAESTRO")
         yield PianoRecord(
             "maestro",
             midi_path.stem,
@@ -71,7 +71,7 @@ def read_maestro(raw: Path) -> Iterator[PianoRecord]:
 
 
 def read_nsynth(raw: Path) -> Iterator[InstrumentRecord]:
-    """Read ``nsynth/nsynth-{train,valid,test}/examples.json`` and ``audio/<note>.wav`` beside it; any of the three.
+    """Read ``nsynth/nsynth-{train,valid,test}/examples.json`` and ``audio/<note>.wav``; any of the three.
 
     Yields
     ------
@@ -88,7 +88,7 @@ def read_nsynth(raw: Path) -> Iterator[InstrumentRecord]:
         for name, example in sorted(_json(path).items()):
             audio_path = path.parent / "audio" / f"{name}.wav"
             if not audio_path.is_file():
-                raise CorpusError(f"{audio_path}: missing, though {path.name} names it")
+                raise CorpusError(f"{audio_path}: missing, but listed in {path.name}")
             instrument = f"{example['instrument_family_str']}_{example['instrument_source_str']}"
             note = Note(0.0, NSYNTH_HELD, float(example["pitch"]), int(example["velocity"]))
             split = path.parent.name.removeprefix("nsynth-")
@@ -104,7 +104,7 @@ def read_groove(raw: Path) -> Iterator[InstrumentRecord]:
     for row in _rows(folder / "info.csv", ("id", "midi_filename", "audio_filename", "split")):
         midi_path = folder / row["midi_filename"]
         if not midi_path.is_file():
-            raise CorpusError(f"{midi_path}: missing, though info.csv names it")
+            raise CorpusError(f"{midi_path}: missing, but listed in info.csv")
         audio_path = folder / row["audio_filename"] if row["audio_filename"] else None
         if audio_path and not audio_path.is_file():
             audio_path = None
@@ -118,7 +118,7 @@ def read_openmic(raw: Path) -> Iterator[InstrumentRecord]:
     Yields
     ------
     InstrumentRecord
-        ``instruments`` are those that most listeners heard; ``licence`` is the recording's own, from
+        ``instruments`` are those that most annotators marked; ``licence`` is that of the recording, from
         ``openmic-2018-metadata.csv``; ``split`` is "train" or "test", from ``partitions/split01_*.csv``.
     """
     folder = raw / "openmic"
@@ -138,7 +138,7 @@ def read_openmic(raw: Path) -> Iterator[InstrumentRecord]:
     for name, instruments in sorted(labels.items()):
         audio_path = folder / "audio" / name[:3] / f"{name}.ogg"
         if not audio_path.is_file():
-            raise CorpusError(f"{audio_path}: missing, though the table of labels names it")
+            raise CorpusError(f"{audio_path}: missing, but listed in the table of labels")
         licence = licences.get(name) or get("openmic").licence
         yield InstrumentRecord(
             "openmic", name, licence, audio_path, None, tuple(sorted(instruments)), split=splits.get(name, "")

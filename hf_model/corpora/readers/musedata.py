@@ -1,10 +1,10 @@
-"""Reader of musedata: classical scores as MuseData stage 2 files, one part after the other, and as MIDI.
+"""Reader of musedata: classical scores as MuseData stage 2 files, part by part, and as MIDI files.
 
 References
 ----------
 W. B. Hewlett, "MuseData: multipurpose representation", in Beyond MIDI, 1997: columns 1-5 pitch, 6-8 duration in
-divisions of a quarter (``Q:`` of the ``$`` record), 9 a tie to the next note of that pitch; ``back`` goes back in time,
-a note whose line begins with a blank sounds with the one before it; ``g`` and ``c`` records are grace and cue notes.
+divisions of a quarter (``Q:`` of the ``$`` record), 9 a tie to the next note of that pitch; ``back`` moves back in
+time, a note whose line begins with a blank has the onset of the previous note; ``g`` and ``c`` are grace and cue notes.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 
 from hf_model.corpora.catalogue import get
 from hf_model.corpora.records import CorpusError, ScoreRecord
-from hf_model.notes.midi import read_midi_tracks, upper_line
+from hf_model.notes.midi import read_midi_tracks, skyline
 from hf_model.notes.note import Note
 
 QUARTER_SECONDS = 0.5
-"""MuseData gives tempo in words ("Grave"): every quarter is read as this long, 120 a minute."""
+"""Length of a quarter, as MuseData gives the tempo in words only ("Grave"): 120 quarters per minute."""
 
 _PITCH = re.compile(r"([A-G])(##|#|ff|f)?(\d)")
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -33,12 +33,12 @@ def read_musedata(raw: Path) -> Iterator[ScoreRecord]:
     Yields
     ------
     ScoreRecord
-        One a part (``<file>-<k>``, counted from 1) with at least one note: its upper line.
+        One for each part with notes (``<file>-<k>``, counted from 1): its upper line.
     """
     licence, folder = get("musedata").licence, raw / "musedata"
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     if not paths:
-        raise CorpusError(f"{folder}: nothing there; put MuseData or MIDI files into it")
+        raise CorpusError(f"{folder}: no files there; put MuseData or MIDI files into it")
     for path in paths:
         if path.suffix.lower() in (".mid", ".midi"):
             parts = [track.notes for track in read_midi_tracks(path).tracks]
@@ -48,18 +48,18 @@ def read_musedata(raw: Path) -> Iterator[ScoreRecord]:
             continue
         name = "-".join((*path.relative_to(folder).parts[:-1], path.stem))
         for number, notes in enumerate(parts, start=1):
-            line = upper_line(notes)
+            line = skyline(notes)
             if line:
                 yield ScoreRecord("musedata", f"{name}-{number}", licence, line)
 
 
 def parse_musedata(path: Path) -> list[list[Note]]:
-    """Read the parts of a stage 2 file, as notes by onset; times at 120 quarters a minute.
+    """Read the parts of a stage 2 file, as notes sorted by onset, at 120 quarters per minute.
 
     Raises
     ------
     CorpusError
-        Naming the file and the line that cannot be read.
+        For a line that cannot be read; the message names file and line.
     """
     parts: list[list[Note]] = []
     part: _Part | None = None
@@ -87,7 +87,7 @@ def parse_musedata(path: Path) -> list[list[Note]]:
 
 
 class _Part:
-    """The clock of one part, and the notes so far."""
+    """Time and notes of one part while it is parsed."""
 
     def __init__(self) -> None:
         self.notes: list[Note] = []
@@ -97,13 +97,13 @@ class _Part:
         self.last_onset = 0.0
 
     def attributes(self, line: str) -> None:
-        """Take the divisions of a quarter from a ``$`` record."""
+        """Parse the divisions of a quarter in a ``$`` record."""
         found = re.search(r"\bQ:(\d+)", line)
         if found and int(found[1]) > 0:
             self.divisions = int(found[1])
 
     def record(self, line: str) -> None:
-        """Take one line between the first ``$`` and ``/END``."""
+        """Parse one line between the first ``$`` and ``/END``."""
         key = line[:4].strip()
         if line[:1] in tuple("ABCDEFG") or (line[:1] == " " and _PITCH.match(line[1:5])):
             chord = line[0] == " "
@@ -114,7 +114,7 @@ class _Part:
             self.now -= self._length(line)
 
     def finished(self) -> list[Note]:
-        """All notes by onset, those whose tie leads nowhere too."""
+        """Return all notes sorted by onset, including those with an unresolved tie."""
         return sorted([*self.notes, *self.ties.values()])
 
     def _length(self, line: str) -> float:
@@ -123,7 +123,7 @@ class _Part:
     def _note(self, text: str, length: float, tie: bool, chord: bool) -> None:
         found = _PITCH.match(text.strip())
         if not found:
-            raise ValueError(f"{text.strip()!r} is no pitch")
+            raise ValueError(f"{text.strip()!r} is not a pitch")
         pitch = 12 * (int(found[3]) + 1) + _STEPS[found[1]] + _ALTERATIONS[found[2] or ""]
         if not chord:
             self.last_onset, self.now = self.now, self.now + length

@@ -1,4 +1,4 @@
-"""Readers of the corpora with scores: pop909, lakh_midi, lakh_pianoroll, vgmidi (musedata has its own module)."""
+"""Readers of the corpora with scores: pop909, lakh_midi, lakh_pianoroll and vgmidi."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hf_model.corpora.catalogue import get
 from hf_model.corpora.records import CorpusError, ScoreRecord, Span, find_files
-from hf_model.notes.midi import MidiFileError, melody_track, read_midi_tracks, upper_line
+from hf_model.notes.midi import MidiFileError, find_melody_track, read_midi_tracks, skyline
 from hf_model.notes.note import Note
 
 POP909_TRACKS = ("MELODY", "BRIDGE", "PIANO")
@@ -39,8 +39,8 @@ def read_pop909(raw: Path, track: str = "MELODY") -> Iterator[ScoreRecord]:
     Yields
     ------
     ScoreRecord
-        A song whose track is empty is left out. Beats and chords are on the clock of the MIDI file; the key is the one
-        found in the original recording.
+        Songs with an empty track are skipped. Times of beats and chords are those of the MIDI file; the key is that of
+        the original recording.
     """
     if track not in POP909_TRACKS:
         raise CorpusError(f"track is {track!r}, allowed is one of {', '.join(POP909_TRACKS)}")
@@ -57,7 +57,7 @@ def read_pop909(raw: Path, track: str = "MELODY") -> Iterator[ScoreRecord]:
 
 
 def held_out_song(name: str) -> bool:
-    """Whether a song of pop909 is kept for measuring: every 45th of the 909 is never sung for training (20 songs)."""
+    """Whether a song of pop909 is held out for evaluation: every 45th of the 909 (20 songs)."""
     number = name.split("-")[0]
     return number.isdecimal() and int(number) % HELD_OUT_EVERY == 0
 
@@ -85,12 +85,12 @@ def _beats(path: Path) -> NDArray[np.float64] | None:
 
 # --------------------------------------------------------------------------------------------------------------- lakh
 def read_lakh_midi(raw: Path) -> Iterator[ScoreRecord]:
-    """Read ``lakh_midi/lmd_full/<hex digit>/<md5>.mid``: the track whose name says that it is the melody.
+    """Read ``lakh_midi/lmd_full/<hex digit>/<md5>.mid``: the track that is named as the melody.
 
     Yields
     ------
     ScoreRecord
-        Files without such a track are left out, and so are unreadable ones: the collection is known to hold some.
+        Files without such a track and unreadable files, which the collection contains, are skipped.
     """
     licence = get("lakh_midi").licence
     for path in find_files(raw / "lakh_midi" / "lmd_full", "*/*.mid"):
@@ -99,9 +99,9 @@ def read_lakh_midi(raw: Path) -> Iterator[ScoreRecord]:
         except MidiFileError as error:
             _LOG.info("left out: %s", error)
             continue
-        track = melody_track(content.tracks)
+        track = find_melody_track(content.tracks)
         if track:
-            notes = upper_line(track.notes)
+            notes = skyline(track.notes)
             yield ScoreRecord("lakh_midi", path.stem, licence, notes, content.beats, key=content.key)
 
 
@@ -118,8 +118,8 @@ def read_lakh_pianoroll(raw: Path, track: str = "Piano") -> Iterator[ScoreRecord
     Yields
     ------
     ScoreRecord
-        Notes on a grid of 24 steps a beat, in seconds by the tempo of each step. A piano roll cannot tell a repeated
-        note from a held one, unless a step between them is silent.
+        Notes on a grid of 24 steps per beat, in seconds by the tempo of each step. Repeated notes without a silent
+        step between them are one note.
 
     References
     ----------
@@ -135,7 +135,7 @@ def read_lakh_pianoroll(raw: Path, track: str = "Piano") -> Iterator[ScoreRecord
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise CorpusError(f"{path}: not a piano roll of the Lakh Pianoroll Dataset ({error})") from error
         if notes:
-            line = notes if track == "Drums" else upper_line(notes)
+            line = notes if track == "Drums" else skyline(notes)
             yield ScoreRecord("lakh_pianoroll", path.stem, licence, line, beats)
 
 
@@ -145,7 +145,7 @@ def _pianoroll_notes(arrays: Mapping[str, Any], track: str) -> tuple[list[Note],
     info = json.loads(bytes(arrays["info.json"]))
     steps_per_beat = info.get("resolution") or info["beat_resolution"]
     number = next((key for key in info if key.isdigit() and info[key]["name"] == track), None)
-    tempo = np.asarray(arrays["tempo"], dtype=np.float64).reshape(-1)  # beats a minute, one value or one a step
+    tempo = np.asarray(arrays["tempo"], dtype=np.float64).reshape(-1)  # beats per minute, one value or one per step
     if number is None:
         return [], np.zeros(0)
     prefix = f"pianoroll_{number}_csc_"
@@ -179,7 +179,7 @@ def read_vgmidi(raw: Path) -> Iterator[ScoreRecord]:
         if not is_labelled and path.parent.name != "unlabelled":
             continue
         content = read_midi_tracks(path)
-        notes = upper_line([note for track in content.tracks for note in track.notes])
+        notes = skyline([note for track in content.tracks for note in track.notes])
         if notes:
             found = labels.get(path.stem, {}) if is_labelled else {}
             yield ScoreRecord("vgmidi", path.stem, licence, notes, content.beats, key=content.key, labels=found)

@@ -1,18 +1,18 @@
-"""Readers of the corpora with voices: ssvd, hust_solfege, csd, vocadito. Labels come as published, uncorrected.
+"""Readers of the corpora with voices: ssvd, hust_solfege, csd and vocadito, with labels as published.
 
-Who sings in ssvd
------------------
-No singer is published for ssvd. Its recordings came in through an app, and their numbers run in sessions: within a
-run of numbers the noise floor, the spectrum of the voice, the range and the exercise sung mostly agree.
-``SSVD_SINGERS`` therefore joins whatever may share a singer, and rather too much than too little:
+Singers of ssvd
+---------------
+No singers are published for ssvd. Its recordings were made with an app, and their numbers run in sessions: within a run
+of numbers the noise floor, the spectrum of the voice, the range and the exercise mostly agree. ``SSVD_SINGERS``
+therefore groups all recordings that may share a singer:
 
-- numbers less than 50 apart are one group, unless noise floor and range both say otherwise;
-- 1072-1079, 1192-1198 and 1307-1355 are joined although far apart: eight of these thirteen share one very quiet room
-  (some 20 dB under nearly all others at 50-100 Hz, with one and the same floor above 3 kHz), and the other five lie
-  between them;
+- numbers less than 50 apart are one group, unless both noise floor and range differ;
+- 1072-1079, 1192-1198 and 1307-1355 are one group although far apart: eight of these thirteen share one very quiet room
+  (about 20 dB below nearly all others at 50-100 Hz, with the same floor above 3 kHz), and the numbers of the other five
+  are between theirs;
 - 406-480 are one group of men and women: the men share a microphone with little response above 6 kHz, and the numbers
-  of the women lie between theirs;
-- 1201-1230 are 24 recordings from one series; there may be one singer or ten, which is why the series stays whole;
+  of the women are between theirs;
+- 1201-1230 are 24 recordings of one series with an unknown number of singers, kept as one group;
 - man1 and man2 are named by their publisher.
 """
 
@@ -40,17 +40,17 @@ SSVD_SINGERS: tuple[tuple[str, tuple[tuple[int, int], ...]], ...] = (
     ("1201", ((1201, 1230),)),
     ("1252", ((1252, 1252),)),
 )
-"""Group and the numbers in it (first and last); a number outside all of them is a group of its own."""
+"""Groups and their ranges of numbers (first, last); any other number is its own group."""
 
 HUST_PITCH_OFFSET = 20
-"""hust_solfege counts piano keys (49 = 440 Hz); MIDI counts 20 more."""
+"""MIDI number minus piano key, which hust_solfege counts (key 49 = 440 Hz)."""
 
 SCORE_NOTE_SECONDS = 0.5
-"""Length given to a score note whose corpus publishes no timing."""
+"""Length of score notes without published times."""
 
 
 def ssvd_singer(name: str) -> str:
-    """Group of an ssvd or hust_solfege recording (see the top of this module)."""
+    """Return the group of an ssvd or hust_solfege recording (see the module docstring)."""
     if not name.isdigit():
         return f"ssvd-{name.rsplit('_', 1)[0].removesuffix('_1')}"
     number = int(name)
@@ -86,25 +86,25 @@ def _note(path: Path, onset: float, offset: float, pitch: float) -> Note:
 def read_ssvd(raw: Path) -> Iterator[VoiceRecord]:
     """Read ``ssvd/train&valid/<name>.flac`` and ``<name>.txt`` (rows ``onset offset pitch``: s, s, MIDI number).
 
-    Pitches are about 3.9 Hz sharp, and a few are an octave or more off; the alignment stage corrects them.
+    Pitches are about 3.9 Hz sharp, and a few are wrong by an octave or more; the alignment stage corrects them.
     """
     corpus, folder = get("ssvd"), raw / "ssvd" / "train&valid"
     for path in find_files(folder, "*.txt"):
         audio_path = path.with_suffix(".flac")
         if not audio_path.is_file():
-            raise CorpusError(f"{audio_path}: missing beside {path.name}")
+            raise CorpusError(f"{audio_path}: missing, but {path.name} exists")
         notes = sorted(_note(path, *row) for row in _rows(path, 3))
         licence = corpus.licence_of(f"train&valid/{path.name}")
         yield VoiceRecord("ssvd", path.stem, ssvd_singer(path.stem), licence, audio_path, notes)
 
 
 def read_hust_solfege(raw: Path) -> Iterator[VoiceRecord]:
-    """Read the recordings of hust_solfege whose audio is in ssvd, with the score that was meant where it is published.
+    """Read the recordings of hust_solfege whose audio is in ssvd, with the intended score if it is published.
 
-    ``onset&pitch/<name>.txt`` holds onsets, a placeholder for offsets, and the pitch sung; offsets here are the next
-    onset (0.5 s after the last), so compare onsets only. ``alignment/<name>.txt`` holds the pitch meant, row by row,
-    without times: the notes of ``score`` last half a second each, one after the other. Where both files have the same
-    number of rows (most), row k of one is row k of the other.
+    ``onset&pitch/<name>.txt`` has onsets, a placeholder for offsets, and the sung pitch; offsets here are the next
+    onset (0.5 s after the last), so compare onsets only. ``alignment/<name>.txt`` has the intended pitches without
+    times: the notes of ``score`` last half a second each. If both files have the same number of rows (most do), row k
+    of one corresponds to row k of the other.
     """
     corpus, folder = get("hust_solfege"), raw / "hust_solfege"
     for path in find_files(folder / "onset&pitch", "*.txt"):
@@ -112,7 +112,7 @@ def read_hust_solfege(raw: Path) -> Iterator[VoiceRecord]:
         if not audio_path.is_file():
             continue
         rows = _rows(path, 3, header=True)
-        # The recordings that came from MARG are labelled in MIDI numbers.
+        # The recordings from MARG are labelled in MIDI numbers.
         shift = HUST_PITCH_OFFSET if path.stem.isdigit() else 0
         onsets = [row[0] for row in rows]
         ends = [after for _, after in pairwise([*onsets, onsets[-1] + SCORE_NOTE_SECONDS])]
@@ -137,9 +137,9 @@ def _hust_score(path: Path) -> list[Note] | None:
 
 
 def read_csd(raw: Path) -> Iterator[VoiceRecord]:
-    """Read ``csd/<language>/{wav or mp3,csv,mid}/<name>.*``: one singer, whole pitches as the score has them.
+    """Read ``csd/<language>/{wav or mp3,csv,mid}/<name>.*``: one singer, with the integer pitches of the score.
 
-    The csv and the MIDI file carry the same notes: the publisher moved the MIDI notes onto the voice by hand.
+    The csv and the MIDI file have the same notes: the publisher aligned the MIDI notes with the voice by hand.
     """
     corpus = get("csd")
     for path in find_files(raw / "csd", "*/csv/*.csv"):
@@ -157,8 +157,8 @@ def read_csd(raw: Path) -> Iterator[VoiceRecord]:
 def read_vocadito(raw: Path, annotator: str = "A1") -> Iterator[VoiceRecord]:
     """Read ``vocadito/Audio/<name>.wav`` and, where present, ``Annotations/Notes/<name>_notes<annotator>.csv``.
 
-    Its rows are ``onset, f0, duration`` (s, Hz, s). The singer comes from ``vocadito_metadata.csv``; without it each
-    clip is a singer.
+    Its rows are ``onset, f0, duration`` (s, Hz, s). Singers are those of ``vocadito_metadata.csv``; without it, each
+    clip has its own.
     """
     corpus, folder = get("vocadito"), raw / "vocadito"
     singers = _vocadito_singers(folder / "vocadito_metadata.csv")

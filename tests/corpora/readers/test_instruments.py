@@ -52,19 +52,19 @@ def test_maestro_without_its_audio(maestro):
     assert next(catalogue.read("maestro", maestro)).audio_path is None
 
 
-def test_maestro_without_a_midi_file_is_named(maestro):
+def test_maestro_without_a_midi_file_is_reported(maestro):
     (maestro / "maestro/2018/take_one.midi").unlink()
     with pytest.raises(CorpusError, match=r"take_one\.midi: missing"):
         list(catalogue.read("maestro", maestro))
 
 
 @pytest.mark.parametrize("name", ["maestro", "nsynth", "groove", "openmic"])
-def test_a_corpus_that_is_not_there_is_named(tmp_path, name):
+def test_missing_corpus_is_reported(tmp_path, name):
     with pytest.raises(CorpusError, match="run the download stage, or check the mirror"):
         list(catalogue.read(name, tmp_path))
 
 
-def test_a_table_without_a_column_is_named(tmp_path):
+def test_missing_column_is_reported(tmp_path):
     touch(tmp_path / "groove/info.csv", "drummer,id,audio_filename,split\n")
     with pytest.raises(CorpusError, match=r"info\.csv: column 'midi_filename' is missing"):
         list(catalogue.read("groove", tmp_path))
@@ -90,7 +90,7 @@ def nsynth(tmp_path):
     return tmp_path
 
 
-def test_nsynth_gives_single_notes_held_for_three_seconds(nsynth):
+def test_nsynth_notes_last_three_seconds(nsynth):
     piano, bass = catalogue.read("nsynth", nsynth)
     assert (piano.instruments, piano.split) == (("keyboard_acoustic",), "train")
     assert piano.notes == [Note(0.0, 3.0, 60.0, 25)]
@@ -98,7 +98,7 @@ def test_nsynth_gives_single_notes_held_for_three_seconds(nsynth):
     assert bass.audio_path.name == "bass_synthetic_068-049-127.wav"
 
 
-def test_nsynth_without_a_sound_or_with_a_broken_table_is_named(nsynth):
+def test_nsynth_missing_audio_and_broken_table_are_reported(nsynth):
     (nsynth / "nsynth/nsynth-test/audio/bass_synthetic_068-049-127.wav").unlink()
     with pytest.raises(CorpusError, match=r"bass_synthetic_068-049-127\.wav: missing"):
         list(catalogue.read("nsynth", nsynth))
@@ -107,7 +107,7 @@ def test_nsynth_without_a_sound_or_with_a_broken_table_is_named(nsynth):
         list(catalogue.read("nsynth", nsynth))
 
 
-def test_groove_gives_takes_some_without_audio(tmp_path, make_midi):
+def test_groove_takes_may_lack_audio(tmp_path, make_midi):
     home = tmp_path / "groove"
     touch(
         home / "info.csv",
@@ -128,7 +128,7 @@ def test_groove_gives_takes_some_without_audio(tmp_path, make_midi):
         list(catalogue.read("groove", tmp_path))
 
 
-def test_openmic_gives_what_most_heard_under_each_licence(tmp_path):
+def test_openmic_instruments_splits_and_licences(tmp_path):
     home = tmp_path / "openmic"
     touch(
         home / "openmic-2018-aggregated-labels.csv",

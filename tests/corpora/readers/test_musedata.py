@@ -59,7 +59,7 @@ def parts(tmp_path):
     return [[(note.onset, note.offset, note.pitch) for note in part] for part in parse_musedata(tmp_path / "a.msd")]
 
 
-def test_durations_count_divisions_of_a_quarter_and_ties_join(parts):
+def test_durations_in_divisions_and_tied_notes(parts):
     # 120 quarters a minute: Q:2 makes a division a quarter of a second.
     assert parts[0] == [
         (0.0, 0.75, 55),  # G3
@@ -69,7 +69,7 @@ def test_durations_count_divisions_of_a_quarter_and_ties_join(parts):
     ]
 
 
-def test_chords_and_going_back(parts):
+def test_chords_and_back_records(parts):
     assert parts[1] == [
         (0.0, 0.5, 48),  # back: the lower voice
         (0.0, 1.0, 60),
@@ -80,19 +80,19 @@ def test_chords_and_going_back(parts):
     ]
 
 
-def test_a_tie_that_leads_nowhere_is_a_note(tmp_path):
+def test_unresolved_tie_is_a_note(tmp_path):
     (tmp_path / "a.md2").write_text("$ Q:1\nC4     1-\nD4     1\n/END\n")
     assert [note.pitch for note in parse_musedata(tmp_path / "a.md2")[0]] == [60, 62]
 
 
 @pytest.mark.parametrize("line", ["C4     x      1 q", "C     4      1 q", "rest"])
-def test_a_broken_line_is_named(tmp_path, line):
+def test_broken_line_is_reported(tmp_path, line):
     (tmp_path / "a.md2").write_text(f"$ Q:1\nC4     1\n{line}\n/END\n")
     with pytest.raises(CorpusError, match=r"a\.md2, line 3"):
         parse_musedata(tmp_path / "a.md2")
 
 
-def test_every_part_and_every_midi_track_is_a_melody(tmp_path, make_midi):
+def test_each_part_and_midi_track_is_a_melody(tmp_path, make_midi):
     home = tmp_path / "musedata"
     (home / "bach/stage2/01").mkdir(parents=True)
     (home / "bach/stage2/01/s01").write_text(TWO_PARTS, encoding="latin-1")
@@ -112,6 +112,6 @@ def test_every_part_and_every_midi_track_is_a_melody(tmp_path, make_midi):
     assert records[0].licence == "unstated"
 
 
-def test_an_empty_folder_is_named(tmp_path):
-    with pytest.raises(CorpusError, match="musedata: nothing there"):
+def test_empty_folder_is_reported(tmp_path):
+    with pytest.raises(CorpusError, match="musedata: no files there"):
         list(catalogue.read("musedata", tmp_path))

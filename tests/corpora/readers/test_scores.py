@@ -1,4 +1,4 @@
-"""Scores: files made in the published layouts, and real pop909 where a mirror is at hand."""
+"""Readers of scores: small files in the published layouts, and real pop909 if there is a mirror."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def test_pop909_other_tracks_on_request(pop909):
 
 
 @pytest.mark.parametrize(("name", "text"), [("chord_midi.txt", "0.1 nine N"), ("beat_midi.txt", "first 1.0")])
-def test_a_broken_table_of_pop909_is_named(pop909, name, text):
+def test_broken_pop909_table_is_reported(pop909, name, text):
     (pop909 / "pop909/POP909/001" / name).write_text(text)
     with pytest.raises(CorpusError, match=name):
         list(catalogue.read("pop909", pop909))
 
 
-def test_lakh_midi_gives_the_melody_tracks_and_passes_over_the_rest(tmp_path, make_midi):
+def test_lakh_midi_reads_melody_tracks_only(tmp_path, make_midi):
     home = tmp_path / "lakh_midi/lmd_full"
     make_midi(home / "0/0a.mid", {"Bass": [(0, 1, 40)], "Lead vocal": [(0, 1, 60), (0, 1, 64), (1, 2, 62)]}, key=0)
     make_midi(home / "f/fb.mid", {"Bass": [(0, 1, 40)]})
@@ -63,7 +63,7 @@ def test_lakh_midi_gives_the_melody_tracks_and_passes_over_the_rest(tmp_path, ma
 
 
 def write_pianoroll(path, tracks, tempo, resolution_key="beat_resolution"):
-    """Write what pypianoroll writes: sparse columns as .npy members, and info.json."""
+    """Write a file like pypianoroll: sparse columns as .npy members, and info.json."""
     info = {resolution_key: 24, "name": path.stem}
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {"tempo": np.asarray(tempo, dtype=np.float64), "downbeat": np.zeros(1, dtype=bool)}
@@ -130,7 +130,7 @@ def test_lakh_pianoroll_other_tracks_on_request(pianoroll):
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip"])
-def test_a_broken_pianoroll_is_named(pianoroll, content):
+def test_broken_pianoroll_is_reported(pianoroll, content):
     raw, path, _ = pianoroll
     path.parent.mkdir(parents=True)
     path.write_bytes(content)

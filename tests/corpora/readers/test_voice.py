@@ -1,4 +1,4 @@
-"""Voices: files made in the published layout, and the real ones where a mirror is at hand."""
+"""Readers of voices: small files in the published layouts, and real ones if there is a mirror."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ def test_ssvd_rows_are_onset_offset_pitch(ssvd):
         ("0.5 0.9 160", "313.txt: pitch is 160.0, allowed is 0 to 127"),
     ],
 )
-def test_a_wrong_row_is_named(ssvd, row, error):
+def test_wrong_row_is_reported(ssvd, row, error):
     write(ssvd / "ssvd/train&valid/313.txt", row)
     with pytest.raises(CorpusError, match=error):
         list(catalogue.read("ssvd", ssvd))
 
 
-def test_labels_without_their_recording_are_named(ssvd):
+def test_labels_without_recording_are_reported(ssvd):
     (ssvd / "ssvd/train&valid/313.flac").unlink()
-    with pytest.raises(CorpusError, match=r"313\.flac: missing beside 313\.txt"):
+    with pytest.raises(CorpusError, match=r"313\.flac: missing, but 313\.txt exists"):
         list(catalogue.read("ssvd", ssvd))
 
 
-def test_a_corpus_that_is_not_there_is_named(tmp_path):
+def test_missing_corpus_is_reported(tmp_path):
     with pytest.raises(CorpusError, match=r"ssvd.*: no \*\.txt there; run the download stage"):
         list(catalogue.read("ssvd", tmp_path))
 
@@ -83,11 +83,11 @@ def test_a_corpus_that_is_not_there_is_named(tmp_path):
         ("man1_twinkle", "man2_schoolbell", False),
     ],
 )
-def test_who_may_share_a_singer_is_never_split(one, other, same):
+def test_recordings_of_one_singer_share_a_group(one, other, same):
     assert (ssvd_singer(one) == ssvd_singer(other)) == same
 
 
-def test_hust_solfege_counts_piano_keys_and_joins_the_audio_of_ssvd(ssvd):
+def test_hust_solfege_uses_piano_keys_and_ssvd_audio(ssvd):
     header = "onset\toffset\tpitch\n"
     write(ssvd / "hust_solfege/onset&pitch/313.txt", header + "0.05\t0.08\t40.1\n0.75\t0.78\t39.05\n")
     write(ssvd / "hust_solfege/onset&pitch/999.txt", header + "0.05\t0.08\t40\n")  # its audio is not in ssvd
@@ -100,7 +100,7 @@ def test_hust_solfege_counts_piano_keys_and_joins_the_audio_of_ssvd(ssvd):
     assert record.score == [Note(0.0, 0.5, 60.0), Note(0.5, 1.0, 59.0)]
 
 
-def test_hust_solfege_recordings_from_marg_are_in_midi_numbers(ssvd):
+def test_hust_solfege_recordings_from_marg_use_midi_numbers(ssvd):
     write(ssvd / "ssvd/train&valid/man1_twinkle.flac", audio=True)
     write(ssvd / "hust_solfege/onset&pitch/man1_twinkle.txt", "onset\toffset\tpitch\n0.1\t0.13\t48\n")
     (record,) = catalogue.read("hust_solfege", ssvd)
@@ -109,7 +109,7 @@ def test_hust_solfege_recordings_from_marg_are_in_midi_numbers(ssvd):
 
 
 @pytest.mark.parametrize("kind", ["wav", "mp3"])
-def test_csd_has_notes_in_a_table_and_a_score_in_midi(tmp_path, kind):
+def test_csd_reads_notes_and_score(tmp_path, kind):
     home = tmp_path / "csd/english"
     write(home / "csv/en001a.csv", "start,end,pitch,syllable\n2.4000,2.8687,58,ei\n3.0188,3.5625,65,b_ii\n")
     write(home / f"{kind}/en001a.{kind}", "sound")
@@ -126,13 +126,13 @@ def test_csd_has_notes_in_a_table_and_a_score_in_midi(tmp_path, kind):
     assert record.licence == "CC BY-NC-SA 4.0"
 
 
-def test_csd_without_sound_is_named(tmp_path):
+def test_csd_without_audio_is_reported(tmp_path):
     write(tmp_path / "csd/korean/csv/kr001a.csv", "start,end,pitch,syllable\n1,2,60,a\n")
     with pytest.raises(CorpusError, match=r"kr001a\.wav: missing \(and no mp3 of it\)"):
         list(catalogue.read("csd", tmp_path))
 
 
-def test_vocadito_gives_hertz_and_durations_and_knows_its_singers(tmp_path):
+def test_vocadito_notes_and_singers(tmp_path):
     home = tmp_path / "vocadito"
     write(
         home / "vocadito_metadata.csv", "track_id,singer_id,average_pitch,language\n1,S3,60,English\n2,S3,60,English\n"
@@ -149,7 +149,7 @@ def test_vocadito_gives_hertz_and_durations_and_knows_its_singers(tmp_path):
     assert next(read_vocadito(tmp_path, "A2")).notes == [Note(0.5, 0.75, 81.0)]
 
 
-def test_vocadito_without_its_table_makes_each_clip_a_singer(tmp_path):
+def test_vocadito_without_metadata_has_one_singer_per_clip(tmp_path):
     for number in (1, 2):
         write(tmp_path / f"vocadito/Audio/vocadito_{number}.wav", audio=True)
     first, second = catalogue.read("vocadito", tmp_path)

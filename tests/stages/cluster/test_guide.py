@@ -1,4 +1,4 @@
-"""docs/cluster.md: every command as it is typed there, tried; every message that it explains is one that is given."""
+"""docs/cluster.md: every command works, and every message that it explains exists."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ LINES = [line for block in BLOCKS for line in block.splitlines()]
 EXPORTS = "\n".join(line for line in LINES if line.startswith("export "))
 JOBS = [line for line in LINES if line.startswith("python -m stages.cluster.submit ")]
 
-# A stand-in for apptainer: what is said to be in the container is on this machine.
+# Stand-in for apptainer: runs the command on this machine.
 APPTAINER = """#!/bin/bash
 echo "$@" >>"$SCRATCH/apptainer.log"
 if [[ $1 == overlay ]]; then touch "${@: -1}"; exit; fi
@@ -34,7 +35,7 @@ UV = '#!/bin/bash\necho uv "$@" >>"$SCRATCH/apptainer.log"\n[[ $1 != venv ]] || 
 
 @pytest.fixture
 def login(tmp_path, monkeypatch):
-    """A login node of NYU: a clone on scratch, entered, with what the page exports."""
+    """A login node of NYU: a clone on scratch, with the exports of the page."""
     tree = tmp_path / "scratch" / "hummingface"
     for name in ("slurm", "apptainer"):
         shutil.copytree(ROOT / name, tree / name)
@@ -50,7 +51,7 @@ def login(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("line", JOBS)
 @pytest.mark.usefixtures("login")
-def test_every_job_of_the_page_makes_a_script(line, capsys):
+def test_every_job_in_the_docs_has_a_valid_script(line, capsys):
     words = shlex.split(line)[3:]
     submit.main([words[0], words[1], "--dry-run", *words[2:]])
     script = capsys.readouterr().out
@@ -61,8 +62,8 @@ def test_every_job_of_the_page_makes_a_script(line, capsys):
 
 @pytest.mark.slurm
 @pytest.mark.xdist_group("slurm")
-def test_every_job_of_the_page_is_accepted_by_slurm(login, cluster, capsys):
-    """Slurm itself reads each script, as on a cluster with two GPUs on each node and two CPUs."""
+def test_every_job_in_the_docs_is_accepted_by_slurm(login, cluster, capsys):
+    """Slurm checks each script, on a cluster with two GPUs and two CPUs per node."""
     assert JOBS
     for line in JOBS:
         words = shlex.split(line)[3:]
@@ -78,9 +79,14 @@ def test_every_job_of_the_page_is_accepted_by_slurm(login, cluster, capsys):
     assert login
 
 
-def test_every_other_command_of_the_page_exists(root):
-    """Programs of this repository and of DVC are asked for their help; those of the cluster are Slurm's."""
-    program = Path(sys.executable).with_name("dvc")
+@cache
+def help_of(*command: str) -> str:
+    return subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_every_other_command_in_the_docs_exists(root):
+    """Checked with the help of this repository's programs and of DVC; other programs are Slurm's."""
+    program = str(Path(sys.executable).with_name("dvc"))
     known = {"export", "srun", "squeue", "tail"}
     for line in LINES:
         for command in re.split(r" && ", line):
@@ -88,24 +94,19 @@ def test_every_other_command_of_the_page_exists(root):
             if words[0] == "make":
                 assert re.search(rf"^{words[1]}:", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
             elif words[0] == "dvc":
-                helped = subprocess.run([program, *words[1:], "--help"], capture_output=True, text=True, check=False)
-                assert helped.returncode == 0, command
+                assert help_of(program, *words[1:]), command
             elif words[0] == "python":
                 given = words[: words.index("--")] if "--" in words else words
-                helped = subprocess.run(
-                    [sys.executable, *given[1:3], "--help"], cwd=root, capture_output=True, text=True, check=True
-                ).stdout
-                assert {word for word in given if word.startswith("--")} <= set(re.findall(r"--[\w-]+", helped)), (
-                    command
-                )
+                known_options = set(re.findall(r"--[\w-]+", help_of(sys.executable, *given[1:3])))
+                assert {word for word in given if word.startswith("--")} <= known_options, command
             elif words[0] == "source":
                 assert ".venv" in (root / ".ci" / "setup").read_text(encoding="utf-8")
             else:
                 assert words[0] in known, command
 
 
-def test_the_overlay_is_built_whole_or_not_at_all(login, monkeypatch):
-    """The commands in their order, with stand-ins for apptainer and for the installation of gigabytes."""
+def test_overlay_is_built_atomically(login, monkeypatch):
+    """With stand-ins for apptainer and for the installation of gigabytes."""
     programs = login.parent / "programs"
     programs.mkdir()
     for name, text in {"apptainer": APPTAINER, "uv": UV}.items():
@@ -138,12 +139,12 @@ def test_the_overlay_is_built_whole_or_not_at_all(login, monkeypatch):
     assert "--constraints constraints.txt --no-index --find-links" in log
     assert f"{prefix}/venv/bin" in (prefix / "env.sh").read_text(encoding="utf-8")
     again = subprocess.run(build, capture_output=True, text=True, check=False)
-    assert "is there already; jobs may be using it" in again.stderr
+    assert "exists; jobs may be using it" in again.stderr
 
 
-def test_every_message_that_the_page_explains_is_given(root):
+def test_every_message_in_the_docs_exists(root):
     code = "".join(path.read_text(encoding="utf-8") for path in (root / "stages").rglob("*.py"))
-    table = PAGE[PAGE.index("## When something is refused") :]
+    table = PAGE[PAGE.index("## Error messages") :]
     messages = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
     assert len(messages) > 8
     import dvc.rwlock
@@ -154,7 +155,7 @@ def test_every_message_that_the_page_explains_is_given(root):
         assert words in code or words in theirs, message
 
 
-def test_every_key_that_the_page_names_is_one_of_a_profile():
+def test_every_profile_key_in_the_docs_exists():
     keys = set(Site.__dataclass_fields__) | {"jobs"}
     assert set(re.findall(r"--set (\w+)=", PAGE)) <= keys
     for named in ("signal_seconds", "memory", "require", "gres", "constraint", "comment", "scratch", "partition"):
@@ -162,7 +163,7 @@ def test_every_key_that_the_page_names_is_one_of_a_profile():
         assert named in keys
 
 
-def test_the_sweep_of_the_page_is_one(tmp_path):
+def test_sweep_plan_in_the_docs_is_valid(tmp_path):
     from stages.cluster.sweep import read_plan
 
     (text,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -172,7 +173,7 @@ def test_the_sweep_of_the_page_is_one(tmp_path):
     assert "data/scratch/sweeps/rates" in PAGE
 
 
-def test_the_readme_leads_here_and_this_page_to_what_is_there(root):
+def test_links_of_readme_and_docs_exist(root):
     assert "docs/cluster.md" in (root / "README.md").read_text(encoding="utf-8")
     for path in re.findall(r"`((?:slurm|stages|apptainer)/[\w./-]+)`", PAGE):
         assert (root / path).exists(), path

@@ -1,4 +1,4 @@
-"""RUNNER=slurm: a stage submits itself, waits through requeues, and says what happens when it or its job is stopped."""
+"""RUNNER=slurm: a stage submits itself, waits through requeues, and reports the end of its job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stages.cluster import jobs, submit
 from stages.cluster.site import LOGS
 
 ROOT = Path(__file__).resolve().parents[3]
-# A stage without torch: writes `made` unless it is told to wait or to fail.
+# A stage without torch: writes `made`, after waiting or a failure if its arguments ask for it.
 STUB = """
 import os, pathlib, sys, time
 print("working as", os.environ["RUNNER"], "on", os.environ["SLURMD_NODENAME"], *sys.argv[1:], flush=True)
@@ -36,16 +36,16 @@ import signal, sys
 from pathlib import Path
 from stages import _run
 from stages.cluster import jobs
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a shell
 jobs.POLL = 0.3
-_run.main(lambda: print("done elsewhere:", jobs.elsewhere("cpu", ["stub", *sys.argv[1:]], Path("made"))))
+_run.main(lambda: print("ran as a job:", jobs.run_as_job("cpu", ["stub", *sys.argv[1:]], Path("made"))))
 """
 PROFILE = "time: '00:10:00'\ncpus: 1\nsignal_seconds: 60\njobs: {cpu: {memory: 100M}}\n"
 
 
 @pytest.fixture
 def plain(tmp_path, monkeypatch):
-    """A work tree with a profile and a stub of a stage."""
+    """A work tree with a profile and a small stage."""
     (tmp_path / "slurm" / "profiles").mkdir(parents=True)
     (tmp_path / "slurm" / "profiles" / "tests.yaml").write_text(PROFILE, encoding="utf-8")
     (tmp_path / "stub.py").write_text(STUB, encoding="utf-8")
@@ -75,7 +75,7 @@ def until(condition, seconds=60.0):
 
 
 def stage(*words: str) -> subprocess.Popen:
-    """A stage in a process of its own, as DVC starts it."""
+    """Start the stage in its own process, like DVC."""
     return subprocess.Popen(
         [sys.executable, "-c", STAGE, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -98,18 +98,20 @@ def running_jobs(cluster) -> list[str]:
 @pytest.mark.slurm
 @pytest.mark.xdist_group("slurm")
 class TestOnACluster:
-    def test_a_stage_is_done_as_a_job_through_a_requeue(self, tree, cluster, capsys):
-        assert jobs.elsewhere("cpu", ["stub", "again"], Path("made")) is True
+    def test_stage_runs_as_a_job_through_a_requeue(self, tree, cluster, capsys):
+        assert jobs.run_as_job("cpu", ["stub", "again"], Path("made")) is True
         assert (tree / "made").read_text(encoding="utf-8") == "by a job"
-        said = capsys.readouterr().out
-        number = re.search(r"stub-again: job (\d+) on tests; it prints into (\S+)", said)
-        assert cluster.job(number[1])["Restarts"] == "1", "the wait goes on after a requeue"
+        output = capsys.readouterr().out
+        number = re.search(r"stub-again: job (\d+) on tests; output: (\S+)", output)
+        assert cluster.job(number[1])["Restarts"] == "1", "the wait continues after a requeue"
         assert Path(number[2]).read_text(encoding="utf-8").count("working as local on n") == 2
         assert not (LOGS / "stub-again.job").exists()
 
-    def test_a_failing_job_fails_the_stage_and_shows_its_last_lines(self, tree, capsys):
-        with pytest.raises(jobs.SlurmError, match=r"job \d+ \(stub-fail\) ended as FAILED with exit code 1; all it"):
-            jobs.elsewhere("cpu", ["stub", "fail"], Path("made"))
+    def test_failed_job_fails_the_stage_and_prints_its_log(self, tree, capsys):
+        with pytest.raises(
+            jobs.SlurmError, match=r"job \d+ \(stub-fail\) ended as FAILED with exit code 1; full output"
+        ):
+            jobs.run_as_job("cpu", ["stub", "fail"], Path("made"))
         shown = capsys.readouterr().err
         assert "  | out of luck" in shown
         assert "  | line 29" in shown
@@ -121,59 +123,59 @@ class TestOnACluster:
         number = note()
         cluster.wait(number, "RUNNING")
         running.send_signal(signal.SIGINT)
-        said = running.communicate(timeout=60)[0]
+        output = running.communicate(timeout=60)[0]
         assert running.returncode == 130
-        assert f"job {number} is cancelled; a training goes on from its checkpoint next time" in said
+        assert f"job {number} is cancelled; a training continues from its checkpoint next time" in output
         assert cluster.wait(number, "CANCELLED")
         assert not (tree / "made").exists()
 
     @pytest.mark.parametrize("signum", [signal.SIGHUP, signal.SIGTERM])
-    def test_a_closed_terminal_leaves_the_job_and_the_next_call_waits_for_it(self, signum, tree, cluster):
+    def test_job_survives_a_closed_terminal(self, signum, tree, cluster):
         running = stage("wait")
         number = note()
         cluster.wait(number, "RUNNING")
         running.send_signal(signum)
-        said = running.communicate(timeout=60)[0]
+        output = running.communicate(timeout=60)[0]
         assert running.returncode == 128 + signum
-        assert f"job {number} runs on; the same command waits for it again" in said
+        assert f"job {number} continues; the same command waits for it again" in output
         again = stage("wait")
-        assert "is still there" in again.stdout.readline()
+        assert "has not ended; waiting for it" in again.stdout.readline()
         assert running_jobs(cluster) == [number], "not submitted twice"
         (tree / "go").touch()
-        said = again.communicate(timeout=60)[0]
-        assert (again.returncode, (tree / "made").exists()) == (0, True), said
+        output = again.communicate(timeout=60)[0]
+        assert (again.returncode, (tree / "made").exists()) == (0, True), output
 
-    def test_the_note_of_another_job_is_not_believed(self, tree, cluster):
+    def test_job_file_of_another_job_is_ignored(self, tree, cluster):
         LOGS.mkdir(parents=True)
         other = cluster.call("sbatch", "--parsable", "--output=/dev/null", "--wrap", "sleep 60")
         for text in (other, "no number", "999999"):
             (LOGS / "stub.job").write_text(text, encoding="utf-8")
-            assert jobs._still_there(LOGS / "stub.job", "stub") == ""
+            assert jobs._find_unfinished_job(LOGS / "stub.job", "stub") == ""
         assert tree
 
-    def test_what_slurm_refuses_is_told_in_its_words(self, tree):
+    def test_refusal_of_slurm_is_quoted(self, tree):
         (tree / "slurm" / "profiles" / "tests.yaml").write_text("partition: nowhere\n", encoding="utf-8")
         with pytest.raises(jobs.SlurmError, match=r"sbatch refused: .*[Ii]nvalid partition name"):
-            jobs.elsewhere("cpu", ["stub"], Path("made"))
+            jobs.run_as_job("cpu", ["stub"], Path("made"))
 
-    def test_an_output_that_does_not_appear_here_is_told(self, tree, monkeypatch):
-        monkeypatch.setattr(jobs, "VISIBLE", 0.1)
+    def test_missing_output_is_reported(self, tree, monkeypatch):
+        monkeypatch.setattr(jobs, "OUTPUT_TIMEOUT", 0.1)
         assert tree
         with pytest.raises(jobs.SlurmError, match=r"job \d+ ended well, but elsewhere is not here: is this folder on"):
-            jobs.elsewhere("cpu", ["stub"], Path("elsewhere"))
+            jobs.run_as_job("cpu", ["stub"], Path("elsewhere"))
 
-    def test_submit_waits_when_asked_and_exits_with_the_worst_code_of_an_array(self, tree, capsys):
+    def test_submit_wait_exits_with_the_worst_code(self, tree, capsys):
         program = "import os; raise SystemExit(int(os.environ['SLURM_ARRAY_TASK_ID']))"
         with pytest.raises(SystemExit) as left:
             submit.main(["submit", "tests", "--array", "0-2", "--wait", "--", "python", "-c", program])
         assert left.value.code == 2
-        said = capsys.readouterr().out
-        assert "#SBATCH --array=0-2" in said
-        assert re.search(r"^job \d+: FAILED, exit code 2$", said, re.MULTILINE)
+        output = capsys.readouterr().out
+        assert "#SBATCH --array=0-2" in output
+        assert re.search(r"^job \d+: FAILED, exit code 2$", output, re.MULTILINE)
         assert tree
 
     def test_a_job_may_submit_a_job(self, tree):
-        """Its own description does not become the other's: a stage within `env RUNNER=slurm dvc repro` in a job."""
+        """The variables of the outer job do not reach the inner one, as with `env RUNNER=slurm dvc repro` in a job."""
         program = ["env", "RUNNER=slurm", "HUMMINGFACE_SLURM_POLL=0.3", "python", "-c", STAGE]
         with pytest.raises(SystemExit) as left:
             submit.main(["submit", "tests", "--job", "cpu", "--set", "cpus=2", "--wait", "--", *program])
@@ -187,31 +189,31 @@ class TestOnACluster:
 @pytest.mark.usefixtures("plain")
 class TestWithout:
     @pytest.mark.parametrize("runner", ["", "local"])
-    def test_here_by_default(self, runner, monkeypatch):
+    def test_local_by_default(self, runner, monkeypatch):
         monkeypatch.setenv("RUNNER", runner)
-        assert jobs.elsewhere("cpu", ["stub"], Path("made")) is False
+        assert jobs.run_as_job("cpu", ["stub"], Path("made")) is False
 
-    def test_an_unknown_runner(self, monkeypatch):
+    def test_unknown_runner(self, monkeypatch):
         monkeypatch.setenv("RUNNER", "slrum")
         with pytest.raises(ConfigError, match="RUNNER is 'slrum', allowed is one of local, slurm"):
-            jobs.elsewhere("cpu", ["stub"], Path("made"))
+            jobs.run_as_job("cpu", ["stub"], Path("made"))
 
-    def test_a_runner_without_a_profile(self, monkeypatch):
+    def test_runner_without_a_profile(self, monkeypatch):
         monkeypatch.delenv("HUMMINGFACE_SLURM_PROFILE")
         with pytest.raises(jobs.SlurmError, match="RUNNER=slurm needs HUMMINGFACE_SLURM_PROFILE"):
-            jobs.elsewhere("cpu", ["stub"], Path("made"))
+            jobs.run_as_job("cpu", ["stub"], Path("made"))
 
-    def test_a_machine_without_slurm(self, monkeypatch, tmp_path):
+    def test_machine_without_slurm(self, monkeypatch, tmp_path):
         monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(jobs.SlurmError, match="sbatch not found: this machine is no login node"):
-            jobs.elsewhere("cpu", ["stub"], Path("made"))
+            jobs.run_as_job("cpu", ["stub"], Path("made"))
 
-    def test_a_job_that_the_cluster_has_forgotten(self, monkeypatch):
+    def test_job_without_a_record(self, monkeypatch):
         monkeypatch.setattr(jobs, "show_job", lambda _: [])
-        with pytest.raises(jobs.SlurmError, match="job 7: the cluster no longer knows it"):
-            jobs.follow("7")
+        with pytest.raises(jobs.SlurmError, match="job 7: the cluster has no record of it"):
+            jobs.wait_for_job("7")
         done = subprocess.Popen(["false"])
-        assert jobs.follow("7", done) == ("FAILED", 1)
+        assert jobs.wait_for_job("7", done) == ("FAILED", 1)
 
     def test_fields_of_a_job_may_hold_spaces(self, monkeypatch, tmp_path):
         line = "JobId=1 JobName=a b Comment=x=1;y=2 StdOut=/a b/c Restarts=0"
@@ -242,7 +244,7 @@ class TestWithout:
             ("python -c print('a b')", "print-a-b"),
         ],
     )
-    def test_a_job_is_named_after_its_command(self, words, name, capsys):
+    def test_job_is_named_after_its_command(self, words, name, capsys):
         submit.main(["show", "tests", "--", *words.split()])
         assert f"#SBATCH --job-name={name}\n" in capsys.readouterr().out
 
@@ -261,15 +263,15 @@ class TestWithout:
             (["show", "nowhere", "--", "x"], "no profile slurm/profiles/nowhere.yaml; known: tests"),
         ],
     )
-    def test_a_mistake_is_told_in_one_line(self, words, message):
+    def test_wrong_arguments_are_one_line(self, words, message):
         with pytest.raises(ConfigError, match=message):
             submit.main(words)
 
-    def test_two_tasks_are_for_the_training(self, capsys):
+    def test_several_tasks_only_for_training(self, capsys):
         submit.main(["show", "tests", "--set", "tasks=2", "--", "python", "-m", "stages.train", "direct"])
         assert "--ntasks-per-node=2" in capsys.readouterr().out
 
-    def test_help_teaches(self, capsys):
+    def test_help_has_examples(self, capsys):
         with pytest.raises(SystemExit):
             submit.main(["--help"])
         assert "python -m stages.cluster.submit submit generic --set time=01:00:00 --" in capsys.readouterr().out

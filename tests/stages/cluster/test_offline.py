@@ -1,4 +1,4 @@
-"""Fetched once with a network, installed and read without one: a tiny package, and a tiny corpus."""
+"""Packages and corpora for nodes without internet: a tiny package and a tiny corpus."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stages import download
 from stages.cluster import offline
 
 ROOT = Path(__file__).resolve().parents[3]
-# A build backend that needs nothing, so that the wheel is built without a network too.
+# A build backend without dependencies, so that the wheel is built without network.
 BACKEND = """
 import zipfile
 def build_wheel(folder, config_settings=None, metadata_directory=None):
@@ -42,10 +42,10 @@ version = "1.0"
 
 @pytest.fixture
 def without_network():
-    """`without_network("python", ...)` runs a program that has no network at all."""
+    """`without_network("python", ...)` runs a program without network."""
     words = ["unshare", "--map-root-user", "--net"]
     if not shutil.which("unshare") or subprocess.run([*words, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine lets nobody take the network away from a program (unshare --net)")
+        pytest.skip("programs cannot be run without network here (unshare --net)")
 
     def call(*command, **options):
         return subprocess.run([*words, *command], capture_output=True, text=True, check=False, **options)
@@ -55,7 +55,7 @@ def without_network():
 
 @pytest.fixture
 def index(tmp_path, monkeypatch):
-    """Two versions of a package, in a folder that stands in for the internet; the newer one is not wanted."""
+    """Two versions of a package in a folder that replaces the index; constraints select the older one."""
     folder = tmp_path / "index"
     folder.mkdir()
     for version in ("1.0", "2.0"):
@@ -70,14 +70,14 @@ def index(tmp_path, monkeypatch):
     return folder
 
 
-def test_packages_fetched_here_are_installed_where_there_is_no_network(tmp_path, index, monkeypatch, without_network):
+def test_wheels_install_without_network(tmp_path, index, monkeypatch, without_network):
     project = tmp_path / "project"
     project.mkdir()
     (project / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
     (project / "backend.py").write_text(BACKEND, encoding="utf-8")
     (project / "constraints.txt").write_text("tinydependency==1.0\n", encoding="utf-8")
     monkeypatch.chdir(project)
-    offline.wheels(tmp_path / "wheels", ".[more]", f"{sys.version_info.major}.{sys.version_info.minor}")
+    offline.download_wheels(tmp_path / "wheels", ".[more]", f"{sys.version_info.major}.{sys.version_info.minor}")
     names = sorted(path.name for path in (tmp_path / "wheels").iterdir())
     assert names == ["tinydependency-1.0-py3-none-any.whl", "tinyproject-1.0-py3-none-any.whl"]
     shutil.rmtree(index)
@@ -87,16 +87,16 @@ def test_packages_fetched_here_are_installed_where_there_is_no_network(tmp_path,
     words = ["-m", "pip", "install", "-q", "--no-index", "--find-links", str(tmp_path / "wheels"), "--target", "site"]
     done = without_network(python, *words, "-c", "constraints.txt", "tinyproject[more]")
     assert done.returncode == 0, done.stderr
-    told = without_network(python, "-c", "import tinyproject; print(tinyproject.value)", env={"PYTHONPATH": "site"})
-    assert told.stdout == "2.0\n", told.stderr
+    output = without_network(python, "-c", "import tinyproject; print(tinyproject.value)", env={"PYTHONPATH": "site"})
+    assert output.stdout == "2.0\n", output.stderr
 
 
 @pytest.mark.usefixtures("index")
-def test_what_cannot_be_had_is_one_line(tmp_path, monkeypatch):
+def test_pip_failure_is_one_line(tmp_path, monkeypatch):
     (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match="pip wheel failed, as it says above"):
-        offline.wheels(tmp_path / "wheels", ".", "3.12")
+    with pytest.raises(ConfigError, match="pip wheel failed, see its output above"):
+        offline.download_wheels(tmp_path / "wheels", ".", "3.12")
 
 
 @pytest.fixture
@@ -115,12 +115,12 @@ def tree(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_corpora_fetched_here_are_read_by_the_download_stage_there(tree, monkeypatch, capsys):
+def test_download_stage_reads_the_offline_mirror(tree, monkeypatch, capsys):
     offline.main(["offline", "--no-wheels"])
     shutil.rmtree(tree / "internet")
     assert f"export HUMMINGFACE_MIRROR={tree}/offline/mirror" in capsys.readouterr().out
     monkeypatch.setenv("HUMMINGFACE_MIRROR", str(tree / "offline" / "mirror"))
-    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("something asked the network"))
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("the network was used"))
     download.main()
     brought = sorted(
         path.relative_to(tree / "data/raw").as_posix() for path in tree.glob("data/raw/*/**/*") if path.is_file()
@@ -132,7 +132,7 @@ def test_corpora_fetched_here_are_read_by_the_download_stage_there(tree, monkeyp
     assert "vocadito/Audio/vocadito_1.wav" in brought
 
 
-def test_one_may_name_the_corpora(tree, capsys):
+def test_corpora_option(tree, capsys):
     offline.main(["offline", "--no-wheels", "--corpora", "made"])
     assert not (tree / "offline" / "mirror" / "vocadito").exists()
     assert "pip install --no-index" in capsys.readouterr().out
@@ -141,20 +141,20 @@ def test_one_may_name_the_corpora(tree, capsys):
 
 
 @pytest.mark.usefixtures("tree")
-def test_extras_and_versions_are_checked():
+def test_extra_and_version_are_checked():
     for words in (["--extra", "all"], ["--python", "3.9"]):
         with pytest.raises(ConfigError, match=words[0]):
             offline.main(["offline", *words])
 
 
-def test_the_command_asks_for_what_the_nodes_need(tree, monkeypatch):
+def test_options_select_the_wheels(tree, monkeypatch):
     calls = []
-    monkeypatch.setattr(offline, "wheels", lambda *words: calls.append(words))
+    monkeypatch.setattr(offline, "download_wheels", lambda *words: calls.append(words))
     offline.main(["offline", "--no-data", "--extra", "train", "--python", "3.12", "--torch", "cu128"])
     assert calls == [(tree / "offline" / "wheels", ".[train]", "3.12", "cu128")]
 
 
-def test_the_torch_of_pytorchs_index(tmp_path, monkeypatch):
+def test_torch_build_uses_pytorchs_index(tmp_path, monkeypatch):
     (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     calls = []
@@ -164,7 +164,7 @@ def test_the_torch_of_pytorchs_index(tmp_path, monkeypatch):
         (tmp_path / "wheels" / "tinyproject-1.0-py3-none-any.whl").touch()
 
     monkeypatch.setattr(offline, "_pip", pip)
-    offline.wheels(tmp_path / "wheels", ".[train]", "3.12", "cu128")
+    offline.download_wheels(tmp_path / "wheels", ".[train]", "3.12", "cu128")
     words = calls[1]
     assert words[words.index("--extra-index-url") + 1] == "https://download.pytorch.org/whl/cu128"
     assert words[words.index("--python-version") + 1] == "3.12"

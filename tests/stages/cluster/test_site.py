@@ -1,4 +1,4 @@
-"""Profiles of clusters: what they hold is checked, and the batch script keeps each rule that the site has published."""
+"""Profiles of clusters: validation, and batch scripts that follow the rules published by the site."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hf_model.config import ConfigError
 from hf_model.training.preemption import RUN_AGAIN
-from stages.cluster.site import PROFILES, Site, read_site, seconds
+from stages.cluster.site import PROFILES, Site, limit_in_seconds, read_site
 
 ROOT = Path(__file__).resolve().parents[3]
 TRAIN = ["python", "-m", "stages.train", "transcriber"]
@@ -23,7 +23,7 @@ TRAIN = ["python", "-m", "stages.train", "transcriber"]
 
 @pytest.fixture
 def nyu(tmp_path, monkeypatch):
-    """The environment of somebody at NYU, and their work tree."""
+    """The environment and work tree of a user at NYU."""
     scratch = tmp_path / "scratch" / "ab123"
     tree = scratch / "hummingface"
     shutil.copytree(ROOT / "slurm", tree / "slurm")
@@ -41,14 +41,14 @@ def script(nyu):
 
 
 def options(script: str) -> dict[str, str]:
-    """The options as sbatch reads them."""
+    """Parse the options of sbatch."""
     lines = [line.removeprefix("#SBATCH ") for line in script.splitlines() if line.startswith("#SBATCH ")]
     words = [word for line in lines for word in shlex.split(line)]
     return {name.removeprefix("--"): value for name, _, value in (word.partition("=") for word in words)}
 
 
 def step(script: str) -> list[str]:
-    """The words of the command that does the work."""
+    """Parse the srun command."""
     (line,) = [line for line in script.splitlines() if line.startswith("srun ")]
     return shlex.split(line.removesuffix(" &"))
 
@@ -56,27 +56,27 @@ def step(script: str) -> list[str]:
 # --------------------------------------------------------------------- NYU's published rules: each in the script
 
 
-def test_nyu_the_account_is_named(script):
+def test_nyu_account_is_set(script):
     assert options(script)["account"] == "torch_pr_36_general"
 
 
 @pytest.mark.usefixtures("nyu")
-def test_nyu_without_an_account_there_is_no_job(monkeypatch):
+def test_nyu_account_is_mandatory(monkeypatch):
     monkeypatch.delenv("HUMMINGFACE_SLURM_ACCOUNT")
     with pytest.raises(ConfigError, match=r"account needs the environment variable HUMMINGFACE_SLURM_ACCOUNT"):
         read_site("nyu-torch")
-    monkeypatch.setenv("HUMMINGFACE_SLURM_ACCOUNT", "pr_36_general")  # as Greene wanted
+    monkeypatch.setenv("HUMMINGFACE_SLURM_ACCOUNT", "pr_36_general")  # the format of Greene
     with pytest.raises(ConfigError, match=r"nyu-torch\.account is 'pr_36_general', allowed here is torch_pr_"):
         read_site("nyu-torch")
 
 
-def test_nyu_no_partition_is_named(script):
+def test_nyu_partition_is_refused(script):
     assert "partition" not in options(script)
     with pytest.raises(ConfigError, match="partition is 'h200_public', allowed here is nothing: leave it out"):
         read_site("nyu-torch", changes={"partition": "h200_public"})
 
 
-def test_nyu_one_gpu_of_the_kinds_that_there_are(script):
+def test_nyu_gpu_and_constraint(script):
     assert options(script)["gres"] == "gpu:1"
     assert options(script)["constraint"] == "h200|l40s"
     assert '#SBATCH --constraint="h200|l40s"' in script
@@ -84,14 +84,14 @@ def test_nyu_one_gpu_of_the_kinds_that_there_are(script):
         read_site("nyu-torch", changes={"constraint": "v100"})
 
 
-def test_nyu_preemption_is_allowed_and_comes_back(script):
+def test_nyu_jobs_are_preemptible_and_requeued(script):
     assert options(script)["comment"] == "preemption=yes;requeue=true"
     assert "requeue" in options(script)
     with pytest.raises(ConfigError, match="comment is"):
         read_site("nyu-torch", changes={"comment": "preemption=yes"})
 
 
-def test_nyu_as_many_tasks_as_gpus_on_a_node(nyu):
+def test_nyu_one_task_per_gpu(nyu):
     script = read_site("nyu-torch", changes={"gres": "gpu:4", "tasks": 4, "nodes": 2}).script(TRAIN, "t", nyu)
     assert (options(script)["nodes"], options(script)["ntasks-per-node"], options(script)["gres"]) == (
         "2",
@@ -101,7 +101,7 @@ def test_nyu_as_many_tasks_as_gpus_on_a_node(nyu):
     assert "ntasks" not in options(script)
 
 
-def test_nyu_the_container_has_the_gpu_and_a_read_only_overlay(script, nyu):
+def test_nyu_container_has_gpu_and_read_only_overlay(script, nyu):
     words = step(script)
     assert words[words.index("apptainer") + 1] == "exec"
     assert "--nv" in words
@@ -112,7 +112,7 @@ def test_nyu_the_container_has_the_gpu_and_a_read_only_overlay(script, nyu):
             read_site("nyu-torch", changes={"overlay": f"/scratch/x.ext3{suffix}"})
 
 
-def test_nyu_the_environment_is_the_overlays(script, monkeypatch):
+def test_nyu_environment_is_sourced_from_the_overlay(script, monkeypatch):
     assert "source /ext3/env.sh && exec" in step(script)[-6]
     monkeypatch.setenv("HUMMINGFACE_OVERLAY", "")
     with pytest.raises(ConfigError, match="overlay needs the environment variable HUMMINGFACE_OVERLAY"):
@@ -124,7 +124,7 @@ def test_nyu_modules_are_purged_first(script):
     assert lines.index("module purge") < next(i for i, line in enumerate(lines) if line.startswith("srun "))
 
 
-def test_nyu_data_lies_on_scratch(nyu, tmp_path):
+def test_nyu_work_tree_must_be_on_scratch(nyu, tmp_path):
     home = tmp_path / "home" / "ab123" / "hummingface"
     with pytest.raises(ConfigError, match=r"keeps data in .*scratch/ab123: clone the repository there"):
         read_site("nyu-torch").script(TRAIN, "t", home)
@@ -133,73 +133,73 @@ def test_nyu_data_lies_on_scratch(nyu, tmp_path):
     assert options(script)["output"].startswith(f"{nyu}/data/scratch/slurm/")
 
 
-def test_nyu_work_without_a_gpu_asks_for_none(nyu):
+def test_nyu_cpu_jobs_request_no_gpu(nyu):
     script = read_site("nyu-torch", "cpu").script(["dvc", "repro"], "dvc", nyu)
     assert not {"gres", "constraint"} & set(options(script))
-    assert "apptainer" not in step(script), "from within a container no job can be submitted"
+    assert "apptainer" not in step(script), "jobs cannot be submitted from a container"
 
 
-def test_nyu_under_48_hours(script):
-    assert seconds(options(script)["time"]) < 48 * 3600
+def test_nyu_time_limit_is_under_48_hours(script):
+    assert limit_in_seconds(options(script)["time"]) < 48 * 3600
 
 
 # ----------------------------------------------------------------------------------------- what every cluster needs
 
 
-def test_the_signal_goes_to_the_script_which_passes_it_on(script):
+def test_script_receives_and_forwards_the_signal(script):
     assert options(script)["signal"] == "B:USR1@180"
-    assert "trap 'asked=yes' USR1" in script
+    assert "trap 'warned=yes' USR1" in script
     assert 'scancel --quiet --signal=USR1 "$job"' in script
-    assert script.index("trap 'asked") < script.index("module purge"), "heard from the first moment on"
+    assert script.index("trap 'warned") < script.index("module purge"), "handled from the start"
 
 
-def test_a_program_is_deaf_until_it_listens_and_takes_the_shells_place(script):
+def test_program_ignores_the_signal_at_first_and_is_exec(script):
     assert (
         step(script)[-7:]
         == ["bash", "-c", 'trap "" USR1; source /ext3/env.sh && exec "$@"', "hummingface", *TRAIN][-7:]
     )
 
 
-def test_output_is_continued_after_a_requeue(script):
+def test_output_is_appended_after_a_requeue(script):
     assert options(script)["open-mode"] == "append"
 
 
-def test_processes_of_one_training_find_each_other(script):
+def test_master_address_is_exported(script):
     assert "export MASTER_ADDR MASTER_PORT" in script
-    assert "NodeAddr" in script, "names of nodes need not resolve"
+    assert "NodeAddr" in script, "host names of nodes may not resolve"
 
 
-def test_a_step_gets_the_cpus_of_its_job(script):
+def test_step_has_the_cpus_of_its_job(script):
     assert f"--cpus-per-task={options(script)['cpus-per-task']}" in step(script)
 
 
-def test_requeueing_can_be_left_to_the_user(tmp_path):
+def test_requeue_can_be_disabled(tmp_path):
     script = Site(requeue=False).script(TRAIN, "t", tmp_path)
     assert "no-requeue" in options(script)
     assert "scontrol requeue" not in script
     assert "submit the same command again" in script
 
 
-def test_jobs_of_an_array_print_into_files_of_their_own(tmp_path):
+def test_array_jobs_have_separate_output_files(tmp_path):
     script = Site().script(TRAIN, "sweep", tmp_path, array="0-9%4")
     assert options(script)["array"] == "0-9%4"
     assert options(script)["output"].endswith("/%x-%A_%a.out")
 
 
-def test_a_per_cent_sign_in_a_folder_is_no_pattern(tmp_path):
+def test_percent_sign_in_a_folder_is_escaped(tmp_path):
     script = Site().script(TRAIN, "t", tmp_path / "100%j")
     assert "/100%%j/data" in options(script)["output"]
     assert options(script)["chdir"].endswith("/100%j")
 
 
-def test_no_line_of_the_template_stays_unfilled(script):
+def test_all_template_fields_are_filled(script):
     assert not re.findall(r"@\w+@", script)
     assert f"== {RUN_AGAIN} " in script
 
 
 @pytest.mark.parametrize("profile", ["generic", "nyu-torch"])
 @pytest.mark.parametrize("job", ["train", "cpu"])
-def test_every_profile_makes_a_script_that_bash_can_read(profile, job, nyu):
+def test_every_profile_gives_valid_bash(profile, job, nyu):
     site = read_site(profile, job, {"modules": ["load a b"], "environment": {"TMPDIR": "/tmp/it's $HOME"}})
     script = site.script(["echo", "it's", "$(rm -rf x)", "a b"], "t", nyu)
     assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
@@ -208,7 +208,7 @@ def test_every_profile_makes_a_script_that_bash_can_read(profile, job, nyu):
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters='"\\'), min_size=1))
-def test_any_printable_text_reaches_sbatch_as_it_is(text):
+def test_any_printable_text_is_quoted_for_sbatch(text):
     if text.strip() == text:
         line = next(
             line for line in Site(comment=text).script(["x"], "t", Path("/x")).splitlines() if "--comment" in line
@@ -217,7 +217,7 @@ def test_any_printable_text_reaches_sbatch_as_it_is(text):
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), min_size=1, max_size=4))
-def test_any_command_reaches_the_program_as_it_is(command):
+def test_any_command_is_quoted_for_bash(command):
     script = Site().script(["printf", "%s\\0", *command], "t", Path("/x"))
     (start,) = [i for i, line in enumerate(script.splitlines()) if line.startswith("srun ")]
     body = script[script.index("\nsrun ") : script.index(" &\nstep=$!")]
@@ -239,10 +239,10 @@ def test_any_command_reaches_the_program_as_it_is(command):
         ({"time": "2", "signal_seconds": 120}, "signal_seconds is 120, allowed is 4 to 119"),
         ({"comment": 'a"\n#SBATCH --uid=0'}, "a quote, a backslash or a control character"),
         ({"account": "a\nb"}, "a control character"),
-        ({"environment": {"A B": "x"}}, "environment.A B is no name of a variable"),
+        ({"environment": {"A B": "x"}}, "environment.A B is not a valid variable name"),
         ({"environment": {"A": "x\ny"}}, "a control character"),
         ({"options": ["rm -rf"]}, "options has 'rm -rf', allowed is --name or --name=value"),
-        ({"overlay": "/o.ext3"}, "without a container"),
+        ({"overlay": "/o.ext3"}, "but there is no container"),
         ({"require": {"acount": "x"}}, "a key of require is 'acount', allowed is one of account"),
         ({"scratch": "$NO_SUCH_VARIABLE"}, "mine.yaml: scratch needs the environment variable NO_SUCH_VARIABLE"),
         ({"comment": "5 $"}, r"write \$\$ for a dollar sign"),
@@ -250,28 +250,28 @@ def test_any_command_reaches_the_program_as_it_is(command):
         ({"jobs": ["train"]}, "must hold a mapping, and so must its jobs"),
     ],
 )
-def test_a_profile_is_checked_in_one_line(changes, message, tmp_path):
+def test_profile_errors_are_one_line(changes, message, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump({"time": "01:00:00", **changes}), encoding="utf-8")
-    with pytest.raises(ConfigError, match=message) as told:
+    with pytest.raises(ConfigError, match=message) as caught:
         read_site(str(path))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.usefixtures("nyu")
-def test_an_unknown_profile_lists_the_known():
+def test_unknown_profile_lists_the_known():
     with pytest.raises(ConfigError, match=r"no profile slurm/profiles/greene\.yaml; known: generic, nyu-torch"):
         read_site("greene")
 
 
-def test_a_file_that_is_no_yaml(tmp_path):
+def test_invalid_yaml_profile(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_text("a: [", encoding="utf-8")
     with pytest.raises(ConfigError, match="not valid YAML"):
         read_site(str(path))
 
 
-def test_a_kind_of_job_lies_over_the_profile_and_a_change_over_both(tmp_path, monkeypatch):
+def test_job_kind_and_changes_override_the_profile(tmp_path, monkeypatch):
     path = tmp_path / "mine.yaml"
     monkeypatch.setenv("ME", "ada")
     text = "account: $$5-$ME\ncpus: 2\njobs: {train: {cpus: 3, gres: 'gpu:1'}, cpu: {cpus: 5}}\n"
@@ -285,10 +285,10 @@ def test_a_kind_of_job_lies_over_the_profile_and_a_change_over_both(tmp_path, mo
     ("text", "expected"),
     [("90", 5400), ("10:30", 630), ("01:00:00", 3600), ("1-0", 86400), ("2-12", 216000), ("1-1:1:1", 90061)],
 )
-def test_time_limits_are_read_as_sbatch_reads_them(text, expected):
-    assert seconds(text) == expected
+def test_time_limits_are_parsed_like_sbatch(text, expected):
+    assert limit_in_seconds(text) == expected
 
 
-def test_the_profiles_hold_nothing_of_one_person():
+def test_profiles_contain_no_personal_data():
     for path in (ROOT / PROFILES).glob("*.yaml"):
         assert not re.findall(r"torch_pr_\d|/scratch/\w|@nyu", path.read_text(encoding="utf-8"))

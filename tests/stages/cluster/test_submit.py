@@ -1,4 +1,4 @@
-"""Jobs on a real Slurm: submitted, interrupted in every way, requeued, and never a step lost that was kept."""
+"""Jobs on a real Slurm: submitted, interrupted, requeued, without losing checkpoints."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ import pytest
 import yaml
 
 from stages.cluster.submit import main as submit_main
-from tests.tiny_shards import TINY_FIT, TINY_MODELS, tiny_task, write_tiny_shards
+from tests.tiny_shards import TINY_FIT, TINY_MODELS, tiny_task
 
 ROOT = Path(__file__).resolve().parents[3]
 KIND = "synthesizer"  # the fastest
 STEPS, EVERY = 40, 4
 FIT = {"steps": STEPS, "validate_every": 20}
 MODEL = Path("data/model") / KIND
-# Slow in its first life, so that there is time to interrupt it; notes its process and each step.
+# Slow before its first requeue, so that there is time to interrupt it; records its process and steps.
 SLOW = f"""
-from hf_model import interruption
-interruption.listen()
+from hf_model.training import preemption
+preemption.install_handlers()
 import os, runpy, sys, time, torch
 from pathlib import Path
 from hf_model.training.tasks import TASKS
@@ -43,29 +43,24 @@ task.losses = noted
 sys.argv = ["train", "{KIND}"]
 runpy.run_module("stages.train", run_name="__main__", alter_sys=True)
 """
-# Hears signals as a training does, without its ten seconds of imports; ends well once it finds its checkpoint.
+# Handles signals like a training, without its ten seconds of imports; ends well once it finds its checkpoint.
 LISTENER = """
 import os, sys, time
 from pathlib import Path
-from hf_model import interruption
+from hf_model.training import preemption
 kept = Path("checkpoint" + os.environ.get("SLURM_ARRAY_TASK_ID", ""))
-interruption.listen()
+preemption.install_handlers()
 print("listening", flush=True)
-with interruption.listening():
+with preemption.handle_signals():
     while not kept.exists() and not Path("end").exists():
         time.sleep(0.1)
-        if interruption.heard():
+        if preemption.received_signal():
             kept.write_text("kept")
-            raise interruption.Interrupted(interruption.heard())  # with exit code 75, whatever the signal
+            raise preemption.Interrupted(preemption.received_signal())  # with exit code 75, whatever the signal
 print("done", flush=True)
 """
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
-
-
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory):
-    return write_tiny_shards(tmp_path_factory.mktemp("shards"))
 
 
 def plant(folder: Path, shards: Path) -> None:
@@ -85,7 +80,7 @@ def plant(folder: Path, shards: Path) -> None:
 
 
 def environment(cluster) -> dict[str, str]:
-    """What a user of the cluster has set."""
+    """The environment of a user of the cluster."""
     return {
         **cluster.env,
         "PYTHONPATH": str(ROOT),
@@ -98,11 +93,11 @@ def environment(cluster) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def limited(cluster, shards, tmp_path_factory):
-    """A job with a limit of one minute: submitted before all others, as Slurm looks at limits twice a minute."""
+    """A job with a limit of one minute, submitted first: Slurm checks limits twice a minute."""
     folder = tmp_path_factory.mktemp("limited")
     plant(folder, shards)
     words = ["submit", "tests", "--set", "time=1", "--set", "signal_seconds=20", "--", "python", "listener.py"]
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-m", "stages.cluster.submit", *words],
         cwd=folder,
         env=environment(cluster),
@@ -110,13 +105,13 @@ def limited(cluster, shards, tmp_path_factory):
         text=True,
         check=True,
     ).stdout
-    yield re.search(r"^job (\d+) submitted", said, re.MULTILINE)[1]
+    yield re.search(r"^job (\d+) submitted", output, re.MULTILINE)[1]
     cluster.cancel_all(folder)
 
 
 @pytest.fixture
 def tree(tmp_path, shards, cluster, limited, monkeypatch):
-    """A work tree, entered as a user of the cluster; its jobs end with it."""
+    """A work tree of a user of the cluster; its jobs are cancelled at the end."""
     plant(tmp_path, shards)
     monkeypatch.chdir(tmp_path)
     for name, value in environment(cluster).items():
@@ -129,7 +124,7 @@ def tree(tmp_path, shards, cluster, limited, monkeypatch):
 
 @pytest.fixture
 def submit(tree, capfd):
-    """`submit("python", "x.py", options=["--set", "cpus=2"])` submits as the command does: the number of the job."""
+    """`submit("python", "x.py", options=["--set", "cpus=2"])` submits a job and returns its number."""
 
     def call(*words, options=()):
         capfd.readouterr()
@@ -142,7 +137,7 @@ def submit(tree, capfd):
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory, shards):
-    """The files of the model that the same training writes here, in one go and without Slurm."""
+    """The model files of the same training without interruption and without Slurm."""
     from hf_model.training.trainer import train
 
     folder = tmp_path_factory.mktemp("uninterrupted")
@@ -178,18 +173,18 @@ def prints(cluster, job: str) -> str:
 # ----------------------------------------------------------------------------------------------- a training, requeued
 
 
-def test_usr1_keeps_a_checkpoint_and_the_requeued_job_ends_with_the_same_weights(tree, submit, cluster, uninterrupted):
+def test_sigusr1_requeues_and_weights_are_the_same(tree, submit, cluster, uninterrupted):
     job = submit("python", "slow.py")
     until(lambda: has_checkpoint(tree))
     cluster.call("scancel", "--batch", "--signal=USR1", job)
     found = cluster.wait(job, "COMPLETED", "FAILED", "CANCELLED")
     assert (found["JobState"], found["Restarts"]) == ("COMPLETED", "1"), cluster.tail(found)
     assert files(tree / MODEL) == uninterrupted
-    assert steps(tree) == list(range(STEPS)), "no step was lost, none done twice"
+    assert steps(tree) == list(range(STEPS)), "no step is lost or repeated"
 
 
-def test_usr1_during_the_imports_is_not_the_end(tree, submit, cluster, uninterrupted):
-    """Once to the script, which passes it on again and again; the training never sees a step in its first life."""
+def test_sigusr1_during_imports_requeues(tree, submit, cluster, uninterrupted):
+    """The signal is sent once to the script, which repeats it; the training makes no step before the requeue."""
     job = submit("python", "-m", "stages.train", KIND)
     until(lambda: f"job {job}: life 1 on n" in prints(cluster, job))
     cluster.call("scancel", "--batch", "--signal=USR1", job)
@@ -198,7 +193,7 @@ def test_usr1_during_the_imports_is_not_the_end(tree, submit, cluster, uninterru
     assert files(tree / MODEL) == uninterrupted
 
 
-def test_a_killed_training_loses_no_more_than_one_interval(tree, submit, cluster, uninterrupted):
+def test_killed_training_loses_at_most_one_interval(tree, submit, cluster, uninterrupted):
     job = submit("python", "slow.py")
     until(lambda: len(steps(tree)) > 2 * EVERY + 1)
     os.kill(int((tree / "pid").read_text(encoding="utf-8")), signal.SIGKILL)
@@ -208,7 +203,7 @@ def test_a_killed_training_loses_no_more_than_one_interval(tree, submit, cluster
     (tree / "fast").touch()
     cluster.wait(submit("python", "slow.py"), "COMPLETED")
     second = steps(tree)[len(first) :]
-    assert second[0] > 0, "it does not start anew"
+    assert second[0] > 0, "it resumes"
     assert 0 <= first[-1] + 1 - second[0] <= EVERY
     assert files(tree / MODEL) == uninterrupted
 
@@ -225,28 +220,28 @@ def dvc(*words: str, **env: str) -> str:
 
 
 def pipeline(tree: Path, **stages: dict) -> None:
-    """Make a work tree a repository of DVC with these stages."""
+    """Make the work tree a DVC repository with these stages."""
     (tree / ".dvc").mkdir()
     config = (ROOT / ".dvc" / "config").read_text(encoding="utf-8").replace("[core]", "[core]\n    no_scm = true")
     (tree / ".dvc" / "config").write_text(config, encoding="utf-8")
     (tree / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
 
 
-def test_runner_slurm_gives_dvc_the_same_outputs_as_a_local_run(tree, cluster, uninterrupted):
+def test_slurm_run_gives_dvc_the_outputs_of_a_local_run(tree, cluster, uninterrupted):
     train = {"cmd": f"python -m stages.train {KIND}", "deps": ["data/stft"], "outs": [str(MODEL)]}
     pipeline(tree, train=train)
     number = re.search(rf"train-{KIND}: job (\d+) on tests", dvc("repro", RUNNER="slurm"))
     assert cluster.job(number[1])["JobState"] == "COMPLETED"
     assert files(tree / MODEL) == uninterrupted
-    # To DVC nothing has changed when the same is asked for here; and its cache gives the outputs back.
+    # A local run is up to date for DVC, and its cache restores the outputs.
     assert "didn't change, skipping" in dvc("repro", RUNNER="local")
     shutil.rmtree(tree / MODEL)
     dvc("checkout")
     assert files(tree / MODEL) == uninterrupted
 
 
-def test_two_pipelines_at_once_wait_for_each_other(tree, submit, cluster):
-    """Each a job: no terminal stays open. The second waits for the lock, and finds that all is done."""
+def test_two_pipelines_wait_for_each_other(tree, submit, cluster):
+    """Each is a job. The second waits for the lock, and everything is up to date."""
     work = 'import pathlib, time; time.sleep(2); open("done", "a").write("once "); pathlib.Path("made").touch()'
     pipeline(tree, work={"cmd": ["python work.py"], "outs": ["made"]})
     (tree / "work.py").write_text(work, encoding="utf-8")
@@ -264,9 +259,9 @@ def test_two_pipelines_at_once_wait_for_each_other(tree, submit, cluster):
 def test_two_processes_train_one_model(nodes, tasks, tree, submit, cluster, uninterrupted):
     job = submit("python", "-m", "stages.train", KIND, options=["--set", f"nodes={nodes}", "--set", f"tasks={tasks}"])
     found = cluster.wait(job, "COMPLETED", "FAILED", seconds=200)
-    said = prints(cluster, job)
-    assert (found["JobState"], found["NumNodes"], found["NumTasks"]) == ("COMPLETED", str(nodes), "2"), said
-    assert said.count(f"{KIND}: loss") == 1, "one speaks for both"
+    output = prints(cluster, job)
+    assert (found["JobState"], found["NumNodes"], found["NumTasks"]) == ("COMPLETED", str(nodes), "2"), output
+    assert output.count(f"{KIND}: loss") == 1, "only one process prints"
     alone, together = json.loads(uninterrupted["config.json"]), json.loads(files(tree / MODEL)["config.json"])
     assert together["model"] == alone["model"]
     assert together["valid"]["loss"] == pytest.approx(alone["valid"]["loss"], rel=0.05)
@@ -275,7 +270,7 @@ def test_two_processes_train_one_model(nodes, tasks, tree, submit, cluster, unin
 # -------------------------------------------------------------------------------------------------- jobs of every kind
 
 
-def test_an_array_has_a_job_for_each_number_and_requeues_one_alone(submit, cluster):
+def test_array_requeues_only_the_signalled_job(submit, cluster):
     job = submit("python", "listener.py", options=["--array", "0-1"])
     until(lambda: all("listening" in prints(cluster, f"{job}_{number}") for number in (0, 1)))
     cluster.call("scancel", "--batch", "--signal=USR1", f"{job}_1")
@@ -287,7 +282,7 @@ def test_an_array_has_a_job_for_each_number_and_requeues_one_alone(submit, clust
     assert "done" in prints(cluster, f"{job}_0")
 
 
-def test_a_cancelled_job_keeps_its_checkpoint_and_does_not_come_back(tree, submit, cluster):
+def test_cancelled_job_keeps_checkpoint_without_requeue(tree, submit, cluster):
     job = submit("python", "listener.py")
     until(lambda: "listening" in prints(cluster, job))
     cluster.call("scancel", job)
@@ -297,14 +292,14 @@ def test_a_cancelled_job_keeps_its_checkpoint_and_does_not_come_back(tree, submi
     assert (tree / "checkpoint").read_text(encoding="utf-8") == "kept"
 
 
-def test_a_signal_to_the_steps_alone_requeues_too(submit, cluster):
+def test_signal_to_the_steps_requeues(submit, cluster):
     job = submit("python", "listener.py")
     until(lambda: "listening" in prints(cluster, job))
     cluster.call("scancel", "--signal=USR1", job)
     assert cluster.wait(job, "COMPLETED", "FAILED")["Restarts"] == "1"
 
 
-def test_a_program_that_does_not_listen_goes_back_before_the_limit(submit, cluster):
+def test_program_without_handler_is_requeued_in_time(submit, cluster):
     program = "import os, time; time.sleep(0 if 'SLURM_RESTART_COUNT' in os.environ else 60)"
     job = submit("python", "-c", program, options=["--set", "signal_seconds=4"])
     until(lambda: "life 1" in prints(cluster, job))
@@ -313,13 +308,13 @@ def test_a_program_that_does_not_listen_goes_back_before_the_limit(submit, clust
     assert (found["JobState"], found["Restarts"]) == ("COMPLETED", "1"), cluster.tail(found)
 
 
-def test_a_failure_is_not_tried_again(submit, cluster):
+def test_failed_job_is_not_requeued(submit, cluster):
     found = cluster.wait(submit("python", "-c", "raise SystemExit(3)"), "FAILED", "COMPLETED")
     assert (found["JobState"], found["ExitCode"], found["Restarts"]) == ("FAILED", "3:0", "0")
 
 
-def test_what_nyus_profile_renders_runs(tree, submit, cluster, monkeypatch):
-    """On a cluster with NYU's kinds of nodes and a stand-in for apptainer, which there is none of here."""
+def test_nyu_profile_runs(tree, submit, cluster, monkeypatch):
+    """On nodes with NYU's features, and a stand-in for apptainer."""
     programs = tree / "programs"
     programs.mkdir()
     (programs / "apptainer").write_text('#!/bin/bash\necho "$@"\nwhile [[ $1 != bash ]]; do shift; done\nexec "$@"\n')
@@ -338,16 +333,16 @@ def test_what_nyus_profile_renders_runs(tree, submit, cluster, monkeypatch):
     show = "import os; print(*(os.environ[n] for n in ('ENVIRONMENT', 'RUNNER', 'MASTER_ADDR', 'SLURM_GPUS_ON_NODE')))"
     job = submit("python", "-c", show, options=setup)
     found = cluster.wait(job, "COMPLETED", "FAILED")
-    said = prints(cluster, job)
-    assert found["JobState"] == "COMPLETED", said
-    assert "overlay local 127.0.0.1 1\n" in said
-    assert f"exec --nv --bind {tree.parent} --overlay {tree}/hummingface.ext3:ro" in said
+    output = prints(cluster, job)
+    assert found["JobState"] == "COMPLETED", output
+    assert "overlay local 127.0.0.1 1\n" in output
+    assert f"exec --nv --bind {tree.parent} --overlay {tree}/hummingface.ext3:ro" in output
     assert (found["Account"], found["Features"], found["Requeue"]) == ("torch_pr_36_general", "h200|l40s", "1")
 
 
-def test_a_time_limit_is_survived(limited, cluster):
-    """Slurm itself warns, the program keeps its checkpoint, and the second life ends well."""
+def test_time_limit_requeues(limited, cluster):
+    """Slurm sends the signal, the program writes its checkpoint, and ends well after the requeue."""
     found = cluster.wait(limited, "COMPLETED", "FAILED", "TIMEOUT", seconds=150)
-    said = prints(cluster, limited)
-    assert (found["JobState"], found["Restarts"]) == ("COMPLETED", "1"), said
-    assert "SIGUSR1: yes, SIGTERM: no" in said
+    output = prints(cluster, limited)
+    assert (found["JobState"], found["Restarts"]) == ("COMPLETED", "1"), output
+    assert "SIGUSR1: yes, SIGTERM: no" in output

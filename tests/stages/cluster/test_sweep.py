@@ -1,4 +1,4 @@
-"""Sweeps: a tree, parameters and an MLflow database for each set, one by one or as a job array; the runs come home."""
+"""Sweeps: one work tree for each set, run in turn or as a job array, and the merging of the runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stages.cluster import sweep
 from stages.tracking import merge
 
 ROOT = Path(__file__).resolve().parents[3]
-# Stands in for a training: reads its settings as stages do, tracks one run, leaves a file.
+# Stand-in for a training: reads its settings like a stage, tracks one run, writes a file.
 TRAIN = """
 from pathlib import Path
 from hf_model.config import to_mapping
@@ -26,7 +26,7 @@ if fit.steps == 7:
     raise SystemExit("seven")
 if fit.steps == 8:
     from stages.tracking import runs
-    tracker = runs.begin("direct", "k", {"fit": to_mapping(fit)}, resumed=False)
+    tracker = runs.start_run("direct", "k", {"fit": to_mapping(fit)}, resumed=False)
     for step in range(1, 4):
         tracker.log_metrics({"loss": fit.learning_rate / step}, step)
     tracker.finish()
@@ -85,7 +85,7 @@ RATES = {
 
 
 @pytest.mark.slow
-def test_here_sets_run_one_by_one_and_what_failed_is_told(tree, capfd):
+def test_local_sweep_runs_in_turn_and_reports_failures(tree, capfd):
     """Two sets, one of which fails; the common stage is made once."""
     sets = [{"train.direct.fit.learning_rate": 0.25}, {"train.direct.fit.steps": 7}]
     words = [plan(tree, {"targets": ["train@direct"], "sets": sets})]
@@ -94,14 +94,14 @@ def test_here_sets_run_one_by_one_and_what_failed_is_told(tree, capfd):
     folders = sorted(path for path in (tree / "data/scratch/sweeps/rates").iterdir() if path.is_dir())
     assert [path.name[:4] for path in folders] == ["000-", "001-"]
     assert (folders[0] / "model" / "rate").read_text() == "0.25"
-    assert (tree.parent / "log").read_text() == "once\n", "the other took it from the shared cache"
+    assert (tree.parent / "log").read_text() == "once\n", "the other set used the shared cache"
     assert not (tree / "mlflow.db").exists()
     assert "seven" in capfd.readouterr().err
 
 
 @pytest.mark.slurm
 @pytest.mark.xdist_group("slurm")
-def test_on_a_cluster_sets_are_one_job_array(tree, cluster, monkeypatch, capsys):
+def test_cluster_sweep_is_a_job_array(tree, cluster, monkeypatch, capsys):
     for name, value in {**cluster.env, "PYTHONPATH": str(ROOT), "RUNNER": "slurm"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("HUMMINGFACE_SLURM_PROFILE", str(tree.parent / "tests.yaml"))
@@ -111,8 +111,8 @@ def test_on_a_cluster_sets_are_one_job_array(tree, cluster, monkeypatch, capsys)
     assert "#SBATCH --array=0-1%8" in capsys.readouterr().out.splitlines()
     assert not (tree / "data/scratch/sweeps/rates").exists()
     sweep.main(words)
-    told = capsys.readouterr().out
-    job = told.split("job array ")[1].split()[0]
+    output = capsys.readouterr().out
+    job = output.split("job array ")[1].split()[0]
     for task in (0, 1):
         found = cluster.wait(f"{job}_{task}", "COMPLETED", "FAILED", seconds=120)
         assert found["JobState"] == "COMPLETED", cluster.tail(found)
@@ -129,7 +129,7 @@ def test_on_a_cluster_sets_are_one_job_array(tree, cluster, monkeypatch, capsys)
         assert [(point.step, point.value) for point in points] == [(step, rate / step) for step in (1, 2, 3)]
 
 
-def test_the_set_wins_over_the_profile_and_other_settings_stay(tree):
+def test_set_overrides_the_profile(tree):
     content = yaml.safe_load((tree / "params.yaml").read_text(encoding="utf-8"))
     content["profile"] = "full"
     (tree / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -143,7 +143,7 @@ def test_the_set_wins_over_the_profile_and_other_settings_stay(tree):
     assert not list((tree / "data/scratch/sweeps").glob(".*"))
 
 
-def test_every_combination_with_every_set(tree):
+def test_grid_is_combined_with_sets(tree):
     content = {"grid": {"a.b": [1, 2], "c": ["x"]}, "sets": [{"d": 0}, {"d": 1, "e": 2}]}
     found = sweep.read_plan(tree / plan(tree, content, "all"))
     assert found.targets == ("train@transcriber",)
@@ -168,19 +168,19 @@ def test_every_combination_with_every_set(tree):
         ([{"train.direct.fit.steps": -1}], "steps"),
     ],
 )
-def test_a_bad_plan_is_told_before_anything_is_made(tree, content, message):
+def test_invalid_plan_is_refused_first(tree, content, message):
     with pytest.raises(ConfigError, match=message):
         sweep.main([plan(tree, content)])
     assert not list((tree / "data/scratch/sweeps").glob("rates*"))
 
 
-def test_what_is_not_committed_is_not_run(tree):
+def test_uncommitted_changes_are_refused(tree):
     (tree / "train.py").write_text("changed", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"train\.py has changes: a sweep runs what is committed"):
         sweep.main([plan(tree, RATES)])
 
 
-def test_a_job_becomes_the_run_of_its_set(tree, monkeypatch):
+def test_array_task_runs_its_set(tree, monkeypatch):
     folder = tree / "data/scratch/sweeps/rates"
     (folder / "001-b").mkdir(parents=True)
     listed = {"targets": ["train@direct"], "folders": ["000-a", "001-b"], "sets": [{}, {"x": 1}]}

@@ -1,4 +1,4 @@
-"""Runs come home: everything of them, once, however often and however early they are merged."""
+"""Merging of MLflow runs: complete, and without duplicates when repeated."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from stages.tracking import merge, runs
-from stages.tracking.client import experiment_id
-from stages.tracking.merge import FILES, FROM, MergeError, find
+from stages.tracking.client import find_experiment
+from stages.tracking.merge import ARTIFACTS_TAG, ORIGIN_TAG, MergeError, find_uris
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
+# MLflow's own warnings; one worker, as the empty database takes seconds to create
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("mlflow")]
 RUNS, DATABASES = 20, 4
 
 
@@ -23,9 +24,9 @@ def client(uri: str):
 
 
 @pytest.fixture
-def place(tracked):
-    (tracked / "params.yaml").write_text(json.dumps({"profiles": {"default": {}}, "train": {}}), encoding="utf-8")
-    return tracked
+def place(mlflow_folder):
+    (mlflow_folder / "params.yaml").write_text(json.dumps({"profiles": {"default": {}}, "train": {}}), encoding="utf-8")
+    return mlflow_folder
 
 
 def database(folder: Path, content: bytes) -> str:
@@ -35,11 +36,11 @@ def database(folder: Path, content: bytes) -> str:
 
 
 def fill(uri: str, names, experiment="hummingface") -> list[str]:
-    """Track runs as jobs do; the last of them is left running."""
+    """Track runs like jobs do."""
     from mlflow.entities import Metric, Param, RunTag
 
     there = client(uri)
-    home, made = experiment_id(there, experiment, uri), []
+    home, made = find_experiment(there, experiment, uri), []
     for name in names:
         run_id = there.create_run(home, start_time=1000 + name, run_name=f"run-{name}").info.run_id
         points = [Metric("loss", 1 / (step + name + 1), 5000 + 7 * step, step) for step in range(30)]
@@ -54,14 +55,14 @@ def fill(uri: str, names, experiment="hummingface") -> list[str]:
 
 
 def everything(uri: str) -> dict[tuple[str, str], dict]:
-    """All that there is of all runs, by experiment and first id."""
+    """Return the content of all runs, by experiment and original id."""
     there, found = client(uri), {}
     for experiment in there.search_experiments():
         for run in there.search_runs([experiment.experiment_id]):
-            tags = {name: value for name, value in run.data.tags.items() if name not in (FROM, FILES)}
+            tags = {name: value for name, value in run.data.tags.items() if name not in (ORIGIN_TAG, ARTIFACTS_TAG)}
             folder = Path(run.info.artifact_uri.removeprefix("file://"))
             info = run.info
-            key = experiment.name, run.data.tags.get(FROM, info.run_id)
+            key = experiment.name, run.data.tags.get(ORIGIN_TAG, info.run_id)
             assert key not in found, "doubled"
             found[key] = {
                 "info": (info.run_name, info.status, info.start_time, info.end_time),
@@ -79,12 +80,12 @@ def everything(uri: str) -> dict[tuple[str, str], dict]:
     return found
 
 
-def test_twenty_runs_merged_twice_lose_nothing_and_double_nothing(place, empty_database, capsys):
+def test_merging_twice_copies_every_run_once(place, empty_mlflow_database, capsys):
     each = RUNS // DATABASES
-    sources = [database(place / "jobs" / str(number), empty_database) for number in range(DATABASES)]
+    sources = [database(place / "jobs" / str(number), empty_mlflow_database) for number in range(DATABASES)]
     for number, uri in enumerate(sources):
         fill(uri, range(number * each, (number + 1) * each), experiment="other" if number == 3 else "hummingface")
-    home = database(place / "home", empty_database)
+    home = database(place / "home", empty_mlflow_database)
     merge.main(["jobs", "--into", home])
     expected = {key: run for uri in sources for key, run in everything(uri).items()}
     assert len(expected) == RUNS
@@ -93,17 +94,17 @@ def test_twenty_runs_merged_twice_lose_nothing_and_double_nothing(place, empty_d
     capsys.readouterr()
     merge.main(["jobs", "--into", home])
     assert everything(home) == expected
-    told = capsys.readouterr().out.splitlines()
-    assert all("0 runs new, 0 brought up to date, 0 points, 0 files" in line for line in told)
-    assert len(told) == DATABASES
+    lines = capsys.readouterr().out.splitlines()
+    assert all("0 new runs, 0 updated, 0 points, 0 files" in line for line in lines)
+    assert len(lines) == DATABASES
 
 
-def test_what_was_merged_half_done_is_brought_up_to_date(place, empty_database, capsys):
+def test_run_merged_before_its_end_is_updated(place, empty_mlflow_database, capsys):
     from mlflow.entities import Metric
 
-    source, home = (database(place / name, empty_database) for name in ("job", "home"))
+    source, home = (database(place / name, empty_mlflow_database) for name in ("job", "home"))
     there = client(source)
-    run_id = there.create_run(experiment_id(there, "e", source)).info.run_id
+    run_id = there.create_run(find_experiment(there, "e", source)).info.run_id
     there.log_batch(run_id, [Metric("loss", 0.5, 10, 1)])
     there.log_text(run_id, "half", "a.txt")
     merge.main(["job", "--into", home])
@@ -115,13 +116,13 @@ def test_what_was_merged_half_done_is_brought_up_to_date(place, empty_database, 
     there.set_terminated(run_id, "FINISHED", 30)
     merge.main(["job", "--into", home])
     assert everything(home) == everything(source)
-    assert "0 runs new, 1 brought up to date, 2 points, 1 files" in capsys.readouterr().out
+    assert "0 new runs, 1 updated, 2 points, 1 files" in capsys.readouterr().out
 
 
-def test_a_merge_that_was_killed_is_completed(place, empty_database, monkeypatch):
-    source, home = (database(place / name, empty_database) for name in ("job", "home"))
+def test_killed_merge_is_completed(place, empty_mlflow_database, monkeypatch):
+    source, home = (database(place / name, empty_mlflow_database) for name in ("job", "home"))
     fill(source, range(2))
-    monkeypatch.setattr("stages.tracking.merge._Copy._artifacts", lambda *_: 1 / 0)
+    monkeypatch.setattr("stages.tracking.merge._RunCopy._copy_artifacts", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         merge.main(["job", "--into", home])
     monkeypatch.undo()
@@ -130,41 +131,41 @@ def test_a_merge_that_was_killed_is_completed(place, empty_database, monkeypatch
     assert everything(home) == everything(source)
 
 
-def test_a_moved_folder_and_a_second_home(place, empty_database):
-    """Artifacts lie beside the database that was copied from a cluster; a merged run may be merged on."""
-    source = database(place / "cluster", empty_database)
+def test_moved_folder_and_second_target(place, empty_mlflow_database):
+    """Artifacts are found next to a moved database; a merged run can be merged again."""
+    source = database(place / "cluster", empty_mlflow_database)
     fill(source, [1])
     expected = everything(source)
     (place / "cluster").rename(place / "laptop")
-    first, second = (database(place / name, empty_database) for name in ("first", "second"))
+    first, second = (database(place / name, empty_mlflow_database) for name in ("first", "second"))
     merge.main(["laptop", "--into", first])
     merge.main(["first", "laptop", "--into", second])
     assert everything(first) == everything(second) == expected
 
 
-def test_a_training_comes_home_with_its_model(place, root, empty_database):
+def test_model_of_a_training_is_merged(place, root, empty_mlflow_database):
     import mlflow
 
     from hf_model.transcriber.network import Transcriber, TranscriberConfig
 
     (place / "hf_model").symlink_to(root / "hf_model")
     Transcriber(TranscriberConfig(channels=8)).save_pretrained(place / "data" / "model" / "transcriber")
-    home = database(place / "home", empty_database)
-    (place / "mlflow.db").write_bytes(empty_database)
-    tracker = runs.begin("transcriber", "k", {}, resumed=False)
-    runs.end(tracker, "transcriber", place / "data" / "model" / "transcriber", {"conpoff": 0.5})
+    home = database(place / "home", empty_mlflow_database)
+    (place / "mlflow.db").write_bytes(empty_mlflow_database)
+    tracker = runs.start_run("transcriber", "k", {}, resumed=False)
+    runs.end_run(tracker, "transcriber", place / "data" / "model" / "transcriber", {"conpoff": 0.5})
     merge.main(["mlflow.db", "--into", home])
     merge.main(["mlflow.db", "--into", home])
     (run,) = client(home).search_runs([client(home).get_experiment_by_name("hummingface").experiment_id])
     (output,) = run.outputs.model_outputs
-    assert run.data.tags[FROM] == tracker.run_id
+    assert run.data.tags[ORIGIN_TAG] == tracker.run_id
     mlflow.set_tracking_uri(home)
     model = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
     assert model.metadata.get_model_info().artifact_path
 
 
-def test_what_cannot_be_merged_is_one_line(place, empty_database):
-    source = database(place / "job", empty_database)
+def test_merge_errors(place, empty_mlflow_database):
+    source = database(place / "job", empty_mlflow_database)
     (place / "empty").mkdir()
     for words, message in (
         (["empty"], "no mlflow.db there"),
@@ -179,5 +180,5 @@ def test_what_cannot_be_merged_is_one_line(place, empty_database):
         merge.main(["broken.db"])
 
 
-def test_servers_are_taken_as_they_are():
-    assert find("http://127.0.0.1:5000") == ["http://127.0.0.1:5000"]
+def test_server_uri_is_unchanged():
+    assert find_uris("http://127.0.0.1:5000") == ["http://127.0.0.1:5000"]

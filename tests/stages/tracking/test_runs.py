@@ -1,4 +1,4 @@
-"""One run a training, its evaluation in the same run, a model that serves, and no MLflow that stops anything."""
+"""Runs in MLflow: one for each training and its evaluation, a served model, and failures that stop nothing."""
 
 from __future__ import annotations
 
@@ -12,40 +12,41 @@ import soundfile
 
 from hf_model.transcriber.network import Transcriber, TranscriberConfig
 from stages.tracking import runs
-from stages.tracking.client import Tracker, absolute
-from tests.stand_ins import tones
+from stages.tracking.client import Tracker, absolute_uri
+from tests.fakes import tones
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
+# MLflow's own warnings; one worker, as the empty database takes seconds to create
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("mlflow")]
 
 
 @pytest.fixture
-def place(tracked, root, empty_database):
+def place(mlflow_folder, root, empty_mlflow_database):
     """A folder to track in, with a tiny model."""
-    (tracked / "mlflow.db").write_bytes(empty_database)
+    (mlflow_folder / "mlflow.db").write_bytes(empty_mlflow_database)
     content = {"profiles": {"default": {}}, "stft": {"segment_frames": 512}, "train": {}, "evaluate": {}}
-    (tracked / "params.yaml").write_text(json.dumps(content), encoding="utf-8")
-    (tracked / "dvc.lock").write_text("locked", encoding="utf-8")
-    (tracked / "hf_model").symlink_to(root / "hf_model")
+    (mlflow_folder / "params.yaml").write_text(json.dumps(content), encoding="utf-8")
+    (mlflow_folder / "dvc.lock").write_text("locked", encoding="utf-8")
+    (mlflow_folder / "hf_model").symlink_to(root / "hf_model")
     model = Transcriber(TranscriberConfig(channels=8))
-    model.save_pretrained(tracked / "data" / "model" / "transcriber")
-    return tracked
+    model.save_pretrained(mlflow_folder / "data" / "model" / "transcriber")
+    return mlflow_folder
 
 
 def client():
     import mlflow
 
-    return mlflow.MlflowClient(absolute("sqlite:///mlflow.db"))
+    return mlflow.MlflowClient(absolute_uri("sqlite:///mlflow.db"))
 
 
 def train(place, key="k", resumed=False):
-    tracker = runs.begin("transcriber", key, {"fit": {"steps": 3, "seed": 0}}, resumed=resumed)
+    tracker = runs.start_run("transcriber", key, {"fit": {"steps": 3, "seed": 0}}, resumed=resumed)
     for step in (10, 20):
         tracker.log_metrics({"train/loss": 1 / step, "epoch": 0.0}, step)
-    runs.end(tracker, "transcriber", place / "data" / "model" / "transcriber", {"conpoff": 0.7})
+    runs.end_run(tracker, "transcriber", place / "data" / "model" / "transcriber", {"conpoff": 0.7})
     return tracker.run_id
 
 
-def test_a_training_is_one_run_with_everything(place):
+def test_training_is_one_run(place):
     run_id = train(place)
     run = client().get_run(run_id)
     assert run.info.status == "FINISHED"
@@ -62,7 +63,7 @@ def test_a_training_is_one_run_with_everything(place):
     assert not (place / "mlruns").exists()
 
 
-def test_the_model_is_served(place):
+def test_logged_model_is_served(place):
     import mlflow
 
     run = client().get_run(train(place))
@@ -75,8 +76,8 @@ def test_the_model_is_served(place):
     assert isinstance(json.loads(answer.notes), list)
 
 
-def test_a_resumed_training_stays_in_its_run(place):
-    first = runs.begin("transcriber", "same", {}, resumed=False)
+def test_resumed_training_continues_its_run(place):
+    first = runs.start_run("transcriber", "same", {}, resumed=False)
     first.finish("KILLED")
     assert train(place, "same", resumed=True) == first.run_id
     assert train(place, "other", resumed=True) != first.run_id
@@ -84,12 +85,12 @@ def test_a_resumed_training_stays_in_its_run(place):
 
 
 @pytest.mark.usefixtures("place")
-def test_steps_that_are_done_again_are_no_second_points():
-    first = runs.begin("transcriber", "k", {}, resumed=False)
+def test_repeated_steps_are_not_logged_twice():
+    first = runs.start_run("transcriber", "k", {}, resumed=False)
     for step in (10, 20, 30):
         first.log_metrics({"train/loss": 1 / step}, step)
-    first.flush()  # and killed, without a word, after a checkpoint at step 10
-    again = runs.begin("transcriber", "k", {}, resumed=True)
+    first.flush()  # then killed, after a checkpoint at step 10
+    again = runs.start_run("transcriber", "k", {}, resumed=True)
     for step in (20, 30, 40):
         again.log_metrics({"train/loss": 1 / step, "valid/f1": step}, step)
     again.finish()
@@ -99,19 +100,19 @@ def test_steps_that_are_done_again_are_no_second_points():
     assert [point.step for point in client().get_metric_history(first.run_id, "valid/f1")] == [20, 30, 40]
 
 
-def test_a_training_that_was_killed_before_its_first_checkpoint_stays_in_its_run(place):
-    first = runs.begin("transcriber", "k", {}, resumed=False)
+def test_training_killed_before_a_checkpoint_continues_its_run(place):
+    first = runs.start_run("transcriber", "k", {}, resumed=False)
     assert train(place, "k", resumed=False) == first.run_id
 
 
-@pytest.mark.usefixtures("place")
-def test_a_run_that_another_database_has_is_not_continued(monkeypatch):
-    first = runs.begin("transcriber", "k", {}, resumed=False)
+def test_run_of_another_database_is_not_continued(place, empty_mlflow_database, monkeypatch):
+    (place / "other.db").write_bytes(empty_mlflow_database)
+    first = runs.start_run("transcriber", "k", {}, resumed=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
-    assert runs.begin("transcriber", "k", {}, resumed=True).run_id not in ("", first.run_id)
+    assert runs.start_run("transcriber", "k", {}, resumed=True).run_id not in ("", first.run_id)
 
 
-def test_an_evaluation_joins_the_run_of_its_model(place):
+def test_evaluation_is_added_to_the_run_of_its_model(place):
     run_id = train(place)
     reports = place / "reports"
     (reports / "plots").mkdir(parents=True)
@@ -131,15 +132,15 @@ def test_an_evaluation_joins_the_run_of_its_model(place):
     assert run.info.status == "FINISHED"
 
 
-def test_weights_from_elsewhere_get_a_run_of_their_own(place):
-    tracker = runs.of_weights("transcriber", place / "data" / "model" / "transcriber")
+def test_unknown_weights_get_a_new_run(place):
+    tracker = runs.find_run_of_weights("transcriber", place / "data" / "model" / "transcriber")
     assert client().get_run(tracker.run_id).data.tags["trained"] == "elsewhere"
     assert client().get_run(tracker.run_id).data.params["train/model/channels"] == "8"
-    again = runs.of_weights("transcriber", place / "data" / "model" / "transcriber")
+    again = runs.find_run_of_weights("transcriber", place / "data" / "model" / "transcriber")
     assert again.run_id == tracker.run_id
 
 
-def test_without_mlflow_everything_goes_on(place, monkeypatch, capsys):
+def test_training_continues_without_mlflow(place, monkeypatch, capsys):
     (place / "mlflow.db").unlink()
     true_import = builtins.__import__
 
@@ -155,8 +156,8 @@ def test_without_mlflow_everything_goes_on(place, monkeypatch, capsys):
     assert not (place / "mlflow.db").exists()
 
 
-def test_a_tracker_that_breaks_is_told_once(place, capsys):
-    tracker = runs.begin("transcriber", "k", {}, resumed=False)
+def test_broken_tracker_is_reported_once(place, capsys):
+    tracker = runs.start_run("transcriber", "k", {}, resumed=False)
 
     class Broken:
         def __getattr__(self, name):
@@ -168,30 +169,30 @@ def test_a_tracker_that_breaks_is_told_once(place, capsys):
     tracker.log_artifact(place / "params.yaml")
     tracker.tag({"a": "b"})
     tracker.finish()
-    assert capsys.readouterr().out == "MLflow: sending metrics failed (the server is gone); going on without it\n"
+    assert capsys.readouterr().out == "MLflow: sending metrics failed (the server is gone); continuing without it\n"
 
 
-def test_the_file_store_is_refused(place, monkeypatch, capsys):
+def test_file_store_is_refused(place, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", str(place / "mlruns"))
-    assert runs.begin("transcriber", "k", {}, resumed=False).client is None
+    assert runs.start_run("transcriber", "k", {}, resumed=False).client is None
     assert "use sqlite" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("place")
-def test_a_lost_server_stops_nothing(monkeypatch, capsys):
+def test_unreachable_server_stops_nothing(monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    assert runs.begin("transcriber", "k", {}, resumed=False).client is None
-    assert "going on without it" in capsys.readouterr().out
+    assert runs.start_run("transcriber", "k", {}, resumed=False).client is None
+    assert "continuing without it" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("place")
-def test_only_one_of_many_processes_tracks(monkeypatch):
+def test_only_the_first_process_tracks(monkeypatch):
     monkeypatch.setenv("SLURM_PROCID", "3")
-    assert runs.begin("transcriber", "k", {}, resumed=False).client is None
+    assert runs.start_run("transcriber", "k", {}, resumed=False).client is None
 
 
-def test_lightning_takes_it_for_a_logger():
+def test_tracker_has_the_methods_of_a_lightning_logger():
     from pytorch_lightning.loggers import Logger
 
     tracker = Tracker()
@@ -214,5 +215,5 @@ def test_lightning_takes_it_for_a_logger():
     tracker.finalize("success")
 
 
-def test_nested_figures_become_flat():
-    assert runs.flat({"a": {"b": 1, "c": {"d": 2}}, "e": 3}) == {"a/b": 1, "a/c/d": 2, "e": 3}
+def test_flatten():
+    assert runs.flatten({"a": {"b": 1, "c": {"d": 2}}, "e": 3}) == {"a/b": 1, "a/c/d": 2, "e": 3}

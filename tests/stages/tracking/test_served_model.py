@@ -1,4 +1,4 @@
-"""What MLflow serves, without MLflow around it."""
+"""The served model, without MLflow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import soundfile
 from hf_model.direct.network import Direct, DirectConfig
 from hf_model.inference import Models
 from hf_model.synthesizer.network import Synthesizer, SynthesizerConfig
-from tests.stand_ins import tone_models, tones
+from tests.fakes import tone_models, tones
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
 
@@ -35,7 +35,7 @@ def load(served, **artifacts):
     return served
 
 
-def test_a_transcriber_plays_the_sampled_piano(served, tmp_path):
+def test_transcriber_uses_the_sampled_piano(served, tmp_path):
     load(served, transcriber=tmp_path)
     assert (served.sound, served.models.folder) == ("sampled", tmp_path)
     served.models = tone_models()
@@ -45,7 +45,7 @@ def test_a_transcriber_plays_the_sampled_piano(served, tmp_path):
     assert [round(note["pitch"]) for note in json.loads(answer.notes)] == [60, 64]
 
 
-def test_a_synthesizer_is_the_sound(served, tmp_path):
+def test_synthesizer_is_the_piano(served, tmp_path):
     Synthesizer(SynthesizerConfig()).save_pretrained(tmp_path)
     (tmp_path / "other").mkdir()
     load(served, synthesizer=tmp_path, transcriber=tmp_path / "other")

@@ -1,0 +1,97 @@
+"""Test doubles for recordings, the transcriber and the piano, and helpers to make and inspect files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+import pretty_midi
+from numpy.typing import NDArray
+
+from hf_model.inference import Models
+from hf_model.notes.note import Note
+
+
+def press_pedal(path: Path, spans: Sequence[tuple[float, float]]) -> None:
+    """Add sustain pedal events to a MIDI file, down and up at these times in seconds."""
+    midi = pretty_midi.PrettyMIDI(str(path))
+    for down, up in spans:
+        midi.instruments[0].control_changes += [
+            pretty_midi.ControlChange(64, 127, down),
+            pretty_midi.ControlChange(64, 0, up),
+        ]
+    midi.write(str(path))
+
+
+class ToneTranscriber:
+    """A transcriber of pure tones at 16 kHz, without weights."""
+
+    def transcribe(self, waveform: NDArray[np.float32]) -> list[Note]:
+        """Find segments above a level threshold, and the strongest frequency of each."""
+        n_frames = waveform.shape[0] // 160
+        power = np.square(waveform[: n_frames * 160].reshape(n_frames, 160)).mean(axis=1)
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], power > 1e-4, [0]])))
+        notes = []
+        for first, last in zip(edges[::2], edges[1::2], strict=True):
+            sound = waveform[first * 160 : last * 160]
+            strongest = np.argmax(np.abs(np.fft.rfft(sound * np.hanning(sound.shape[0]), 1 << 17)))
+            pitch = 69 + 12 * np.log2(max(strongest * 16000 / (1 << 17), 20.0) / 440)
+            notes.append(Note(first / 100, last / 100, float(pitch), confidence=0.9))
+        return notes
+
+
+class TonePiano:
+    """A piano of decaying sines that last a second: linear, without fades."""
+
+    def __init__(self, level: float = 0.3) -> None:
+        self.level = level
+
+    def render(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
+        """Render notes as audio (1, sample) at 44.1 kHz."""
+        audio = np.zeros((1, n_samples), dtype=np.float32)
+        for note in notes:
+            start = round(note.onset * 44100)
+            stop = min(n_samples, round((note.offset + 1) * 44100))
+            seconds = np.arange(max(0, stop - start)) / 44100
+            tone = np.exp(-5 * seconds) * np.sin(2 * np.pi * 440 * 2 ** ((note.pitch - 69) / 12) * seconds)
+            audio[0, start:stop] += (self.level * note.velocity / 127 * tone).astype(np.float32)
+        return audio
+
+
+def tone_models(level: float = 0.3) -> Models:
+    """Make models without weights: a tone transcriber and sine pianos."""
+    return Models(transcriber=ToneTranscriber(), renderers={"sampled": TonePiano(level), "neural": TonePiano(level)})
+
+
+def tones(pitches: Sequence[float], sample_rate: int = 16000, duration: float = 0.3) -> NDArray[np.float32]:
+    """Make a melody of pure tones (sample,), with rests of 0.1 s before, between and after them."""
+    seconds = np.arange(round(duration * sample_rate)) / sample_rate
+    fade = np.minimum(1, np.minimum(seconds, seconds[::-1]) / 0.01)
+    rest = np.zeros(round(0.1 * sample_rate))
+    parts = [rest]
+    for pitch in pitches:
+        parts += [0.4 * fade * np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * seconds), rest]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def strongest_hz(audio: NDArray[np.float32], sample_rate: int) -> float:
+    """Frequency of the highest peak of the spectrum of audio (sample,), in Hz."""
+    return float(np.argmax(np.abs(np.fft.rfft(audio))) * sample_rate / audio.shape[-1])
+
+
+def write_with_ffmpeg(path: Path, audio: NDArray[np.float32], sample_rate: int, codec: str) -> None:
+    """Encode audio (sample,) or (channel, sample) with a codec of FFmpeg ("aac", "libopus", "pcm_s16le")."""
+    channels = np.atleast_2d(audio)
+    layout = "mono" if channels.shape[0] == 1 else f"{channels.shape[0]}c"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=sample_rate, layout=layout)
+        packed = np.ascontiguousarray(channels.T).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
+        frame.sample_rate, frame.pts = sample_rate, 0
+        size = stream.codec_context.frame_size or 1024
+        resampler = av.AudioResampler(format=stream.format, layout=layout, rate=sample_rate, frame_size=size)
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
