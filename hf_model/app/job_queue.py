@@ -41,6 +41,7 @@ def build_queue(sessions: Sessions, models: Models) -> gradio.Blocks:
 
     blocks = gradio.Blocks(analytics_enabled=False)
     with blocks:
+        # "listen" and "play" are the public names of the two jobs in Gradio's API: kept for its existing clients.
         for job, name in ((convert_job, "listen"), (render_job, "play")):
             api(job, api_name=name, concurrency_id="piano", concurrency_limit=1)
     blocks.queue(max_size=limits.waiting, api_open=False)

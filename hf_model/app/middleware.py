@@ -1,10 +1,15 @@
-"""Access control of the page: which paths exist, from which origins, and how large a request may be."""
+"""Access control of the page: which paths exist, from which origins, and which requests reach Gradio."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import urlsplit
+
+from hf_model.app.job_requests import check_job
+from hf_model.app.limits import PageError
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -17,11 +22,21 @@ ENGINE = "/engine"
 SMALL_BODY = 1 << 20
 """Bytes; the largest request body, except for uploads."""
 
+BODY_SECONDS = 10.0
+"""Longest time for the body of a job."""
+
+JOIN = f"{ENGINE}/gradio_api/queue/join"
+DATA = f"{ENGINE}/gradio_api/queue/data"
+
 _OPEN = re.compile(
-    rf"/|/health|/favicon\.ico|/page/[\w.-]+|/example|/recordings|/recordings/[0-9a-f]{{32}}/[\w.-]+"
-    rf"|{ENGINE}/gradio_api/queue/(join|data)"
+    r"/|/health|/favicon\.ico|/page/[\w.-]{1,64}|/example|/recordings|/recordings/[0-9a-f]{32}/[\w.-]{1,64}"
+    rf"|{JOIN}|{DATA}",
+    re.ASCII,
 )
 """All open paths. Gradio has many more, for proxies, uploads, files and monitoring: none of them is needed."""
+
+_QUEUE = {JOIN: ("POST", re.compile(rb"")), DATA: ("GET", re.compile(rb"session_hash=[0-9a-f]{32}"))}
+"""Method and query of the paths of Gradio."""
 
 _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?", re.IGNORECASE)
 
@@ -32,7 +47,7 @@ _POLICY = (
 
 
 class AccessMiddleware:
-    """Refuse requests that the page does not need, and add security headers to the other responses.
+    """Refuse requests that the page does not make, and add security headers to the other responses.
 
     Parameters
     ----------
@@ -49,7 +64,8 @@ class AccessMiddleware:
         self.headers = [
             (b"content-security-policy", f"{_POLICY}{embedded_in}".encode()),
             (b"x-content-type-options", b"nosniff"),
-            (b"referrer-policy", b"no-referrer"),
+            # By the Fetch standard, "no-referrer" makes the origin of beacons "null".
+            (b"referrer-policy", b"same-origin"),
             (b"permissions-policy", b"microphone=(self), camera=(), geolocation=()"),
             (b"cross-origin-resource-policy", b"same-origin"),
         ]
@@ -73,6 +89,19 @@ class AccessMiddleware:
                 message["headers"] = [*message["headers"], *((n, v) for n, v in extra if n not in known)]
             await send(message)
 
+        if scope["path"] == JOIN:
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    body = check_job(await _read_body(receive))
+            except ConnectionError:
+                return
+            except TimeoutError:
+                await _respond(send, 400, "The request did not arrive in time.")
+                return
+            except PageError as error:
+                await _respond(send, 400, str(error))
+                return
+            scope, receive = _with_body(scope, receive, body)
         await self.app(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
@@ -85,10 +114,61 @@ class AccessMiddleware:
         if headers.get(b"sec-fetch-site", "none") not in {"none", "same-origin"} and path != "/":
             return 403, "Requests from other origins are not allowed."
         sends = scope["method"] not in {"GET", "HEAD"}
+        if sends and not _is_same_origin(headers):
+            return 403, "Requests from other origins are not allowed."
+        if path in _QUEUE:
+            method, query = _QUEUE[path]
+            if scope["method"] != method:
+                return 405, "This method is not allowed."
+            if not query.fullmatch(scope["query_string"]):
+                return 400, "The request is not valid: query."
         length = headers.get(b"content-length", "")
         if sends and path != "/recordings" and not (length.isdecimal() and int(length) <= SMALL_BODY):
             return 413, "This request is too large."
+        if path == JOIN and headers.get(b"content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return 400, "The request is not valid: content type."
         return None
+
+
+def _is_same_origin(headers: dict[bytes, str]) -> bool:
+    """Compare the origin with the host, unless the browser did: a proxy may change the host.
+
+    Browsers omit Sec-Fetch-Site where the address is neither https nor this machine's. Other programs omit both.
+    """
+    origin = headers.get(b"origin")
+    if origin is None or headers.get(b"sec-fetch-site") == "same-origin":
+        return True
+    try:
+        return urlsplit(origin).netloc.lower() == headers.get(b"host", "").lower() != ""
+    except ValueError:  # an address with invalid brackets
+        return False
+
+
+async def _read_body(receive: Receive) -> bytes:
+    """Read a body of at most ``SMALL_BODY`` bytes, whatever length is declared."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionAbortedError
+        body += message.get("body", b"")
+        if len(body) > SMALL_BODY:
+            msg = "This request is too large."
+            raise PageError(msg)
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _with_body(scope: Scope, receive: Receive, body: bytes) -> tuple[Scope, Receive]:
+    """Replace the body of a request, which was read already."""
+    waiting: list[MutableMapping[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_body() -> MutableMapping[str, Any]:
+        return waiting.pop() if waiting else await receive()
+
+    headers = [(name, value) for name, value in scope["headers"] if name not in {b"content-length", b"content-type"}]
+    headers += [(b"content-length", str(len(body)).encode()), (b"content-type", b"application/json")]
+    return {**scope, "headers": headers}, receive_body
 
 
 async def _respond(send: Send, status: int, text: str) -> None:

@@ -118,11 +118,13 @@ def _lifespan(sessions: Sessions, models: Models) -> Callable[[FastAPI], Abstrac
         warming = threading.Thread(target=_warm_up, args=(models, stopping), name="warm-up")
         warming.start()
         cleaning = asyncio.create_task(clean())
-        yield
-        cleaning.cancel()
-        stopping.set()
-        # A thread inside native code while the interpreter shuts down aborts the process.
-        await asyncio.to_thread(warming.join)
+        try:
+            yield
+        finally:
+            cleaning.cancel()
+            stopping.set()
+            # A thread inside native code while the interpreter shuts down aborts the process.
+            await asyncio.to_thread(warming.join)
 
     return lifespan
 

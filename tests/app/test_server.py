@@ -13,6 +13,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import av
@@ -41,6 +42,7 @@ from tests.page_server import PageServer
 
 pytestmark = pytest.mark.xdist_group("page")
 
+ID = "0" * 32
 CANNOT = "This file cannot be used: "
 NO_AUDIO = CANNOT + "no audio can be read from it"
 
@@ -192,20 +194,58 @@ def test_an_aborted_upload_leaves_nothing(page_server: PageServer) -> None:
         b'{"data": 7}',
         b'{"data": [], "fn_index": 99, "session_hash": "a"}',
         b'{"data": [1], "fn_index": 0}',
+        b'{"data": ["%s", 0, {}], "fn_index": -1, "session_hash": "%s"}' % (ID.encode(), ID.encode()),
     ],
 )
 def test_invalid_jobs_are_refused(page_server: PageServer, join: bytes) -> None:
     status, _ = page_server.post("/engine/gradio_api/queue/join", join, **{"Content-Type": "application/json"})
-    assert 400 <= status < 600
+    assert status == 400
     assert page_server.is_alive()
 
 
-@pytest.mark.parametrize("data", [["0" * 32, 0, {}], [7, "x", 3], [None, None, None], ["../..", 0, {}]])
-def test_jobs_for_unknown_recordings_are_an_error(page_server: PageServer, data: list[object]) -> None:
+@pytest.mark.parametrize("data", [[7, "x", 3], [None, None, None], ["../..", 0, {}]])
+def test_jobs_of_other_values_are_refused(page_server: PageServer, data: list[object]) -> None:
     for function in (0, 1):
         done, answer = page_server.job(function, *data)
         assert not done
-        assert "no longer on the server" in answer
+        assert answer.startswith("400: ")
+
+
+@pytest.mark.parametrize(("function", "second"), [(0, 0), (1, [])])
+def test_jobs_for_unknown_recordings_are_an_error(page_server: PageServer, function: int, second: object) -> None:
+    done, answer = page_server.job(function, ID, second, {})
+    assert not done
+    assert "no longer on the server" in answer
+
+
+def test_a_job_opens_no_files_and_addresses(page_server: PageServer, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("the content of a file of the server")
+    before, errors = page_server.files(), page_server.errors.read_bytes()
+    for path in (str(secret), "/dev/zero", "http://192.0.2.1/a.wav"):
+        file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        for function, data in (
+            (0, [file, 0, {}]),
+            (0, [ID, file, {}]),
+            (0, [ID, 0, file]),
+            (0, [ID, 0, {"arrangement": file}]),
+            (0, [ID, 0, {}, file]),
+            (1, [ID, [file], {}]),
+        ):
+            done, answer = page_server.job(function, *data)
+            assert not done
+            assert answer.startswith("400: ")
+    kept = [path.read_bytes() for path in page_server.temporary.rglob("*") if path.is_file()]
+    assert not any(secret.read_bytes() in content for content in kept)
+    assert page_server.files() == before
+    assert page_server.outside() == []
+    assert page_server.errors.read_bytes() == errors
+    assert page_server.is_alive()
+
+
+def test_a_long_name_does_not_exist(page_server: PageServer) -> None:
+    assert page_server.get("/page/" + "a" * 300)[0] == 404
+    assert page_server.get(f"/recordings/{ID}/" + "a" * 300)[0] == 404
 
 
 def test_twenty_simultaneous_users_are_served(page_server: PageServer, root: Path) -> None:
@@ -237,7 +277,7 @@ def test_twenty_simultaneous_users_are_served(page_server: PageServer, root: Pat
 
 
 def test_the_queue_is_bounded(page_server: PageServer) -> None:
-    join = json.dumps({"data": ["0" * 32, [], {}], "fn_index": 1, "session_hash": "many"}).encode()
+    join = json.dumps({"data": [ID, [], {}], "fn_index": 1, "session_hash": ID}).encode()
     answers: list[int] = []
     threads = [
         threading.Thread(
@@ -252,6 +292,7 @@ def test_the_queue_is_bounded(page_server: PageServer) -> None:
     for thread in threads:
         thread.join(60)
     assert set(answers) <= {200, 503}
+    assert 200 in answers
     assert page_server.is_alive()
 
 
@@ -277,7 +318,8 @@ def test_a_terminated_server_exits_cleanly_and_deletes_all(tmp_path: Path) -> No
     assert server.outside() == []
 
 
-def test_shutdown_waits_for_the_warm_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_shutdown_waits_for_the_warm_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cancelled: bool) -> None:
     began, finished, skipped = threading.Event(), threading.Event(), threading.Event()
 
     def slow_step() -> None:
@@ -293,8 +335,16 @@ def test_shutdown_waits_for_the_warm_up(tmp_path: Path, monkeypatch: pytest.Monk
     async def start_and_stop() -> None:
         async with _lifespan(sessions, tone_models())(FastAPI()):
             await asyncio.to_thread(began.wait, 30)
+            if cancelled:
+                raise asyncio.CancelledError
 
-    asyncio.run(start_and_stop())
+    async def run() -> None:
+        with pytest.raises(asyncio.CancelledError) if cancelled else nullcontext():
+            await start_and_stop()
+        assert finished.is_set()
+        assert not any(thread.name == "warm-up" for thread in threading.enumerate())
+
+    asyncio.run(run())
     sessions.close()
     assert finished.is_set()
     assert not skipped.is_set(), "later steps are not started"
