@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from hf_model.config import ConfigError, from_mapping, to_mapping
 from hf_model.hub import model_folder, push_folder
 
 M = TypeVar("M", bound="Pretrained")
+
+CONFIG, WEIGHTS_FILE, DIGEST = "config.json", "model.safetensors", "weights_sha256"
+REMEDY = "copy, download or train the model again"
+
+
+class WeightsError(ValueError):
+    """Weights are damaged, belong to another ``config.json``, or contain NaN or infinite values."""
 
 
 class Pretrained(nn.Module):
@@ -35,7 +44,7 @@ class Pretrained(nn.Module):
         self.facts: dict[str, Any] = {}
 
     def save_pretrained(self, folder: Path | str, **extra: Any) -> None:
-        """Write ``config.json`` and ``model.safetensors``.
+        """Write ``config.json``, with the SHA-256 of the weights, and ``model.safetensors``.
 
         Parameters
         ----------
@@ -43,15 +52,15 @@ class Pretrained(nn.Module):
             Created if missing.
         **extra
             Plain values for ``config.json``, which replace those of the same name in ``facts``.
-        """
-        from safetensors.torch import save_file
 
-        target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True)
+        Raises
+        ------
+        WeightsError
+            If weights are NaN or infinite; nothing is written.
+        """
         settings = {"kind": self.kind, "model": to_mapping(self.config), **self.facts, **extra}
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        save_file(state, target / "model.safetensors")
-        (target / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        _write_model(Path(folder), settings, state)
 
     @classmethod
     def from_pretrained(cls: type[M], folder: Path | str, *, revision: str | None = None) -> M:
@@ -72,17 +81,24 @@ class Pretrained(nn.Module):
             If the Hub has no model of that name, or cannot be reached.
         ConfigError
             If it is another kind of model, or has settings unknown to this version.
+        WeightsError
+            If the weights are damaged, belong to another ``config.json``, or contain NaN or infinite values.
         """
-        from safetensors.torch import load_file
-
         source = model_folder(folder, revision)
         settings = read_config(source)
         if settings.get("kind") != cls.kind:
             msg = f"{source} holds a {settings.get('kind')!r} model, expected {cls.kind!r}"
             raise ConfigError(msg)
+        if "model" not in settings:
+            msg = f"{source / CONFIG} has no settings of the model (key 'model'); {REMEDY}"
+            raise ConfigError(msg)
         model = cls(from_mapping(cls.config_class, settings["model"], "model"))
-        model.load_state_dict(load_file(source / "model.safetensors"))
-        model.facts = {name: value for name, value in settings.items() if name not in ("kind", "model")}
+        try:
+            model.load_state_dict(_read_weights(source, settings))
+        except RuntimeError as error:
+            msg = f"{source / WEIGHTS_FILE} does not match {CONFIG}: {' '.join(str(error).split())}"
+            raise RuntimeError(msg) from error
+        model.facts = {name: value for name, value in settings.items() if name not in ("kind", "model", DIGEST)}
         return model.eval()
 
     def push_to_hub(
@@ -104,17 +120,66 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     ------
     FileNotFoundError
         If the folder has no model.
+    ConfigError
+        If the file is not a JSON object.
     """
-    path = Path(folder) / "config.json"
+    path = Path(folder) / CONFIG
     if not path.is_file():
-        msg = f"no model in {folder}: config.json is missing"
+        msg = f"no model in {folder}: {CONFIG} is missing"
         raise FileNotFoundError(msg)
-    settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        msg = f"{path} is not valid JSON ({error}); {REMEDY}"
+        raise ConfigError(msg) from error
+    if not isinstance(settings, dict):
+        msg = f"{path} must hold a JSON object, got {type(settings).__name__}; {REMEDY}"
+        raise ConfigError(msg)
     return settings
 
 
+def _read_weights(folder: Path, settings: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Read ``model.safetensors``, and check the digest in ``config.json``, which older folders do not have."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    path = folder / WEIGHTS_FILE
+    if not path.is_file():
+        msg = f"no model in {folder}: {WEIGHTS_FILE} is missing"
+        raise FileNotFoundError(msg)
+    content = path.read_bytes()
+    if DIGEST in settings and hashlib.sha256(content).hexdigest() != settings[DIGEST]:
+        msg = f"{path} is damaged or belongs to another {CONFIG} ({DIGEST} differs); {REMEDY}"
+        raise WeightsError(msg)
+    try:
+        state: dict[str, Tensor] = load(content)
+    except (SafetensorError, RuntimeError, LookupError, TypeError, ValueError) as error:
+        msg = f"{path} is damaged ({' '.join(str(error).split())}); {REMEDY}"
+        raise WeightsError(msg) from error
+    _refuse_non_finite(path, state)
+    return state
+
+
+def _write_model(folder: Path, settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
+    from safetensors.torch import save_file
+
+    path = folder / WEIGHTS_FILE
+    _refuse_non_finite(path, state)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(dict(state), path)
+    content = {**settings, DIGEST: hashlib.sha256(path.read_bytes()).hexdigest()}
+    (folder / CONFIG).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _refuse_non_finite(path: Path, state: Mapping[str, Tensor]) -> None:
+    for name, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            msg = f"{path}: the tensor {name} has NaN or infinite values; train the model again"
+            raise WeightsError(msg)
+
+
 def publish(source: Path | str, target: Path | str, **facts: Any) -> None:
-    """Copy a trained model for publication, with float16 weights.
+    """Copy a trained model for publication, with float16 weights and their SHA-256.
 
     Parameters
     ----------
@@ -122,15 +187,16 @@ def publish(source: Path | str, target: Path | str, **facts: Any) -> None:
         Model folders; other files of the target, such as its model card, are kept.
     **facts
         Added to ``config.json``: ``trained_on``, ``licence``.
-    """
-    from safetensors.torch import load_file, save_file
 
-    settings = {**read_config(source), **facts}
-    state = load_file(Path(source) / "model.safetensors")
+    Raises
+    ------
+    WeightsError
+        If the weights are damaged, NaN or infinite, or too large for float16.
+    """
+    settings = read_config(source)
+    state = _read_weights(Path(source), settings)
     float16 = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
-    Path(target).mkdir(parents=True, exist_ok=True)
-    save_file(float16, Path(target) / "model.safetensors")
-    (Path(target) / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    _write_model(Path(target), {**settings, **facts}, float16)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,13 @@ PARAMS = Path("params.yaml")
 """Relative to the repository's root, where DVC runs each stage."""
 
 SECTIONS = ("download", "align", "stft", "train", "render", "evaluate")
+
+_locks: set[int] = set()
+"""Descriptors of the locks that this process holds."""
+
+
+class OutputError(RuntimeError):
+    """An output folder cannot be written."""
 
 
 def settings(section: str, cls: type[T], params: Path = PARAMS, profile: str | None = None) -> T:
@@ -128,6 +136,9 @@ def _merge(base: Any, overrides: Any) -> Any:
 def output(path: Path | str, *, resume: bool = False) -> Iterator[Path]:
     """Write into a temporary folder that is renamed to ``path`` when the block succeeds.
 
+    ``.<name>.lock`` in the same parent folder is locked meanwhile. It is never removed: another process may have opened
+    it.
+
     Parameters
     ----------
     path : path
@@ -139,21 +150,66 @@ def output(path: Path | str, *, resume: bool = False) -> Iterator[Path]:
     ------
     Path
         The temporary folder, ``.<name>.partial`` in the same parent folder.
+
+    Raises
+    ------
+    OutputError
+        If another process is writing this output.
     """
     final = Path(path)
     partial = final.with_name(f".{final.name}.partial")
-    if not resume:
-        shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True, exist_ok=True)
-    try:
-        yield partial
-    except BaseException:
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(final):
         if not resume:
             shutil.rmtree(partial, ignore_errors=True)
-        raise
-    if final.is_dir():
-        shutil.rmtree(final)
-    partial.rename(final)
+        partial.mkdir(exist_ok=True)
+        try:
+            yield partial
+        except BaseException:
+            if not resume:
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
+        if final.is_dir():
+            shutil.rmtree(final)
+        partial.rename(final)
+
+
+@contextmanager
+def _locked(final: Path) -> Iterator[None]:
+    """Hold the exclusive lock of an output; the system releases it when the process ends, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    descriptor = os.open(final.with_name(f".{final.name}.lock"), os.O_RDWR | os.O_CREAT, 0o666)
+    _locks.add(descriptor)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            msg = f"{final}: another process is writing it; wait until it ends"
+            raise OutputError(msg) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
+                raise
+            message = "this file system has no locks; do not run the same stage twice at the same time"
+            warnings.warn(f"{final}: {message}", stacklevel=4)
+        yield
+    finally:
+        if descriptor in _locks:
+            _locks.remove(descriptor)
+            os.close(descriptor)
+
+
+def _close_locks() -> None:
+    """Close the locks inherited by a forked process, which would otherwise hold them after the end of its parent."""
+    while _locks:
+        os.close(_locks.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_locks)
 
 
 def write_json(path: Path | str, content: Mapping[str, Any]) -> None:

@@ -50,10 +50,10 @@ def main() -> None:
     checkpoints = SCRATCH / f"{kind}-{key}"
     resumed = checkpoints.is_dir()  # even without a checkpoint: the MLflow run exists
     checkpoints.mkdir(parents=True, exist_ok=True)
-    tracker = runs.start_run(kind, key, to_mapping(settings), resumed=resumed)
     workers = min(8, _run.workers() - 1) if torch.cuda.is_available() else 0
-    try:
-        with _run.output(MODELS / kind) if _run.is_first_process() else nullcontext(MODELS / kind) as folder:
+    with _run.output(MODELS / kind) if _run.is_first_process() else nullcontext(MODELS / kind) as folder:
+        tracker = runs.start_run(kind, key, to_mapping(settings), resumed=resumed)
+        try:
             figures = train(
                 task_class(settings),
                 SHARDS,
@@ -64,15 +64,15 @@ def main() -> None:
                 progress=sys.stderr.isatty(),
                 **_environment_overrides(),
             )
-    except preemption.Interrupted as stop:
-        tracker.finish("KILLED")
-        if not _run.is_first_process():
-            sys.exit(0)  # only the first process may fail: srun and torchrun end all others after a failure
-        _requeue(kind, stop)
-        raise
-    except BaseException as error:
-        tracker.finish("FAILED" if isinstance(error, Exception) else "KILLED")
-        raise
+        except preemption.Interrupted as stop:
+            tracker.finish("KILLED")
+            if not _run.is_first_process():
+                sys.exit(0)  # only the first process may fail: srun and torchrun end all others after a failure
+            _requeue(kind, stop)
+            raise
+        except BaseException as error:
+            tracker.finish("FAILED" if isinstance(error, Exception) else "KILLED")
+            raise
     if not _run.is_first_process():
         return
     runs.end_run(tracker, kind, MODELS / kind, figures)

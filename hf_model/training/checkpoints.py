@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -14,6 +13,13 @@ import torch
 from torch import Tensor
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+
+DIRECTORY = 0x10
+"""Attribute of a directory in a zip archive: torch would read a tensor with it as uninitialized memory."""
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint is missing or damaged; the message names the file and the remedy."""
 
 
 def temporary_path(path: Path) -> Path:
@@ -50,12 +56,15 @@ def newest_checkpoint(folder: Path | str) -> Path | None:
 
 
 def is_intact(path: Path) -> bool:
-    """Check that a checkpoint can be read to the end: its directory, and the checksum of every part."""
+    """Check that a checkpoint can be read to the end: its directory, the checksum of every part, and its structure."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (OSError, EOFError, RuntimeError, ValueError, struct.error, zipfile.BadZipFile):
+            if archive.testzip() or any(part.external_attr & DIRECTORY for part in archive.infolist()):
+                return False
+        torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception:  # noqa: BLE001 - zipfile, zlib, pickle and torch raise many classes for damaged bytes
         return False
+    return True
 
 
 def save_best(folder: Path, weights: Mapping[str, Tensor], figures: Mapping[str, float]) -> None:
@@ -66,11 +75,24 @@ def save_best(folder: Path, weights: Mapping[str, Tensor], figures: Mapping[str,
     written.replace(folder / BEST)
 
 
-def load_best(folder: Path | str) -> tuple[dict[str, Tensor], dict[str, float]] | None:
-    """Read the weights and figures of :func:`save_best`, on the CPU; None if there are none."""
+def load_best(folder: Path | str, *, required: bool = False) -> tuple[dict[str, Tensor], dict[str, float]] | None:
+    """Read the weights and figures of :func:`save_best`, on the CPU; None if there are none and none are required.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged, or missing although required.
+    """
     path = Path(folder) / BEST
-    if not path.is_file():
+    if not (required or path.is_file()):
         return None
+    if not is_intact(path):
+        msg = (
+            f"{path}: {'damaged' if path.is_file() else 'missing'}; delete {LAST} in this folder and run the training "
+            "again to repeat its last steps and use the weights of the last validation, or delete the folder to train "
+            "from the beginning"
+        )
+        raise CheckpointError(msg)
     content = torch.load(path, map_location="cpu", weights_only=True)
     return content["weights"], content["figures"]
 

@@ -35,7 +35,16 @@ from hf_model.parallel.distributed import (
 )
 from hf_model.pretrained import Pretrained
 from hf_model.training import preemption
-from hf_model.training.checkpoints import LAST, add_checkpoint, load_best, newest_checkpoint, save_best, temporary_path
+from hf_model.training.checkpoints import (
+    BEST,
+    LAST,
+    add_checkpoint,
+    is_intact,
+    load_best,
+    newest_checkpoint,
+    save_best,
+    temporary_path,
+)
 from hf_model.training.dataset import hash_seed, stop_workers, to_complex, train_loader, valid_loader
 from hf_model.training.fit_config import FitConfig, learning_rate_share
 from hf_model.training.tasks import Task
@@ -182,9 +191,18 @@ class CheckpointCallback(Checkpoint):
         self.folder, self.every, self.seconds, self.fit = folder, every, 60 * minutes, fit
         self._saved_at = time.monotonic()
 
-    def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Stop before the first step after an earlier signal: the last checkpoint is still valid."""
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop before the first step after an earlier signal: the last checkpoint is still valid.
+
+        If the best weights are damaged or missing, those of the next validation replace them, with a warning.
+        """
+        assert isinstance(pl_module, TrainingModule)
         self._saved_at = time.monotonic()
+        if pl_module.best and not is_intact(self.folder / BEST):
+            pl_module.best = {}
+            if trainer.is_global_zero:
+                message = "damaged or missing; the weights of the next validation replace it"
+                warnings.warn(f"{self.folder / BEST}: {message}", stacklevel=2)
         (stop,) = all_reduce_any(trainer.strategy.root_device, preemption.received_signal() != 0)
         if stop:
             raise preemption.Interrupted(preemption.received_signal())
@@ -332,7 +350,7 @@ def _write_model(
 ) -> dict[str, float]:
     """Write the model with its best weights, and return its figures."""
     model, best = module.model_to_save, module.best
-    saved = load_best(checkpoints)
+    saved = load_best(checkpoints, required=bool(best))
     if saved is not None:
         model.load_state_dict(saved[0])
         best = saved[1]

@@ -5,6 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -82,7 +86,7 @@ def test_output_is_atomic_and_replaces(tmp_path):
             (folder / text).write_text(text, encoding="utf-8")
             assert not (final / text).exists()
         assert [path.name for path in final.iterdir()] == [text]
-    assert [path.name for path in final.parent.iterdir()] == ["out"]
+    assert sorted(path.name for path in final.parent.iterdir()) == [".out.lock", "out"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
@@ -97,7 +101,7 @@ def test_failure_keeps_the_old_output(tmp_path, error):
 
     with pytest.raises(error):
         fail()
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["old", "out"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [".out.lock", "old", "out"]
 
 
 def test_resumed_output_keeps_its_files(tmp_path):
@@ -169,7 +173,128 @@ def test_sigterm_cleans_up(tmp_path):
     finally:
         signal.signal(signal.SIGTERM, before)
     assert caught.value.code == 143
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".out.lock"]
+
+
+# -------------------------------------------------------------------------------------------------------------- locks
+
+HOLDER = """
+import os, subprocess, sys, time
+from pathlib import Path
+from stages import _run
+
+final, resume, child = Path(sys.argv[1]), sys.argv[2] == "resume", sys.argv[3]
+with _run.output(final, resume=resume) as folder:
+    (folder / "first").touch()
+    if child == "fork" and os.fork() == 0:
+        time.sleep(60)
+        os._exit(0)
+    if child == "exec":
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    final.with_name("ready").touch()
+    while not final.with_name("finish").exists():
+        time.sleep(0.01)
+"""
+
+
+@pytest.fixture
+def holder(root):
+    """Start another process that writes an output until the file ``finish`` exists or it is killed."""
+    started = []
+
+    def start(final, *, resume=False, child=""):
+        command = [sys.executable, "-c", HOLDER, str(final), "resume" if resume else "", child]
+        environment = {name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_CONFIG"}
+        started.append(subprocess.Popen(command, cwd=root, env=environment, start_new_session=True))
+        deadline = time.monotonic() + 60
+        while not final.with_name("ready").exists() and time.monotonic() < deadline:
+            assert started[-1].poll() is None
+            time.sleep(0.01)
+        assert final.with_name("ready").exists()
+        return started[-1]
+
+    yield start
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its children too
+        process.wait(60)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_second_writer_fails_at_once_and_changes_nothing(tmp_path, holder, capsys, monkeypatch, resume):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    first = holder(tmp_path / "out", resume=resume)
+
+    def stage():
+        with _run.output(tmp_path / "out", resume=resume) as folder:
+            (folder / "second").touch()
+
+    start = time.monotonic()
+    with pytest.raises(SystemExit) as caught:
+        _run.main(stage)
+    assert time.monotonic() - start < 5
+    assert caught.value.code == 1
+    line = f"error: {tmp_path / 'out'}: another process is writing it; wait until it ends\n"
+    assert capsys.readouterr().err == line
+    (tmp_path / "finish").touch()
+    assert first.wait(60) == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["first"]
+    stage()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["second"]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("child", ["", "fork", "exec"])
+def test_lock_of_a_killed_process_is_released(tmp_path, holder, resume, child):
+    first = holder(tmp_path / "out", resume=resume, child=child)
+    first.kill()
+    first.wait(60)
+    with _run.output(tmp_path / "out", resume=resume) as folder:
+        assert (folder / "first").exists() == resume
+        (folder / "second").touch()
+    expected = ["first", "second"] if resume else ["second"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == expected
+
+
+def test_outputs_in_one_folder_have_their_own_locks(tmp_path):
+    with _run.output(tmp_path / "a") as a, _run.output(tmp_path / "b") as b:
+        assert a != b
+        with pytest.raises(_run.OutputError, match="b: another process is writing it"), _run.output(tmp_path / "b"):
+            pass
+        assert b.is_dir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.lock", ".b.lock", "a", "b"]
+
+
+def test_child_process_does_not_release_the_lock(tmp_path):
+    def write():
+        with _run.output(tmp_path / "out"):
+            pass
+
+    with _run.output(tmp_path / "out"):
+        child = os.fork()
+        if child == 0:
+            os._exit(len(_run._locks))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        with pytest.raises(_run.OutputError):
+            write()
+
+
+def test_file_systems_without_locks_give_a_warning(tmp_path, monkeypatch):
+    import fcntl
+
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    def write():
+        with _run.output(tmp_path / "out") as folder:
+            (folder / "a").touch()
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.warns(UserWarning, match="out: this file system has no locks"):
+        write()
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # Windows
+    write()
+    assert (tmp_path / "out" / "a").is_file()
 
 
 def test_there_is_at_least_one_worker():

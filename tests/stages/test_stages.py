@@ -70,6 +70,20 @@ def test_missing_input_is_one_line(name, missing, monkeypatch, capsys):
 
 @pytest.mark.usefixtures("workplace")
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+@pytest.mark.parametrize(
+    ("name", "output"),
+    [("download", "data/raw"), ("align", "data/aligned"), ("stft", "data/stft"), ("render", "data/rendered")],
+)
+def test_stage_that_is_running_is_not_started_again(name, output, monkeypatch, capsys):
+    with _run.output(output) as folder:
+        (folder / "half").touch()
+        code, text = run(name, monkeypatch, capsys)
+        assert (code, text) == (1, f"error: {output}: another process is writing it; wait until it ends\n")
+        assert [path.name for path in folder.iterdir()] == ["half"]
+
+
+@pytest.mark.usefixtures("workplace")
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
 def test_unknown_model_is_refused(monkeypatch, capsys):
     code, text = run("train", monkeypatch, capsys, "orchestra")
     assert (code, text.count("\n")) == (1, 1)
@@ -142,7 +156,7 @@ def test_interrupted_training_keeps_checkpoint_and_run(workplace, monkeypatch, t
     assert [kwargs["resumed"] for _, kwargs in tracker.begun] == [False, True]
     assert tracker.begun[0][0] == tracker.begun[1][0]
     assert tracker.finished == ["KILLED", "KILLED"]
-    assert list((workplace / "data" / "model").iterdir()) == []
+    assert [path.name for path in (workplace / "data" / "model").iterdir()] == [".direct.lock"]
 
 
 def test_checkpoint_depends_on_settings_and_data(workplace):
@@ -185,6 +199,7 @@ def test_evaluate_writes_its_reports(workplace, monkeypatch):
     metrics = json.loads((workplace / "reports" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["notes"]["made"]["hummingface"]["conpoff"] == 1.0
     assert {path.name for path in (workplace / "reports").iterdir()} == {
+        ".plots.lock",
         "index.html",
         "metrics.json",
         "plots",

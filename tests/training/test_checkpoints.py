@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 import torch
 
+from hf_model.training import trainer
 from hf_model.training.checkpoints import (
     BEST,
     LAST,
     PREVIOUS,
+    CheckpointError,
     add_checkpoint,
     is_intact,
     load_best,
     newest_checkpoint,
     save_best,
 )
+from tests.tiny_shards import tiny_task
 
 
 def write(path: Path, step: int) -> Path:
@@ -86,3 +90,77 @@ def test_the_best_weights_are_loaded_with_their_figures(tmp_path):
     save_best(tmp_path, {"a": torch.tensor([2.0])}, {"conpoff": 0.6})
     assert load_best(tmp_path) == ({"a": torch.tensor([2.0])}, {"conpoff": 0.6})
     assert [path.name for path in tmp_path.iterdir()] == [BEST]
+
+
+def test_damaged_best_weights_are_never_loaded(tmp_path):
+    weights, figures = {"a.weight": torch.arange(40.0) / 7, "b": torch.tensor([3])}, {"conpoff": 0.5, "step": 3.0}
+    save_best(tmp_path, weights, figures)
+    content = (tmp_path / BEST).read_bytes()
+    directory = content.index(b"PK\x01\x02")
+    places = random.Random(0).sample(range(len(content)), 200)
+    changes = [(place, mask) for place in places for mask in (1, 0x80)]
+    changes += [(place, mask) for place in range(directory, len(content)) for mask in (8, 0x10)]
+    n_detected = 0
+    for place, mask in changes:
+        (tmp_path / BEST).write_bytes(content[:place] + bytes([content[place] ^ mask]) + content[place + 1 :])
+        try:
+            loaded = load_best(tmp_path)
+        except CheckpointError as error:
+            assert str(error).startswith(f"{tmp_path / BEST}: damaged; delete last.ckpt")  # noqa: PT017
+            n_detected += 1
+        else:  # a byte between the parts, or one that is not used
+            assert loaded[1] == figures, (place, mask)
+            assert loaded[0].keys() == weights.keys(), (place, mask)
+            assert all(torch.equal(loaded[0][name], value) for name, value in weights.items()), (place, mask)
+    assert n_detected > len(changes) / 3
+    for size in range(0, len(content), 97):
+        (tmp_path / BEST).write_bytes(content[:size])
+        with pytest.raises(CheckpointError, match=r"best\.ckpt: damaged"):
+            load_best(tmp_path)
+
+
+def test_missing_best_weights_are_an_error_if_required(tmp_path):
+    with pytest.raises(CheckpointError, match=r"best\.ckpt: missing; delete last\.ckpt"):
+        load_best(tmp_path, required=True)
+
+
+def flip_weights(path: Path) -> None:
+    """Flip a bit of the largest tensor of the best weights."""
+    largest = max(load_best(path.parent)[0].values(), key=torch.Tensor.numel)
+    content = bytearray(path.read_bytes())
+    content[content.index(largest.numpy().tobytes())] ^= 1
+    path.write_bytes(content)
+
+
+def train(shards: Path, folder: Path, max_steps: int | None = None, **fit):
+    task = tiny_task("transcriber", **fit)
+    options = {"progress": False, "checkpoint_every": 2, "max_steps": max_steps}
+    return trainer.train(task, shards, folder / "model", folder / "checkpoints", **options)
+
+
+@pytest.mark.parametrize("damage", [flip_weights, Path.unlink])
+def test_resumed_training_replaces_damaged_best_weights(damage, shards, tmp_path):
+    train(shards, tmp_path, max_steps=6)
+    damage(tmp_path / "checkpoints" / BEST)
+    with pytest.warns(UserWarning, match=r"best\.ckpt: damaged or missing; the weights of the next validation"):
+        figures = train(shards, tmp_path)
+    assert figures["step"] in (8, 10)
+    assert load_best(tmp_path / "checkpoints")[1]["step"] == figures["step"]
+    assert (tmp_path / "model" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("damage", [flip_weights, Path.unlink])
+def test_damage_after_the_last_step_is_an_error_with_a_remedy(damage, shards, tmp_path):
+    expected = train(shards, tmp_path / "expected", keep="mean")
+    train(shards, tmp_path, max_steps=10, keep="mean")
+    (tmp_path / "model" / "model.safetensors").unlink()
+    damage(tmp_path / "checkpoints" / BEST)
+    with pytest.raises(CheckpointError, match=r"best\.ckpt: (damaged|missing); delete last\.ckpt in this folder"):
+        train(shards, tmp_path, keep="mean")
+    assert not (tmp_path / "model" / "model.safetensors").exists()
+    (tmp_path / "checkpoints" / LAST).unlink()
+    with pytest.warns(UserWarning, match=r"best\.ckpt: damaged or missing"):
+        figures = train(shards, tmp_path, keep="mean")
+    assert figures | {"seconds": 0.0} == expected | {"seconds": 0.0}
+    written, wanted = ((folder / "model" / "model.safetensors") for folder in (tmp_path, tmp_path / "expected"))
+    assert written.read_bytes() == wanted.read_bytes()

@@ -186,7 +186,7 @@ def test_sigusr1_requeues_and_weights_are_the_same(tree, submit, cluster, uninte
 def test_sigusr1_during_imports_requeues(tree, submit, cluster, uninterrupted):
     """The signal is sent once to the script, which repeats it; the training makes no step before the requeue."""
     job = submit("python", "-m", "stages.train", KIND)
-    until(lambda: f"job {job}: life 1 on n" in prints(cluster, job))
+    until(lambda: f"job {job}: run 1 on n" in prints(cluster, job))
     cluster.call("scancel", "--batch", "--signal=USR1", job)
     found = cluster.wait(job, "COMPLETED", "FAILED", "CANCELLED")
     assert (found["JobState"], found["Restarts"]) == ("COMPLETED", "1"), cluster.tail(found)
@@ -278,7 +278,7 @@ def test_array_requeues_only_the_signalled_job(submit, cluster):
     assert cluster.job(f"{job}_0")["JobState"] == "RUNNING"
     Path("end").touch()
     assert cluster.wait(f"{job}_0", "COMPLETED", "FAILED")["Restarts"] == "0"
-    assert "life 2" in prints(cluster, f"{job}_1")
+    assert "run 2" in prints(cluster, f"{job}_1")
     assert "done" in prints(cluster, f"{job}_0")
 
 
@@ -302,7 +302,7 @@ def test_signal_to_the_steps_requeues(submit, cluster):
 def test_program_without_handler_is_requeued_in_time(submit, cluster):
     program = "import os, time; time.sleep(0 if 'SLURM_RESTART_COUNT' in os.environ else 60)"
     job = submit("python", "-c", program, options=["--set", "signal_seconds=4"])
-    until(lambda: "life 1" in prints(cluster, job))
+    until(lambda: "run 1" in prints(cluster, job))
     cluster.call("scancel", "--batch", "--signal=USR1", job)
     found = cluster.wait(job, "COMPLETED", "FAILED")
     assert (found["JobState"], found["Restarts"]) == ("COMPLETED", "1"), cluster.tail(found)
