@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
+from typing import IO
 from uuid import uuid4
 
 import numpy as np
@@ -71,6 +72,11 @@ def write_wav_blocks(
     -------
     float
         Largest magnitude before clipping; above 1 the file is clipped.
+
+    Raises
+    ------
+    OSError
+        For example if the disk is full.
     """
     import soundfile
 
@@ -79,8 +85,39 @@ def write_wav_blocks(
     first = next(source)
     # A wav header holds sizes up to 4 GB (six hours in stereo).
     kind = "WAV" if 2 * first.shape[0] * n_samples < 2**32 - 2**16 else "RF64"
-    with soundfile.SoundFile(str(path), "w", sample_rate, first.shape[0], "PCM_16", format=kind) as file:
-        for block in chain((first,), source):
-            peak = max(peak, float(np.abs(block).max(initial=0.0)))
-            file.write(np.clip(block, -1.0, 1.0).T)
+    with Path(path).open("wb") as target:
+        output = _Output(target)
+        try:
+            with soundfile.SoundFile(output, "w", sample_rate, first.shape[0], "PCM_16", format=kind) as file:
+                for block in chain((first,), source):
+                    peak = max(peak, float(np.abs(block).max(initial=0.0)))
+                    file.write(np.clip(block, -1.0, 1.0).T)
+        except (soundfile.SoundFileError, AssertionError):
+            if output.error is None:
+                raise
+        if output.error is not None:
+            raise output.error
     return peak
+
+
+class _Output:
+    """A file for soundfile to write to, which keeps the error that libsndfile would not report."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.error: OSError | None = None
+        self.tell = file.tell
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = self.error or error
+            return 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as error:  # it flushes what was written
+            self.error = self.error or error
+            return -1

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,12 @@ MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 4000, 768000
 """Hz."""
 
 MAX_CHANNELS = 64
+
+MAX_JITTER = 0.05
+"""Seconds by which the time stamp of a frame may exceed the audio before it without being a gap."""
+
+MAX_SILENCE = 600.0
+"""Seconds of missing audio that are replaced by silence; more is taken for wrong time stamps."""
 
 # FFmpeg also opens playlists and file lists, which would make it read other files and URLs: allow only containers.
 _CONTAINERS = (
@@ -66,8 +75,10 @@ class AudioReader:
     sample_rate : int
         Hz.
     n_channels : int
-    promised : float
+    header_duration : float
         Seconds according to the header, 0 if unknown; the decoded audio may be shorter or longer.
+    warnings : list of str
+        Problems of the file that do not prevent reading; complete after the last block.
 
     Raises
     ------
@@ -79,8 +90,11 @@ class AudioReader:
         self.path = Path(path)
         with self._errors_with_path():
             _check_file(self.path)
-            self._blocks, self.sample_rate, self.n_channels, self.header_duration = _open(self.path)
-            check_format(self.sample_rate, self.n_channels)
+            opened = _open(self.path)
+            check_format(opened.sample_rate, opened.n_channels)
+        self._blocks, self.warnings = opened.blocks, opened.warnings
+        self.sample_rate, self.n_channels = opened.sample_rate, opened.n_channels
+        self.header_duration = opened.header_duration
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         """Yield blocks of shape (channel, sample), full scale at 1."""
@@ -120,11 +134,18 @@ def _check_file(path: Path) -> None:
         raise AudioError(msg)
 
 
-_Opened = tuple[Iterator[NDArray[np.float32]], int, int, float]
+@dataclass(frozen=True)
+class _Opened:
+    """An open file, with the attributes of :class:`AudioReader`."""
+
+    blocks: Iterator[NDArray[np.float32]]
+    sample_rate: int
+    n_channels: int
+    header_duration: float
+    warnings: list[str] = field(default_factory=list)
 
 
 def _open(path: Path) -> _Opened:
-    """Return blocks, sample rate, number of channels and duration by the header (seconds)."""
     # libsndfile's mp3 decoder prints warnings; FFmpeg's does not, and detects truncated files.
     opened = None if path.suffix.lower() == ".mp3" else _open_soundfile(path)
     return opened or _open_ffmpeg(path)
@@ -135,7 +156,7 @@ def _open_soundfile(path: Path) -> _Opened | None:
     import soundfile
 
     try:
-        file = soundfile.SoundFile(str(path))
+        file = soundfile.SoundFile(str(path) if os.name == "nt" else os.fsencode(path))  # also names not in UTF-8
     except soundfile.SoundFileError:
         return None
 
@@ -154,15 +175,16 @@ def _open_soundfile(path: Path) -> _Opened | None:
                 yield np.ascontiguousarray(block.T)
         _check_length(n_samples / file.samplerate, file.frames / file.samplerate)
 
-    return blocks(), int(file.samplerate), int(file.channels), file.frames / file.samplerate
+    return _Opened(blocks(), int(file.samplerate), int(file.channels), file.frames / file.samplerate)
 
 
 def _open_ffmpeg(path: Path) -> _Opened:
     """Open a file with FFmpeg."""
     import av  # takes 0.2 s, and few files need it
 
+    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
     try:
-        container = av.open(str(path), options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"})
+        container = av.open(f"file:{path}", options=options, metadata_errors="replace")
     except PermissionError:
         raise
     except av.FFmpegError as error:
@@ -178,41 +200,103 @@ def _open_ffmpeg(path: Path) -> _Opened:
     header_duration = _header_duration(path, container, stream)
     n_encoded = None
     if stream.duration and stream.time_base and stream.time_base * sample_rate == 1:
-        n_encoded = int(stream.duration)
+        n_encoded = int(stream.duration) + round(_late_start(container, stream) * sample_rate)
+    warnings: list[str] = []
 
     def blocks() -> Iterator[NDArray[np.float32]]:
-        n_samples = 0
-        interleave = av.AudioResampler(format="flt", rate=sample_rate)  # planar, over 8 channels crash PyAV
+        n_samples = n_missing = 0
         with container:
-            for frame in _decode(container, stream):
-                if (frame.sample_rate, frame.layout.nb_channels) != (sample_rate, n_channels):
-                    msg = "the audio is damaged (sample rate or channels change on the way)"
-                    raise AudioError(msg)
-                for part in interleave.resample(frame):
-                    block = part.to_ndarray().reshape(-1, n_channels).T.astype(np.float32, copy=False)
-                    if n_encoded is not None:
-                        block = block[:, : max(0, n_encoded - n_samples)]  # without encoder padding
-                    n_samples += block.shape[1]
-                    yield block
+            for block, is_missing in _without_gaps(container, stream, sample_rate, n_channels):
+                n_left = block.shape[1] if n_encoded is None else max(0, n_encoded - n_samples)
+                trimmed = block[:, :n_left]  # without encoder padding
+                n_samples += trimmed.shape[1]
+                n_missing += trimmed.shape[1] if is_missing else 0
+                yield trimmed
         _check_length(n_samples / sample_rate, header_duration)
+        if n_missing:
+            seconds = n_missing / sample_rate
+            shown = f"{round(seconds, 1 if seconds >= 0.1 else 3):g}"
+            warnings.append(f"{shown} s of audio are missing in the file and were replaced by silence")
 
-    return _join_frames(blocks()), sample_rate, n_channels, header_duration
+    return _Opened(_join_frames(blocks()), sample_rate, n_channels, header_duration, warnings)
 
 
-def _decode(container: Any, stream: Any) -> Iterator[Any]:
-    """Decode all frames; up to one packet in a hundred may be invalid, as at the start of many mp3 files."""
+def _without_gaps(
+    container: Any, stream: Any, sample_rate: int, n_channels: int
+) -> Iterator[tuple[NDArray[np.float32], bool]]:
+    """Yield the frames as blocks, and silence where audio is missing, with whether a block is such silence."""
     import av
 
-    n_packets = n_bad = 0
+    max_silence = MAX_SILENCE
+    if container.duration:
+        max_silence = min(max_silence, (max(0, container.start_time or 0) + container.duration) / 1e6)
+    n_samples = n_missing = 0
+    interleave = av.AudioResampler(format="flt", rate=sample_rate)  # planar, over 8 channels crash PyAV
+    for frame, lost, start in _decode(container, stream):
+        if (frame.sample_rate, frame.layout.nb_channels) != (sample_rate, n_channels):
+            msg = "the audio is damaged (sample rate or channels change on the way)"
+            raise AudioError(msg)
+        gap = round(lost * sample_rate)
+        late = 0 if start is None else round(start * sample_rate) - n_samples - gap
+        gap += late if late > MAX_JITTER * sample_rate else 0
+        n_missing += gap
+        if n_missing > max_silence * sample_rate:
+            msg = f"the time stamps are wrong, or {n_missing / sample_rate:.0f} s of audio are missing"
+            raise AudioError(msg)
+        n_samples += gap
+        for first in range(0, gap, BLOCK_SAMPLES):
+            yield np.zeros((n_channels, min(BLOCK_SAMPLES, gap - first)), dtype=np.float32), True
+        for part in interleave.resample(frame):
+            block = part.to_ndarray().reshape(-1, n_channels).T.astype(np.float32, copy=False)
+            n_samples += block.shape[1]
+            yield block, False
+
+
+def _decode(container: Any, stream: Any) -> Iterator[tuple[Any, Fraction, Fraction | None]]:
+    """Decode all frames; up to one packet in a hundred may be invalid, as at the start of many mp3 files.
+
+    Yields
+    ------
+    frame : av.AudioFrame
+    lost : Fraction
+        Seconds of the invalid packets between this frame and the one before.
+    start : Fraction or None
+        Seconds from the start of the file by the time stamp; None without one.
+    """
+    import av
+
+    kinds = set(container.format.name.split(","))
+    is_mp3 = "mp3" in kinds  # its time stamps are the number of frames so far
+    zero = Fraction(0 if kinds & {"mov", "matroska"} else container.start_time or 0, 1_000_000)
+    n_packets = n_bad = n_decoded = n_bytes = end = 0
+    lost = Fraction(0)
     try:
         for packet in container.demux(stream):
             n_packets += 1
+            duration = (packet.duration or 0) * (packet.time_base or Fraction(0))
+            mean_bytes = n_bytes / n_decoded if is_mp3 and n_decoded else None
+            position = packet.pos or end
+            if mean_bytes and position > end:
+                lost += round((position - end) / mean_bytes) * duration
+            is_tag, end = position < end, max(end, position + packet.size)
+            frames, is_bad = [], False
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError:
-                n_bad += 1
-                continue
-            yield from frames
+                is_bad = True
+            if is_mp3 and not frames and (n_tag_bytes := _tag_bytes(bytes(packet))):
+                is_tag, end = True, max(end, position + n_tag_bytes)
+            n_bad += is_bad
+            if is_bad and n_decoded and not (is_mp3 and is_tag):
+                # An invalid packet of an mp3 file extends to the next frame that is found.
+                lost += (max(1, round(packet.size / mean_bytes)) if mean_bytes else 1) * duration
+            for frame in frames:
+                has_time = frame.pts is not None and frame.time_base and not is_mp3
+                yield frame, lost, frame.pts * frame.time_base - zero if has_time else None
+                lost = Fraction(0)
+            if frames:
+                n_decoded += 1
+                n_bytes += packet.size
     except av.FFmpegError as error:
         msg = "the audio is damaged"
         raise AudioError(msg) from error
@@ -227,18 +311,41 @@ def _header_duration(path: Path, container: Any, stream: Any) -> float:
     if not (kinds & {"mov", "matroska"} or ("mp3" in kinds and _mp3_has_length(path))):
         return 0.0
     if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
+        return float(stream.duration * stream.time_base + _late_start(container, stream))
     return float(container.duration / 1e6) if container.duration else 0.0
+
+
+def _late_start(container: Any, stream: Any) -> Fraction:
+    """Seconds before the sound of an MP4 file begins, which the duration of its stream does not include."""
+    start = (stream.start_time or 0) * stream.time_base
+    return start if "mov" in container.format.name.split(",") and start > MAX_JITTER else Fraction(0)
 
 
 def _mp3_has_length(path: Path) -> bool:
     """Whether the first frame, after an ID3 tag, is a Xing or Info header with the number of frames."""
     with path.open("rb") as file:
-        start = file.read(10)
-        tag = sum(byte << shift for byte, shift in zip(start[6:10], (21, 14, 7, 0), strict=False))
-        file.seek(10 + tag if start.startswith(b"ID3") else 0)
+        file.seek(_id3_bytes(file.read(10)))
         frame = file.read(2048)
     return b"Xing" in frame or b"Info" in frame
+
+
+def _id3_bytes(data: bytes) -> int:
+    """Length of the ID3v2 tag that begins with ``data``; 0 if none does."""
+    size = sum(byte << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=False))
+    return 10 + size if data.startswith(b"ID3") else 0
+
+
+def _tag_bytes(data: bytes) -> int:
+    """Length of the tags (ID3, APE) that begin with ``data``, also beyond its end; 0 if none do."""
+    n_bytes = 0
+    while n_bytes < len(data):
+        rest = data[n_bytes:]
+        ape = 32 + int.from_bytes(rest[12:16], "little") if rest.startswith(b"APETAGEX") else 0
+        n_found = _id3_bytes(rest) or ape or 128 * rest.startswith(b"TAG")
+        if not n_found:
+            break
+        n_bytes += n_found
+    return n_bytes
 
 
 def _check_length(seconds: float, header_duration: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +67,11 @@ def read_recording(path: Path | str, max_seconds: float = math.inf) -> Recording
     reader = AudioReader(path)
     try:
         _check_length(reader.header_duration, max_seconds)
-        return _from_blocks(_limited(reader, reader.sample_rate, max_seconds), reader.sample_rate)
+        recording = _from_blocks(_limited(reader, reader.sample_rate, max_seconds), reader.sample_rate)
     except AudioError as error:
         msg = str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
         raise AudioError(msg) from error
+    return replace(recording, warnings=(*reader.warnings, *recording.warnings))
 
 
 def _limited(blocks: Iterable[NDArray[Any]], sample_rate: int, max_seconds: float) -> Iterator[NDArray[Any]]:
@@ -131,7 +132,6 @@ class _Statistics:
     n_clipped: float = 0.0
     energy: float = 0.0
     mono_energy: float = 0.0
-    warnings: list[str] = field(default_factory=list)
 
     def mix(self, blocks: Iterable[NDArray[Any]], sample_rate: int) -> Iterator[NDArray[np.float32]]:
         """Average the channels of each block, and update the statistics."""

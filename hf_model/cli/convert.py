@@ -211,10 +211,10 @@ def convert_jobs(jobs: Iterable[Job], options: Options, models: Models | None = 
             report.error = f"{job.source}: {error}"
         except OSError as error:
             report.error = f"{job.source}: {error.strerror or error}"
-        except (MemoryError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and "memory" not in str(error):
-                raise
-            report.error = f"{job.source}: not enough memory"
+        except Exception as error:  # noqa: BLE001 (one file must not end the others)
+            is_memory = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error))
+            reason = "not enough memory" if is_memory else f"{type(error).__name__}: {error}"
+            report.error = f"{job.source}: {reason}"
         report.seconds = round(time.perf_counter() - started, 3)
         yield report
 
@@ -248,8 +248,8 @@ def _convert(job: Job, options: Options, models: Models, report: Report) -> None
     report.duration = round(recording.duration, 6)
     report.warnings = list(warnings)
     report.add_music(arranged)
-    if take.gain < 1 and not options.performance.normalize:
-        report.warnings.append(f"the piano was turned down to {100 * take.gain:.0f} % to avoid clipping")
+    if report.gain is not None and report.gain < 1 and not options.performance.normalize:
+        report.warnings.append(f"the piano was turned down to {100 * report.gain:.0f} % to avoid clipping")
     report.timings = {
         "listen": round(transcribed - started, 3),
         "play": round(time.perf_counter() - transcribed, 3),

@@ -12,8 +12,6 @@ import hf_model
 from hf_model import __version__
 from hf_model.weights import WEIGHTS
 
-SHIPPED = WEIGHTS
-
 LIBRARIES = ("torch", "numpy", "soundfile", "av", "soxr", "pretty_midi")
 
 
@@ -32,7 +30,7 @@ def installed() -> dict[str, Any]:
         "python": platform.python_version(),
         "libraries": {name: _version(name) for name in LIBRARIES},
         "folder": str(Path(hf_model.__file__).parent),
-        "weights": [_weights(folder) for folder in sorted(SHIPPED.glob("*")) if folder.is_dir()],
+        "weights": [_weights(path.parent) for path in sorted(WEIGHTS.glob("*/config.json"))],
     }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -64,7 +66,7 @@ class Conversion:
         OutputError
             If music21 is needed and not installed.
         """
-        title, notes = self.name, self.arranged.notes
+        title, notes = _printable(self.name), self.arranged.notes
         writers: dict[str, Callable[[Path], None]] = {
             "wav": self._write_wav,
             "midi": lambda path: write_score(path, self.arranged, self.recording.duration, pedals=self.pedals),
@@ -85,6 +87,14 @@ class Conversion:
             msg = "take is missing, and wav needs it"
             raise ValueError(msg)
         write_take(path, self.take)
+
+
+def _printable(name: str) -> str:
+    """Decode a file name as UTF-8, with a mark for each byte that is not, whatever the locale."""
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:  # not from a file system; the titles leave such characters out
+        return name
 
 
 def write_take(path: Path, take: Take) -> None:
@@ -137,16 +147,38 @@ def all_or_none(outputs: Mapping[str, Path], *, make_folder: bool = False) -> It
 
 
 def _rename_all(names: Mapping[Path, Path]) -> None:
-    """Rename every file, or none."""
-    done: list[Path] = []
+    """Rename every file, or none: a file that is replaced keeps a second name until all are renamed or it is back."""
+    backups: dict[Path, Path] = {}
+    replaced: list[Path] = []
     try:
         for old, new in names.items():
+            if new.exists() or new.is_symlink():
+                backups[new] = old.with_suffix(".old.part")
+                _add_name(new, backups[new])
+            replaced.append(new)
             old.replace(new)
-            done.append(new)
-    except OSError:
-        for new in done:
-            new.unlink()
+    except BaseException:
+        for new in tuple(replaced):
+            with suppress(OSError):  # the others can still be restored
+                if new in backups:
+                    backups[new].replace(new)
+                else:
+                    new.unlink(missing_ok=True)
+                replaced.remove(new)
+        for new, backup in backups.items():
+            if new not in replaced:
+                backup.unlink(missing_ok=True)
         raise
+    for backup in backups.values():
+        backup.unlink(missing_ok=True)
+
+
+def _add_name(path: Path, name: Path) -> None:
+    """Link a file under a second name, or copy it where the file system has no links."""
+    try:
+        os.link(path, name, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(path, name, follow_symlinks=False)
 
 
 @contextmanager

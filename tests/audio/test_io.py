@@ -1,3 +1,5 @@
+import errno
+import io
 from pathlib import Path
 
 import numpy as np
@@ -30,3 +32,31 @@ def test_more_than_4_gb_are_written_as_rf64(tmp_path: Path) -> None:
 def test_write_audio_chooses_the_format_by_suffix(tmp_path: Path) -> None:
     write_audio(tmp_path / "a.flac", A4, 44100)
     assert soundfile.info(tmp_path / "a.flac").format == "FLAC"
+
+
+class FullDisk(io.BytesIO):
+    """A file on a disk with room for some bytes."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        if self.tell() + len(data) > self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+
+@pytest.mark.parametrize("room", [0, 30, 5000])
+def test_a_full_disk_is_reported_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    monkeypatch.setattr(Path, "open", lambda *_: FullDisk(room))
+    with pytest.raises(OSError, match="No space left on device") as error:
+        write_wav_blocks(tmp_path / "a.wav", [np.zeros((2, 3000), dtype=np.float32)] * 3, 44100, 9000)
+    assert error.value.errno == errno.ENOSPC
+
+
+def test_wav_blocks_have_the_bytes_of_libsndfile(tmp_path: Path) -> None:
+    blocks = [A4[np.newaxis, :5000], A4[np.newaxis, 5000:]]
+    write_wav_blocks(tmp_path / "blocks.wav", blocks, 44100, A4.shape[0])
+    soundfile.write(tmp_path / "whole.wav", A4, 44100, subtype="PCM_16")
+    assert (tmp_path / "blocks.wav").read_bytes() == (tmp_path / "whole.wav").read_bytes()

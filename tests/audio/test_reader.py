@@ -1,6 +1,10 @@
+import os
 import wave
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -115,3 +119,177 @@ def test_twelve_channels_through_ffmpeg(tmp_path: Path) -> None:
     audio, _ = read_audio(tmp_path / "a.mp3")
     assert audio.shape == (12, tone.shape[0])
     np.testing.assert_allclose(audio, np.tile(tone, (12, 1)), atol=1e-4)
+
+
+def clicks(n_seconds: int) -> np.ndarray:
+    """Make a tone of 20 ms at the start of each second, at 48 kHz."""
+    click = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(960) / 48000)
+    return np.tile(np.concatenate([click, np.zeros(47040)]), n_seconds).astype(np.float32)
+
+
+def click_times(audio: np.ndarray) -> list[float]:
+    """Find the clicks in audio (sample,) at 48 kHz, in seconds."""
+    loud = np.flatnonzero(np.abs(audio) > 0.2) / 48000
+    return [float(time) for time in loud[np.diff(loud, prepend=-1) > 0.3]]
+
+
+def write_with_gaps(
+    path: Path, audio: np.ndarray, codec: str, gaps: Sequence[tuple[float, float]], video: str | None = None
+) -> None:
+    """Encode audio (sample,) at 48 kHz; from each time on, its time stamps are later by the seconds of the gap."""
+    with av.open(str(path), "w") as container:
+        packets = []
+        if video:
+            pictures = container.add_stream(video, rate=10, width=64, height=64, pix_fmt="yuv420p")
+            for number in range(round(audio.shape[0] / 4800 + 10 * sum(gap for _, gap in gaps))):
+                picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), dtype=np.uint8), format="rgb24")
+                picture.pts, picture.time_base = number, Fraction(1, 10)
+                packets += pictures.encode(picture)
+            packets += pictures.encode(None)
+        stream = container.add_stream(codec, rate=48000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(audio[np.newaxis], format="flt", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
+        size = stream.codec_context.frame_size or 1024
+        resampler = av.AudioResampler(format=stream.format, layout="mono", rate=48000, frame_size=size)
+        encoded = [
+            packet for part in resampler.resample(frame) + resampler.resample(None) for packet in stream.encode(part)
+        ]
+        for packet in encoded + stream.encode(None):
+            late = sum(gap for time, gap in gaps if packet.pts * packet.time_base >= time)
+            packet.pts = packet.dts = packet.pts + round(late / packet.time_base)
+            packets.append(packet)
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            container.mux(packet)
+
+
+FORMATS = {
+    "webm": ("a.webm", "libopus", None),
+    "m4a": ("a.m4a", "aac", None),
+    "mkv": ("a.mkv", "aac", None),
+    "mp4 with video": ("a.mp4", "aac", "mpeg4"),
+    "webm with video": ("a.webm", "libopus", "libvpx"),
+    "mkv with video": ("a.mkv", "aac", "mpeg4"),
+    "mpegts with video": ("a.ts", "aac", "mpeg4"),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_gaps_and_a_late_start_become_silence(tmp_path: Path, name: str) -> None:
+    file_name, codec, video = FORMATS[name]
+    path = tmp_path / file_name
+    write_with_gaps(path, clicks(6), codec, [(-1, 0.5), (1.5, 0.25), (3.5, 1.25)], video)
+    reader = AudioReader(path)
+    [audio] = np.concatenate(list(reader), axis=1)
+    assert click_times(audio) == pytest.approx([0.5, 1.5, 2.75, 3.75, 6, 7], abs=0.01)
+    assert audio.shape[0] / 48000 == pytest.approx(8, abs=0.05)
+    assert reader.warnings == ["2 s of audio are missing in the file and were replaced by silence"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_files_without_gaps_get_no_silence(tmp_path: Path, name: str) -> None:
+    file_name, codec, video = FORMATS[name]
+    write_with_gaps(tmp_path / file_name, clicks(4), codec, [(1.5, 0.03)], video)
+    reader = AudioReader(tmp_path / file_name)
+    [audio] = np.concatenate(list(reader), axis=1)
+    assert click_times(audio) == pytest.approx([0, 1, 2, 3], abs=0.025)  # MPEG-TS keeps the delay of the encoder
+    assert reader.warnings == []
+
+
+@pytest.mark.parametrize("name", ["webm", "m4a"])
+def test_a_time_stamp_an_hour_too_late_is_refused(tmp_path: Path, name: str) -> None:
+    file_name, codec, _ = FORMATS[name]
+    write_with_gaps(tmp_path / file_name, clicks(4), codec, [(1.5, 3600)])
+    with pytest.raises(AudioError, match=r"the time stamps are wrong, or 3600 s of audio are missing"):
+        read_audio(tmp_path / file_name)
+
+
+def test_an_invalid_packet_becomes_silence(tmp_path: Path) -> None:
+    path = tmp_path / "a.mka"
+    write_with_gaps(path, clicks(12), "flac", [])
+    with av.open(str(path)) as container:
+        packet = next(packet for packet in container.demux() if packet.pts and packet.pts * packet.time_base > 3.5)
+        data, seconds = bytes(packet), float(packet.duration * packet.time_base)
+    path.write_bytes(path.read_bytes().replace(data, bytes(len(data)), 1))
+    reader = AudioReader(path)
+    [audio] = np.concatenate(list(reader), axis=1)
+    assert click_times(audio) == pytest.approx(range(12), abs=0.002)
+    assert reader.warnings == [f"{seconds:g} s of audio are missing in the file and were replaced by silence"]
+
+
+@pytest.fixture(scope="module")
+def mp3(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("mp3") / "a.mp3"
+    write_with_gaps(path, clicks(60), "libmp3lame", [])
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("n_bytes", [300, 900, 20000])
+@pytest.mark.parametrize("is_random", [False, True])
+def test_lost_mp3_frames_become_silence(tmp_path: Path, mp3: bytes, n_bytes: int, is_random: bool) -> None:
+    damaged = bytearray(mp3)
+    generator = np.random.default_rng(0)
+    for part in (0.2, 0.4, 0.6):
+        start = int(len(mp3) * part)
+        damaged[start : start + n_bytes] = generator.bytes(n_bytes) if is_random else bytes(n_bytes)
+    (tmp_path / "a.mp3").write_bytes(damaged)
+    reader = AudioReader(tmp_path / "a.mp3")
+    [audio] = np.concatenate(list(reader), axis=1)
+    assert click_times(audio)[-5:] == pytest.approx([55, 56, 57, 58, 59], abs=0.06)
+    assert audio.shape[0] / 48000 == pytest.approx(60, abs=0.06)
+    [warning] = reader.warnings
+    assert warning.endswith("s of audio are missing in the file and were replaced by silence")
+
+
+TAGS = {
+    "id3": b"ID3\x03\0\0\0\0\x03\x68" + b"x" * 488,
+    "id3v1": b"TAG" + b"x" * 125,
+    "ape": b"APETAGEX" + (2000).to_bytes(4, "little") + (468).to_bytes(4, "little") + bytes(16) + b"x" * 468,
+}
+
+
+@pytest.mark.parametrize("place", ["between", "at the end"])
+@pytest.mark.parametrize("name", TAGS)
+def test_tags_in_mp3_files_are_not_missing_audio(tmp_path: Path, mp3: bytes, name: str, place: str) -> None:
+    (tmp_path / "a.mp3").write_bytes(mp3 + TAGS[name] + (mp3 if place == "between" else b""))
+    reader = AudioReader(tmp_path / "a.mp3")
+    n_samples = sum(block.shape[1] for block in reader)
+    assert n_samples / 48000 == pytest.approx(120 if place == "between" else 60, abs=0.05)
+    assert reader.warnings == []
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "m4a", "mp3", "webm"])
+def test_names_that_are_not_utf8_are_read(tmp_path: Path, suffix: str) -> None:
+    codec = {"wav": "pcm_s16le", "flac": "flac", "m4a": "aac", "mp3": "libmp3lame", "webm": "libopus"}[suffix]
+    write_with_ffmpeg(tmp_path / f"a.{suffix}", tones([69], 48000, duration=0.8), 48000, codec)
+    path = (tmp_path / f"a.{suffix}").rename(tmp_path / os.fsdecode(b"bad\xff." + suffix.encode()))
+    audio, sample_rate = read_audio(path)
+    assert strongest_hz(audio[0], sample_rate) == pytest.approx(440, abs=2)
+
+
+def test_a_colon_in_a_name_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_with_ffmpeg(tmp_path / "a.m4a", A4, 44100, "aac")
+    (tmp_path / "a.m4a").rename(tmp_path / "1:30.m4a")
+    monkeypatch.chdir(tmp_path)
+    assert read_audio("1:30.m4a")[1] == 44100
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [("m4a", "aac"), ("mp3", "libmp3lame"), ("webm", "libopus"), ("mkv", "aac")]
+)
+def test_tags_that_are_not_utf8_are_no_error(tmp_path: Path, suffix: str, codec: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    tone = tones([69], 48000, duration=0.8)
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "TITLE1234"
+        stream = container.add_stream(codec, rate=48000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(tone[np.newaxis], format="flt", layout="mono")
+        frame.sample_rate, frame.pts = 48000, 0
+        size = stream.codec_context.frame_size
+        resampler = av.AudioResampler(format=stream.format, layout="mono", rate=48000, frame_size=size)
+        for part in [*resampler.resample(frame), *resampler.resample(None), None]:
+            container.mux(stream.encode(part))
+    content = path.read_bytes()
+    assert b"TITLE1234" in content
+    path.write_bytes(content.replace(b"TITLE1234", b"\xff\xfe\xfdLE1234"))
+    audio, sample_rate = read_audio(path)
+    assert strongest_hz(audio[0], sample_rate) == pytest.approx(440, abs=2)

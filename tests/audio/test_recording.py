@@ -80,3 +80,13 @@ def test_loud_recording_without_clipping_has_no_warning() -> None:
 def test_a_few_samples_are_padded() -> None:
     recording = as_recording(np.ones(3), 192000)
     assert (recording.voice.shape, recording.n_samples) == ((1600,), 3)
+
+
+def test_missing_audio_in_a_file_is_a_warning(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.mp3", np.tile(MELODY, 20), 44100)
+    content = bytearray((tmp_path / "a.mp3").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = bytes(2000)
+    (tmp_path / "a.mp3").write_bytes(content)
+    [warning] = read_recording(tmp_path / "a.mp3").warnings
+    assert re.fullmatch(r"0\.\d+ s of audio are missing in the file and were replaced by silence", warning)

@@ -1,7 +1,10 @@
 """Each bad input gives one error line, exit code 1, no traceback and no partial output; the others are converted."""
 
+import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -182,3 +185,70 @@ def test_existing_outputs_need_overwrite(good: Path, capfd: Capture) -> None:
     assert "good_piano.wav exists; add --overwrite to replace it" in line
     assert (good.parent / "good_piano.wav").stat().st_mtime_ns == before
     assert main(["convert", str(good), "--overwrite"]) == 0
+
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCALES = {"utf-8": {"PYTHONUTF8": "1"}, "C": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}}
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_names_that_are_not_utf8_are_converted(locale: str, tmp_path: Path, good: Path) -> None:
+    bad, accent, out = (tmp_path / os.fsdecode(name) for name in (b"bad\xff.m4a", b"g\xff\xc3\xa9.wav", b"out\xfe"))
+    write_with_ffmpeg(tmp_path / "a.m4a", tones(MELODY, 44100), 44100, "aac")
+    (tmp_path / "a.m4a").rename(bad)
+    good.rename(accent)
+    code = (
+        "import sys, hf_model.inference; from tests.fakes import tone_models; from hf_model.cli.main import main; "
+        "hf_model.inference.default_models = tone_models; sys.exit(main())"
+    )
+    kinds = ["--json", "--csv", "--musicxml", "--plot", "--structure"]
+    answer = subprocess.run(
+        [sys.executable, "-c", code, "convert", str(bad), str(accent), "--out-dir", str(out), *kinds],
+        cwd=ROOT,
+        env=os.environ | LOCALES[locale],
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert (answer.stderr, answer.returncode) == (b"", 0)
+    assert [report["error"] for report in json.loads(answer.stdout)["files"]] == [None, None]
+    endings = ("csv", "mid", "musicxml", "png", "structure.png", "wav")
+    names = [f"{source.stem}_piano.{ending}" for source in (bad, accent) for ending in endings]
+    assert sorted(path.name for path in out.iterdir()) == names
+    score = out / f"{accent.stem}_piano.musicxml"
+    assert "<movement-title>g\ufffdé</movement-title>" in score.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("odd\nnumber"), "ValueError: odd number"),
+        (RuntimeError("no kernel"), "RuntimeError: no kernel"),
+        (RuntimeError("out of memory"), "not enough memory"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"), "UnicodeDecodeError: 'utf-8' codec can't decode"),
+    ],
+)
+def test_any_exception_is_one_line_of_its_file(
+    error: Exception, reason: str, tmp_path: Path, good: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    from hf_model.cli.convert import read_recording
+
+    def fail_for_bad(path: Path) -> object:
+        if path.name == "bad.wav":
+            raise error
+        return read_recording(path)
+
+    monkeypatch.setattr("hf_model.cli.convert.read_recording", fail_for_bad)
+    assert main(["convert", str(tmp_path / "bad.wav"), str(good)]) == 1
+    captured = capfd.readouterr()
+    [line] = captured.err.splitlines()
+    assert line.startswith(f"hummingface: error: {tmp_path / 'bad.wav'}: {reason}")
+    assert (tmp_path / "good_piano.wav").exists()
+
+
+def test_an_interrupt_ends_the_batch(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: Path) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hf_model.cli.convert.read_recording", interrupt)
+    assert main(["convert", str(good)]) == 130

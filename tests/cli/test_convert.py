@@ -1,6 +1,10 @@
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +14,7 @@ from hf_model.cli.convert import Options, Report, convert_jobs, find_inputs, nam
 from hf_model.music.arrangement import Arrangement
 from hf_model.notes.midi import read_midi
 from hf_model.notes.note_files import read_csv
-from hf_model.piano.performance import Performance
+from hf_model.piano.performance import Performance, Take, perform
 from tests.fakes import tone_models, tones
 
 MELODY = [60, 64, 67]
@@ -62,6 +66,17 @@ def test_a_clipping_piano_is_turned_down_with_a_warning(hum: Path) -> None:
     assert report.gain < 1
     assert "turned down to" in report.warnings[0]
     assert np.abs(soundfile.read(report.outputs["wav"])[0]).max() == pytest.approx(0.999, abs=2e-3)
+
+
+def test_a_gain_that_rounds_to_one_is_no_warning(hum: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def turned_down(*arguments: Any) -> Iterator[Take]:
+        with perform(*arguments) as take:
+            yield replace(take, gain=0.99996)
+
+    monkeypatch.setattr("hf_model.cli.convert.perform", turned_down)
+    [report] = convert_all([hum], performance=Performance(normalize=False))
+    assert (report.gain, report.warnings) == (1.0, [])
 
 
 def test_folders_are_searched_without_own_outputs(hum: Path) -> None:

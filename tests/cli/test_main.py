@@ -226,3 +226,9 @@ def test_defaults_equal_those_of_the_library() -> None:
         assert getattr(arguments, name) == getattr(options, name), name
     assert arrangement_from(arguments) == options.arrangement
     assert performance_from(arguments) == options.performance
+
+
+def test_the_package_runs_as_a_module() -> None:
+    command = [sys.executable, "-m", "hf_model.cli", "--version"]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (answer.returncode, answer.stdout) == (0, f"hummingface {hf_model.__version__}\n")

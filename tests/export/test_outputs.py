@@ -1,5 +1,6 @@
 """Output files: all of them or none, and the same bytes from every caller."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,66 @@ def test_a_missing_folder_is_made_only_if_allowed(tmp_path: Path) -> None:
     with all_or_none(outputs, make_folder=True):
         pass
     assert outputs["wav"].exists()
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_failed_rename_brings_the_old_outputs_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    outputs = {kind: tmp_path / f"a.{kind}" for kind in ("wav", "mid", "csv")}
+    outputs["wav"].write_text("old")
+    outputs["csv"].mkdir()  # a file cannot replace it
+
+    def no_links(*_: object, **__: object) -> None:
+        raise OSError("this file system has no links")
+
+    if not has_links:
+        monkeypatch.setattr("os.link", no_links)
+
+    def write() -> None:
+        with all_or_none(outputs) as temporary:
+            for path in temporary.values():
+                path.write_text("new")
+
+    with pytest.raises(DiskError, match="cannot write to"):
+        write()
+    assert {path.name: path.is_file() and path.read_text() for path in tmp_path.iterdir()} == {
+        "a.wav": "old",
+        "a.csv": False,
+    }
+
+
+def test_a_backup_that_cannot_be_restored_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = {kind: tmp_path / f"a.{kind}" for kind in ("wav", "mid", "csv", "png")}
+    for kind in ("wav", "mid", "csv"):
+        outputs[kind].write_text(f"old {kind}")
+    outputs["png"].mkdir()  # a file cannot replace it
+    rename = Path.replace
+
+    def fail_for_one(old: Path, new: Path) -> Path:
+        if old.name.endswith(".old.part") and new.name == "a.wav":
+            raise OSError("the disk is gone")
+        return rename(old, new)
+
+    monkeypatch.setattr(Path, "replace", fail_for_one)
+
+    def write() -> None:
+        with all_or_none(outputs) as temporary:
+            for path in temporary.values():
+                path.write_text("new")
+
+    with pytest.raises(DiskError, match="cannot write to"):
+        write()
+    contents = {path.name: path.read_text() for path in tmp_path.iterdir() if path.is_file()}
+    assert (contents.pop("a.wav"), contents.pop("a.mid"), contents.pop("a.csv")) == ("new", "old mid", "old csv")
+    assert list(contents.values()) == ["old wav"]
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("b\udcff.wav", "b\ufffd"), ("\udcc3\udca9.wav", "é"), ("é.wav", "é"), ("b\ud800.wav", "b")],  # undecoded bytes
+)
+def test_any_file_name_gives_a_title(conversion: Conversion, tmp_path: Path, name: str, title: str) -> None:
+    conversion = replace(conversion, name=name)
+    conversion.write({kind: tmp_path / kind for kind in ("musicxml", "plot", "structure")})
+    assert f"<movement-title>{title}</movement-title>" in (tmp_path / "musicxml").read_text(encoding="utf-8")
