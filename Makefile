@@ -63,4 +63,4 @@ lock: setup ## Update constraints.txt (all platforms, Python 3.11-3.13)
 
 clean: ## Remove environment, caches and output, but not data
 	rm -rf .venv out site build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	find hf_model stages tests -name __pycache__ -prune -exec rm -rf {} +
+	find bench hf_model stages tests -name __pycache__ -prune -exec rm -rf {} +

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.recordings import CORRECTED, PUBLISHED
-from bench.systems import FOLDS, MADE, MADE_CSD, SHIPS_CSD
+from bench.systems import FOLDS, MADE, MADE_CSD, SHIPS_CSD, TITLES
 from hf_model.evaluation.error_analysis import KINDS, RIGHT
 from hf_model.evaluation.note_matching import RULES
 from hf_model.evaluation.report import format_interval, format_number, markdown_table
@@ -37,7 +37,7 @@ def markdown(report: Figures) -> str:
     parts: dict[str, Callable[[Figures], list[str]]] = {
         "Clean recordings": _clean,
         "Worse recordings": _conditions,
-        "Mistakes": _errors,
+        "Errors": _errors,
         "Confidence": _confidence,
     }
     lines: list[str] = []
@@ -50,14 +50,14 @@ def markdown(report: Figures) -> str:
 
 def _clean(report: Figures) -> list[str]:
     rows = []
-    for part, title in ((MADE, "synthetic voices only, SSVD"), (FOLDS, "five folds, SSVD")):
+    for part in (MADE, FOLDS):
         for name, figures in report.get(part, {}).get("figures", {}).items():
-            rows.append([f"{title}, {name}", *_score_cells(figures)])
-    for name, title in ((SHIPS_CSD, "what ships, CSD"), (MADE_CSD, "synthetic voices only, CSD")):
+            rows.append([f"{TITLES[part]}, {name}", *_score_cells(figures)])
+    for name in (SHIPS_CSD, MADE_CSD):
         for key, way in ((AS_TRANSCRIBED, "as transcribed"), (LEGATO, "`--legato`")):
             found = report.get("csd", {}).get(name, {}).get(key)
             if found:
-                rows.append([f"{title}, {way}", *_score_cells(found)])
+                rows.append([f"{TITLES[name]}, {way}", *_score_cells(found)])
     head = "labels | recordings, notes | COn | COnP | COnPOff | pooled | octave errors | onset bias | offset bias"
     return [*markdown_table(head, rows), "", f"`{COMMAND} made folds csd`"] if rows else []
 
@@ -86,7 +86,7 @@ def _conditions(report: Figures) -> list[str]:
             corrected = conventions.get(CORRECTED)
             scores = [format_interval(conventions[PUBLISHED][score]) for score in RULES]
             scores.append(format_interval(corrected["conpoff"]) if corrected else "")
-            rows.append([f"{system}, {name}", *scores, *_error_cells(corrected or conventions[PUBLISHED])])
+            rows.append([f"{TITLES[system]}, {name}", *scores, *_error_cells(corrected or conventions[PUBLISHED])])
     head = (
         "model, condition | COn | COnP | COnPOff, as published | COnPOff, corrected | octave errors | onset bias "
         "| offset bias"
@@ -108,7 +108,7 @@ def _errors(report: Figures) -> list[str]:
             if row["notes"]:
                 most = ", ".join(f"{kind} {share:.1f}" for kind, share in list(row["mistakes"].items())[:5])
                 rows.append([f"{corpus}, {trait}", str(row["notes"]), f"{format_interval(row['right'], 1)} %", most])
-    lines += ["", *markdown_table("kind of note | notes | right | most mistakes, to 100 such notes", rows), ""]
+    lines += ["", *markdown_table("kind of note | notes | right | most errors, to 100 such notes", rows), ""]
     rows = [
         [f"{corpus}, {kind}", str(row["notes"]), f"{row['median']:.2f}", f"{row['seen_percent']:.0f} %"]
         for corpus in corpora
@@ -120,7 +120,7 @@ def _errors(report: Figures) -> list[str]:
         [f"[{number}](worst_{number:02d}.png)", one["recording"], f"{one['start']:.1f} s", ", ".join(one["mistakes"])]
         for number, one in enumerate(found.get("worst", []), start=1)
     ]
-    return [*lines, *markdown_table("picture | recording | from | mistakes", rows), "", f"`{COMMAND} errors`"]
+    return [*lines, *markdown_table("picture | recording | from | errors", rows), "", f"`{COMMAND} errors`"]
 
 
 def _confidence(report: Figures) -> list[str]:

@@ -30,6 +30,7 @@ from hf_model.audio.recording import read_recording
 from hf_model.evaluation.baselines import installed, load_basic_pitch
 from hf_model.evaluation.report import markdown_table
 from hf_model.inference import Models, transcribe_recording
+from hf_model.music.arrangement import MIN_NOTE
 from hf_model.notes.note import Note
 from hf_model.singer.composition import compose
 from hf_model.singer.synthesis import SingerConfig, sing
@@ -98,7 +99,7 @@ def contenders(path: Path, models: Models) -> dict[str, Callable[[], list[Any]]]
     """Give the calls that are timed: from a file to notes, and from samples in memory to notes."""
     voice = read_recording(path).voice
     found: dict[str, Callable[[], list[Any]]] = {
-        OURS: lambda: transcribe_recording(read_recording(path), models=models).notes,
+        OURS: lambda: transcribe_recording(read_recording(path), min_note=MIN_NOTE, models=models).notes,
         f"{OURS}, samples to notes": lambda: models.transcriber.transcribe(voice),
     }
     if installed(["swift_f0"]):

@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("--mirror", required=True, help="folder or URL with the layout of the public sources")
     parser.add_argument("--out", type=Path, required=True, help="where the models are written: OUT/0 to OUT/4")
-    parser.add_argument("--start", help="weights to start from, instead of those that ship")
+    parser.add_argument("--start", help="weights to start from; default: those of the profile `clean`")
     parser.add_argument("--decoders", type=Path, help="decoders of earlier folds, instead of fitting them")
 
 

@@ -19,7 +19,7 @@ from bench import music_chords, music_structure
 from bench.excerpts import Performance, jittered, sing_all, sung
 from hf_model.corpora.pop909_excerpts import Excerpt, read_excerpts, read_segments
 from hf_model.evaluation.metrics import bootstrap_mean
-from hf_model.evaluation.report import markdown_table
+from hf_model.evaluation.report import format_interval, markdown_table
 from hf_model.music.arrangement import Arrangement, arrange
 from hf_model.music.fitted import load_fitted, save_fitted
 from hf_model.music.key import estimate_key, parse_key
@@ -73,7 +73,7 @@ def measure(excerpts: Sequence[Excerpt]) -> None:
         digits, row = 1 if name.endswith("CPU") else 3, [name]
         for column in found:
             mean, low, high = bootstrap_mean([one[name] for one in column], 1000)
-            row.append(f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]")
+            row.append(format_interval({"mean": mean, "low": low, "high": high}, digits))
         rows.append(row)
     print("\n".join(markdown_table(" | " + " | ".join(kinds), rows)))
 

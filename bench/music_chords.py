@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.excerpts import jittered
-from hf_model.corpora.pop909_excerpts import Excerpt, is_held_out, read_downbeats
+from hf_model.corpora.pop909_excerpts import Excerpt, is_rule_test_song, read_downbeats
 from hf_model.corpora.readers.scores import read_pop909
 from hf_model.corpora.records import Span
 from hf_model.music.chords import MODEL, Chord, estimate_chords, pitch_class_rolls
@@ -18,12 +18,12 @@ from hf_model.music.key import MODES, Key, estimate_key, parse_key
 from hf_model.music.tempo import Tempo, estimate_tempo
 from hf_model.notes.midi import skyline
 from hf_model.notes.note import Note, to_keys
+from hf_model.notes.pitch import NAMES
 from hf_model.training.music_fitting import ChordExample, fit_chords, share_of_right_chords
 
 CHECK_EVERY = 4
 """One in so many training songs chooses the settings."""
 
-NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 QUALITIES = {"maj": 0, "7": 0, "maj7": 0, "maj6": 0, "min": 1, "min7": 1, "min6": 1, "minmaj7": 1}
 Method = Callable[[list[Note], Key, Tempo], list[Chord]]
 
@@ -106,7 +106,7 @@ def read_songs(mirror: Path) -> list[ChordExample]:
     """Read the training songs in 4/4."""
     songs = []
     for record in read_pop909(mirror):
-        if is_held_out(record.pair_id) or record.beats is None or record.key is None:
+        if is_rule_test_song(record.pair_id) or record.beats is None or record.key is None:
             continue
         downbeats = read_downbeats(mirror, record.pair_id)
         if len(downbeats) < 4 or np.median(np.diff(downbeats)) != 4:

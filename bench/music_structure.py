@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from hf_model.corpora.pop909_excerpts import Excerpt, is_held_out
+from hf_model.corpora.pop909_excerpts import Excerpt, is_rule_test_song
 from hf_model.corpora.readers.scores import read_pop909
 from hf_model.music.fitted import load_fitted, save_fitted
 from hf_model.music.melodic_similarity import contour_distance, similarities, similarity
@@ -115,7 +115,7 @@ def repairs(correction: Correction, error: Error, notes: Sequence[Note]) -> bool
 
 def read_songs(mirror: Path, *, held_out: bool) -> list[tuple[str, list[Note]]]:
     """Read whole melodies."""
-    records = (record for record in read_pop909(mirror) if is_held_out(record.pair_id) == held_out)
+    records = (record for record in read_pop909(mirror) if is_rule_test_song(record.pair_id) == held_out)
     return [(record.pair_id, line) for record in records if len(line := skyline(record.notes)) >= 40]
 
 

@@ -1,9 +1,9 @@
 """Measure the distance of the pianos from the reference, and what they cost.
 
-The reference is FluidSynth with the sound font named in hf_model/weights/piano/config.json, a fresh synth for every
-file, reverb and chorus off (apt-get install fluidsynth musescore-general-soundfont). --scores is a folder of POP909;
-played are the first 20 s of songs that no training uses. Tables are printed, and with --out kept. Rows and
-parts that are not measured stay as they are.
+The reference is FluidSynth (apt-get install fluidsynth musescore-general-soundfont), a fresh synth for every file, with
+the sound font, the gain and the settings of hf_model/piano/fluidsynth.py; a test compares the first two with
+hf_model/weights/piano/config.json. --scores is a folder of POP909; played are the first 20 s of songs that no training
+uses. Tables are printed, and with --out kept. Rows and parts that are not measured stay as they are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bench.piano_report import SECONDS, markdown
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, PIANO_STFT
 from hf_model.audio.griffin_lim import griffin_lim
 from hf_model.audio.stft import stft
-from hf_model.corpora.readers.scores import held_out_song
+from hf_model.corpora.readers.scores import is_piano_test_song
 from hf_model.evaluation.audio_metrics import complex_convergence, log_mel_distance, si_sdr, spectral_convergence
 from hf_model.evaluation.baselines import BASELINES, installed
 from hf_model.evaluation.metrics import bootstrap_mean, note_scores
@@ -95,7 +95,9 @@ def load_pianos(model: Path) -> dict[str, Renderer]:
 
 def read_scores(folder: Path, n_scores: int) -> dict[str, list[Note]]:
     """Read the first 20 s of the held-out songs of POP909, on FluidSynth's grid: all pianos play in time."""
-    paths = sorted(path for path in folder.rglob("*.mid") if held_out_song(path.stem) and path.stem == path.parent.name)
+    paths = sorted(
+        path for path in folder.rglob("*.mid") if is_piano_test_song(path.stem) and path.stem == path.parent.name
+    )
     scores = {}
     for path in paths[:n_scores]:
         notes = [note for one in read_midi_tracks(path).tracks if one.name == "MELODY" for note in one.notes]

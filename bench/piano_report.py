@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hf_model.evaluation.report import markdown_table
+from hf_model.evaluation.report import format_interval, format_number, markdown_table
 
 SECONDS = 20
 """Of a melody."""
 
 ORDER = ("reference", "sampled", "neural", "table alone", "direct")
+DIFFERENCES = ("conp_basic_pitch_difference", "conp_own_difference")
+"""Keys of figures.json, in the order of the columns."""
+
 Figures = Mapping[str, Any]
 
 MELODIES = (
@@ -53,14 +56,14 @@ def _place(name: str) -> int:
 def _melody_cells(row: Figures) -> list[str]:
     return [
         f"{row['channels']['mean']:.0f}",
-        _interval(row["log_mel"], 2),
+        format_interval(row["log_mel"], 2),
         f"{row['log_mel']['most']:.2f}",
-        _interval(row["convergence"], 3),
-        _interval(row["complex"], 3),
-        _interval(row["si_sdr"], 1),
+        format_interval(row["convergence"]),
+        format_interval(row["complex"]),
+        format_interval(row["si_sdr"], 1),
         f"{row['log_mel_channels']['mean']:.2f}",
-        f"{row['convergence_channels']['mean']:.3f}",
-        *(_interval(row.get(f"conp_{name}_difference"), 3) for name in ("basic_pitch", "own")),
+        format_number(row["convergence_channels"]["mean"]),
+        *(format_interval(row[name]) if name in row else "" for name in DIFFERENCES),
     ]
 
 
@@ -90,9 +93,3 @@ def _cost_cells(row: Figures) -> list[str]:
         f"{row['seconds_per_cpu_second']:.0f}",
         str(row.get("weights_mb", "")),
     ]
-
-
-def _interval(figure: Mapping[str, float] | None, digits: int) -> str:
-    if figure is None:
-        return ""
-    return f"{figure['mean']:.{digits}f} [{figure['low']:.{digits}f}, {figure['high']:.{digits}f}]"

@@ -26,6 +26,14 @@ from hf_model.transcriber.network import Transcriber
 
 CLEAN = "clean"
 MADE, FOLDS, SHIPS_CSD, MADE_CSD = "made", "folds", "csd, what ships", "csd, made voices only"
+"""Keys of figures.json; ``TITLES`` names them in tables."""
+
+TITLES = {
+    MADE: "synthetic voices only, SSVD",
+    FOLDS: "five folds, SSVD",
+    SHIPS_CSD: "what ships, CSD",
+    MADE_CSD: "synthetic voices only, CSD",
+}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from hf_model.hub import model_folder
 from hf_model.music.arrangement import MIN_NOTE, Arranged, Arrangement, arrange, filter_notes
 from hf_model.notes.note import Note, to_keys
 from hf_model.notes.pitch import estimate_tuning
+from hf_model.notes.velocity import estimate_velocities
 from hf_model.piano.performance import SOUNDS, Performance, perform, play
 from hf_model.piano.rendering import Renderer
 from hf_model.piano.sampled import SampledPiano
@@ -26,7 +27,7 @@ from hf_model.weights import WEIGHTS
 if TYPE_CHECKING:
     from hf_model.transcriber.note_stream import NoteStream
 
-DEFAULT_ARRANGEMENT, DEFAULT = Arrangement(), Performance()
+DEFAULT_ARRANGEMENT, DEFAULT_PERFORMANCE = Arrangement(), Performance()
 
 
 class TranscriberLike(Protocol):
@@ -160,7 +161,7 @@ def convert(
     sample_rate: int,
     *,
     arrangement: Arrangement = DEFAULT_ARRANGEMENT,
-    performance: Performance = DEFAULT,
+    performance: Performance = DEFAULT_PERFORMANCE,
     tuning: float | None = None,
     models: Models | None = None,
 ) -> Rendition:
@@ -297,8 +298,6 @@ def transcribe_recording(
     ConfigError
         For a setting outside its range.
     """
-    from hf_model.notes.velocity import estimate_velocities
-
     check_range("min_note", min_note, 0.0, 10.0)
     check_range("min_confidence", min_confidence, 0.0, 1.0)
     detected = _detect_notes(recording, tuning, models)
@@ -322,7 +321,7 @@ def _warnings(recording: Recording, n_detected: int, n_kept: int) -> tuple[str, 
 
 
 def render(
-    notes: Sequence[Note], n_samples: int, performance: Performance = DEFAULT, models: Models | None = None
+    notes: Sequence[Note], n_samples: int, performance: Performance = DEFAULT_PERFORMANCE, models: Models | None = None
 ) -> NDArray[np.float32]:
     """Render notes with integer pitch as piano audio.
 

@@ -15,16 +15,29 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BACKGROUND, FRAME, TEXT, ACCENT = "#0f111c", "#3a3f55", "#c9cede", "#ffb84d"
+"""Of figures and axes; the accent is the colour of the piano's notes."""
+
 TABLE_HEADER = "#1b2036"
+"""Background of a table's first row."""
+
 SPECTROGRAM_COLOURS = (BACKGROUND, "#18204a", "#2d4a9a", "#4fa3c7", "#dff5ee")
 DIM_SPECTROGRAM_COLOURS = (BACKGROUND, "#151c40", "#233a7a", "#3b78a5", "#9fd0d8")
-"""From quiet to loud."""
+"""From quiet to loud; the dim ones lie behind notes."""
+
 VOICE_COLOUR, PIANO_COLOUR = (0.25, 0.65, 1.0), (1.0, 0.55, 0.15)
 """RGB, of spectrograms that are added to each other."""
+
 ERROR_COLOUR = "#ff5cc8"
+"""Names of the kinds of errors."""
+
 REFERENCE_COLOUR, ESTIMATE_COLOUR, SUNG_COLOUR = "#ffffff", "#7dff9a", "#ffffff"
+"""Labelled notes, estimated notes, and transcribed pitches over the piano's notes."""
+
 BLACK_KEY, WHITE_KEY, KEY_EDGE = "#1b1e2b", "#e8e6df", "#5b5f70"
+"""Of the keyboard at the left of a picture."""
+
 PHRASE_COLOURS = (ACCENT, "#6fd3ff", "#ff7aa8", "#9be36b", "#c9a0ff", "#ffe66d", "#ff9466", "#7af0d0")
+"""Of repeated phrases, in the order in which they are drawn."""
 
 FINE_STFT = replace(VOICE_STFT, n_fft=4096, win_length=2560)
 """A longer window than the transcriber's, to resolve the partials of low voices."""

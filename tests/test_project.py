@@ -79,7 +79,7 @@ def test_wheel_runs_outside_the_repository(wheel, tmp_path):
     program = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import hf_model.cli.main, hf_model.cli.info;"
         f"assert hf_model.__file__.startswith({str(tmp_path)!r}), hf_model.__file__;"
-        "print(hf_model.cli.info.SHIPPED.is_dir()); hf_model.cli.main.main(['--version'])"
+        "print(hf_model.cli.info.WEIGHTS.is_dir()); hf_model.cli.main.main(['--version'])"
     )
     ran = python("-I", "-c", program, cwd=tmp_path)
     assert ran.stdout.split() == ["True", "hummingface", hf_model.__version__], ran.stderr

@@ -30,7 +30,7 @@ from hf_model.alignment.pairing import (
 from hf_model.audio.reader import SUFFIXES
 from hf_model.config import check_range
 from hf_model.corpora.catalogue import get, read
-from hf_model.corpora.readers.scores import held_out_song
+from hf_model.corpora.readers.scores import is_piano_test_song
 from hf_model.corpora.records import ScoreRecord, VoiceRecord
 from hf_model.corpora.score_file import SCORE_FILE, read_scores
 from hf_model.parallel.workers import Workers, run_all
@@ -106,7 +106,7 @@ def align(raw: Path, folder: Path, settings: AlignSettings, workers: Workers = 1
     ------
     AlignError
         If no pair could be made.
-    hf_model.audio.reader.AudioError, hf_model.corpora.records.CorpusError
+    hf_model.audio.reader.AudioError, hf_model.corpora.records.CorpusError, hf_model.notes.midi.MidiFileError
         For a recording or a label file that cannot be read; the message names it.
     """
     report: dict[str, Any] = {}
@@ -159,7 +159,7 @@ def _outcomes(
 
 
 def _held_out(score: ScoreRecord) -> bool:
-    return score.corpus == "pop909" and held_out_song(score.pair_id)
+    return score.corpus == "pop909" and is_piano_test_song(score.pair_id)
 
 
 def _made(folder: Path, settings: AlignSettings) -> list[SingJob]:

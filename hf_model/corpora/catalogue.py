@@ -70,7 +70,7 @@ def read(name: str, raw: Path | str) -> Iterator[Record]:
     ------
     ConfigError
         For an unknown corpus, or the synthetic one, which has no files.
-    hf_model.corpora.records.CorpusError
+    hf_model.corpora.records.CorpusError, hf_model.notes.midi.MidiFileError
         For a missing or broken file; the message names it.
     """
     corpus = get(name)

@@ -1,6 +1,6 @@
 """Excerpts of POP909 with beats, chords and keys, on which the musical rules are fitted and measured.
 
-Songs whose number is a multiple of 5 are held out: nothing may be fitted on them.
+Songs whose number is a multiple of 5 are held out: no musical rule may be fitted on them.
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hf_model.corpora.readers.scores import load_pop909_song, load_pop909_spans, load_pop909_table
 from hf_model.corpora.records import Span
 from hf_model.music.tempo import Tempo
-from hf_model.notes.midi import read_midi_tracks
 from hf_model.notes.note import Note
+from hf_model.notes.pitch import LETTERS, NAMES
 
-SECONDS = 35.0
-MAX_REST = 3.0
-HOLD_OUT = 5
+SECONDS, MAX_REST = 35.0, 3.0
+"""Length of an excerpt, and its longest rest if possible."""
+
+RULE_TEST_EVERY = 5
 MIN_NOTES = 20
+"""Excerpts with fewer notes are left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,32 +64,38 @@ class Excerpt:
         return Tempo(bpm, 1.0, tuple(map(float, self.beats)), int(np.argmax(self.downbeats)), meter, 1.0)
 
 
-def is_held_out(song: str) -> bool:
-    """Whether a song may only be measured on."""
-    return int(song) % HOLD_OUT == 0
+def is_rule_test_song(song: str) -> bool:
+    """Whether a song is for measuring the musical rules, and never for fitting them: multiples of 5.
+
+    The pianos have a test set of their own: :func:`hf_model.corpora.readers.scores.is_piano_test_song`.
+    """
+    return int(song) % RULE_TEST_EVERY == 0
 
 
 def read_excerpts(mirror: Path, *, held_out: bool, limit: int | None = None) -> list[Excerpt]:
     """Read one excerpt a song, the same ones each time."""
-    chosen = [folder for folder in _folders(mirror) if is_held_out(folder.name) == held_out]
+    chosen = [folder for folder in _folders(mirror) if is_rule_test_song(folder.name) == held_out]
     return [excerpt for folder in chosen[:limit] if (excerpt := _read(folder))]
 
 
 def read_segments(mirror: Path) -> Iterator[tuple[list[Note], str]]:
     """Yield every 35 s of the training songs, half overlapping, as written, with their key ("A minor")."""
     for folder in _folders(mirror):
-        if is_held_out(folder.name):
+        if is_rule_test_song(folder.name):
             continue
-        melody, spans = _melody(folder), _spans(folder / "key_audio.txt")
+        record, keys = load_pop909_song(folder / f"{folder.name}.mid"), load_pop909_spans(folder / "key_audio.txt")
+        melody = _as_one_voice(record.notes) if record else []
+        if not melody:
+            continue
         for start in np.arange(melody[0].onset, melody[-1].offset - SECONDS / 2, SECONDS / 2):
             segment = [note for note in melody if start <= note.onset and note.offset <= start + SECONDS]
             if len(segment) >= MIN_NOTES:
-                yield segment, _key_at(spans, start + SECONDS / 2, 0)
+                yield segment, _key_at(keys, start + SECONDS / 2, 0)
 
 
 def read_downbeats(mirror: Path, song: str) -> NDArray[np.int64]:
     """Read which beats of a song begin a bar, by index."""
-    rows = _table(mirror / "pop909" / "POP909" / song / "beat_midi.txt")
+    rows = load_pop909_table(mirror / "pop909" / "POP909" / song / "beat_midi.txt")
     return np.flatnonzero([float(row[2]) > 0 for row in rows])
 
 
@@ -94,25 +103,13 @@ def _folders(mirror: Path) -> list[Path]:
     return sorted(path for path in (mirror / "pop909" / "POP909").iterdir() if path.is_dir())
 
 
-def _table(path: Path) -> list[list[str]]:
-    return [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
-def _spans(path: Path) -> list[Span]:
-    return [Span(float(start), float(end), name) for start, end, name in _table(path)]
-
-
-_PITCH_CLASS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-
-
 def _transposed(name: str, semitones: int) -> str:
     """Transpose "Gb:maj" or "A:min7/b3"; "N" stays."""
     root, colon, rest = name.partition(":")
     if root in {"N", "X"}:
         return name
-    number = _PITCH_CLASS[root[0]] + root.count("#") - root[1:].count("b") + semitones
-    return _NAMES[number % 12] + colon + rest
+    number = LETTERS[root[0].lower()] + root.count("#") - root[1:].count("b") + semitones
+    return NAMES[number % 12] + colon + rest
 
 
 def _key_at(spans: Sequence[Span], seconds: float, shift: int) -> str:
@@ -124,32 +121,34 @@ def _key_at(spans: Sequence[Span], seconds: float, shift: int) -> str:
 
 def _read(folder: Path) -> Excerpt | None:
     rng = np.random.default_rng([909, int(folder.name)])
-    notes = _cut(_melody(folder), rng)
+    record = load_pop909_song(folder / f"{folder.name}.mid")
+    melody = _as_one_voice(record.notes) if record else []
+    if record is None or not melody:
+        return None
+    notes = _cut(melody, rng)
     if len(notes) < MIN_NOTES:
         return None
     start, end = notes[0].onset, notes[-1].offset
     shift = round(float(rng.uniform(52, 72)) - float(np.median([note.pitch for note in notes])))
-    rows = np.array([[float(cell) for cell in row] for row in _table(folder / "beat_midi.txt")])  # (beat, 3)
+    rows = np.array([[float(cell) for cell in row] for row in load_pop909_table(folder / "beat_midi.txt")])  # (beat, 3)
     beats = rows[:, 0]
     near = slice(max(0, int(np.searchsorted(beats, start)) - 5), int(np.searchsorted(beats, end)) + 5)
     is_six = np.median(np.diff(np.flatnonzero(rows[:, 2]))) == 6
     chords = [
         Span(span.onset - start, span.offset - start, _transposed(span.name, shift))
-        for span in _spans(folder / "chord_midi.txt")
+        for span in record.chords
         if span.offset > start and span.onset < end
     ]
     moved = [
         replace(note, onset=note.onset - start, offset=note.offset - start, pitch=note.pitch + shift) for note in notes
     ]
-    key = _key_at(_spans(folder / "key_audio.txt"), (start + end) / 2, shift)
+    key = _key_at(load_pop909_spans(folder / "key_audio.txt"), (start + end) / 2, shift)
     downbeats = rows[near, 1 if is_six else 2] > 0
     return Excerpt(folder.name, moved, beats[near] - start, downbeats, "3/4" if is_six else "4/4", key, chords)
 
 
-def _melody(folder: Path) -> list[Note]:
-    """Read a melody as one voice: overlaps are cut, and notes that are too short to sing left out."""
-    tracks = read_midi_tracks(folder / f"{folder.name}.mid").tracks
-    line = sorted(note for track in tracks if track.name == "MELODY" for note in track.notes)
+def _as_one_voice(line: Sequence[Note]) -> list[Note]:
+    """Make a sorted melody one voice: overlaps are cut, and notes that are too short to sing left out."""
     cut = [
         replace(note, offset=min(note.offset, after.onset)) if after.onset > note.onset else None
         for note, after in zip(line, [*line[1:], replace(line[-1], onset=1e9, offset=2e9)], strict=True)

@@ -8,13 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from hf_model.evaluation.note_matching import (
-    OFFSET_MIN_TOLERANCE,
-    OFFSET_RATIO,
-    ONSET_TOLERANCE,
-    PITCH_TOLERANCE,
-    find_hits,
-)
+from hf_model.evaluation.note_matching import ONSET_TOLERANCE, PITCH_TOLERANCE, find_hits, offset_tolerance
 from hf_model.notes.note import Note
 
 QUARTER_TONE, SEMITONE = 0.75, 1.5
@@ -173,7 +167,7 @@ def _kind_of_pair(note: Note, found: Note) -> str:
     if not _same_pitch(note, found):
         return _kind_of_pitch(found.pitch - note.pitch)
     late = found.offset - note.offset
-    if round(abs(late), 4) <= max(OFFSET_MIN_TOLERANCE, OFFSET_RATIO * note.duration):
+    if round(abs(late), 4) <= offset_tolerance(note.duration):
         return RIGHT
     return "offset late" if late > 0 else "offset early"
 

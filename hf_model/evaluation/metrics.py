@@ -1,4 +1,8 @@
-"""The scores of one recording, as mir_eval defines them, and the bootstrap interval of a mean over recordings."""
+"""The scores of one recording, and the bootstrap interval of a mean over recordings.
+
+Scores are those of mir_eval. Notes are matched by SciPy (:mod:`hf_model.evaluation.note_matching`): as many as mir_eval
+matches, but of several largest matchings it may choose another, which the errors of :func:`note_errors` depend on.
+"""
 
 from __future__ import annotations
 

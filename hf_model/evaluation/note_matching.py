@@ -1,4 +1,4 @@
-"""The only home of the tolerances of note scoring, and of the matching of notes under them."""
+"""Tolerances of note scoring, and matching of notes."""
 
 from __future__ import annotations
 
@@ -48,6 +48,11 @@ class Matches(NamedTuple):
         return {name: 2 * getattr(self, name) / total if total else 1.0 for name in RULES}
 
 
+def offset_tolerance(duration: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Compute the tolerance of the offsets of reference notes from their durations: seconds, of the same shape."""
+    return np.maximum(OFFSET_MIN_TOLERANCE, OFFSET_RATIO * np.asarray(duration))
+
+
 def find_hits(reference: Sequence[Note], estimate: Sequence[Note]) -> Hits:
     """Compare every reference note with every estimated note.
 
@@ -57,7 +62,7 @@ def find_hits(reference: Sequence[Note], estimate: Sequence[Note]) -> Hits:
     other_intervals, other_pitches = to_arrays(estimate)
     onset = np.abs(intervals[:, None, 0] - other_intervals[None, :, 0]).round(4) <= ONSET_TOLERANCE
     pitch = onset & (np.abs(pitches[:, None] - other_pitches[None]) <= PITCH_TOLERANCE)
-    tolerance = np.maximum(OFFSET_MIN_TOLERANCE, OFFSET_RATIO * (intervals[:, 1] - intervals[:, 0]))[:, None]
+    tolerance = offset_tolerance(intervals[:, 1] - intervals[:, 0])[:, None]
     offset = pitch & (np.abs(intervals[:, None, 1] - other_intervals[None, :, 1]).round(4) <= tolerance)
     return Hits(onset, pitch, offset)
 

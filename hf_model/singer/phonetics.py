@@ -47,6 +47,8 @@ class Consonant:
     nasal_zero: float = 0.0
 
 
+# --------------------------------------------------------------------------------------------------- tables of sounds
+
 CONSONANTS = {
     "m": Consonant(True, 0.04, 0.16, (270, 1000, 2200), voice=0.45, nasal_zero=1000),
     "n": Consonant(True, 0.04, 0.15, (270, 1450, 2400), voice=0.45, nasal_zero=1600),
@@ -129,7 +131,13 @@ _REPEATED = {
 """Consonants and vowels to draw from, for songs on one repeated syllable; the first vowel is the most frequent."""
 
 _DIPHTHONGS = (("a", "i"), ("a", "u"), ("o", "u"), ("e", "i"), ("O", "i"), ("i", "E"), ("u", "o"), ("@", "u"))
+"""Pairs of vowels."""
+
 _VOWELS = ("a", "A", "ae", "E", "e", "i", "I", "o", "O", "u", "V", "@", "y", "oe", "er", "ui")
+"""Vowels of invented languages."""
+
+
+# ---------------------------------------------------------------------------------------------------------- syllables
 
 
 @dataclass(frozen=True)

@@ -119,11 +119,6 @@ class Synthesizer(Pretrained):
             corrected = torch.view_as_real(excitation * gain)
             return torch.view_as_complex(corrected.addcmul(torch.view_as_real(hiss), noise_magnitude[..., None]))
 
-    def excitation_spectrum(self, notes: Tensor, n_frames: int) -> Tensor:
-        """Compute the spectra of the excitation alone, without network and noise: complex64 (batch, frame, bin)."""
-        sounding = self.excitation.select_notes(notes, n_frames)
-        return uncentred_stft(self.excitation(sounding, notes.shape[0], n_frames))
-
     def features(self, sounding: SoundingNotes, excitation: Tensor, noise_level: Tensor) -> Tensor:
         """Compute the network's input (batch, frame, feature): band levels, held keys, keys just struck."""
         n_examples, n_frames = excitation.shape[:2]

@@ -40,10 +40,8 @@ BODY_STEP, BODY_SAMPLES = 21, 5250
 BODY_REACH = 12
 """Samples of the body on each side from which a sample of the audio is interpolated."""
 
-SOFT, LOUD = 0, 1
-"""The two recordings of each key: up to velocity 107, and from 108 on. Row = recording * 88 + key - 21."""
-
 LAST_SOFT = 107
+"""Highest velocity of the first of the two recordings of each key. Row = recording * 88 + key - 21."""
 
 GAIN_VELOCITIES = (
     (3, 6, 9, 12, 16, 20, 24, 28, 33, 38, 43, 48, 54, 60, 66, 70, 74, 75, 81, 87, 93, 99, 103, 107),

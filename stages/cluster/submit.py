@@ -35,16 +35,19 @@ WRAPPERS = ("python", "env", "flock")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    split = given.index("--") if "--" in given else len(given)
-    options, command = _parser().parse_args(given[:split]), given[split + 1 :]
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    split = words.index("--") if "--" in words else len(words)
+    options, command = _parser().parse_args(words[:split]), words[split + 1 :]
     if not command:
-        msg = "no command: write it after --: python -m stages.cluster.submit generic -- flock .dvc/config dvc repro"
+        example = "python -m stages.cluster.submit show generic -- flock .dvc/config dvc repro"
+        msg = f"no command: write it after --, as in: {example}"
         raise ConfigError(msg)
     site = read_site(options.profile, options.job, dict(_change(text) for text in options.set))
     tasks = site.nodes * site.tasks
     if tasks > 1 and "stages.train" not in command:
-        msg = f"{options.profile} asks for {tasks} tasks, and only stages.train divides its work: try --job cpu"
+        msg = (
+            f"{options.profile} asks for {tasks} tasks, and only stages.train runs as several processes: try --job cpu"
+        )
         raise ConfigError(msg)
     script = site.script(command, options.name or _name(command), Path.cwd(), options.array)
     print(script, end="", flush=True)

@@ -38,23 +38,23 @@ def start_run(kind: str, key: str, settings: Mapping[str, Any], resumed: bool) -
         Whether the training resumes from a checkpoint.
     """
     tracker = Tracker(connect())
-    note = RUNS / f"{kind}-{key}.json"
+    run_file = RUNS / f"{kind}-{key}.json"
     with tracker.attempt("opening a run") as active:
         if active:
-            known = _find_unfinished_run(tracker.client, note, resumed)
+            known = _find_unfinished_run(tracker.client, run_file, resumed)
             tracker.run_id = tracker.version = known or _new_run(tracker.client, kind, settings)
             if known:
                 tracker.client.update_run(known, "RUNNING")
                 tracker.last_steps = _last_steps(tracker.client, known)
-            _run.write_json(note, {"run_id": tracker.run_id})
+            _run.write_json(run_file, {"run_id": tracker.run_id})
     return tracker
 
 
-def _find_unfinished_run(client: Any, note: Path, resumed: bool) -> str:
+def _find_unfinished_run(client: Any, run_file: Path, resumed: bool) -> str:
     """Return the run of an interrupted training, with a checkpoint or killed before its first one, else ""."""
-    if not note.is_file():
+    if not run_file.is_file():
         return ""
-    known = str(json.loads(note.read_text(encoding="utf-8"))["run_id"])
+    known = str(json.loads(run_file.read_text(encoding="utf-8"))["run_id"])
     found = next((run for run in _runs(client) if run.info.run_id == known), None)
     return known if found and (resumed or found.info.status != "FINISHED") else ""
 

@@ -40,6 +40,19 @@ def test_each_note_is_matched_once_and_the_matching_is_maximal():
     assert match_notes(reference, estimate).con == 2, "a greedy match would give the first away"
 
 
+@pytest.mark.parametrize(("n_reference", "n_estimate"), [(2, 2), (3, 2), (2, 4), (4, 4)])
+def test_ties_are_counted_as_mir_eval_counts_them(n_reference, n_estimate):
+    reference = [Note(0.02 * (i // 2), 1.0, 60) for i in range(n_reference)]  # equal notes: many largest matchings
+    estimate = [Note(0.01, 1.0, 60.2)] * n_estimate
+    arrays = []
+    for notes in (reference, estimate):
+        arrays += [np.array([(n.onset, n.offset) for n in notes]), pitch_to_hz([n.pitch for n in notes])]
+    pairs = match_pairs(reference, estimate, "conpoff")
+    assert len(pairs) == len(mir_eval.transcription.match_notes(*arrays)) == min(n_reference, n_estimate)
+    assert len({i for i, _ in pairs}) == len({j for _, j in pairs}) == len(pairs)
+    assert match_notes(reference, estimate).conpoff == len(pairs)
+
+
 @pytest.mark.parametrize(
     ("reference", "estimate", "expected"), [([], [], 1.0), (REFERENCE, [], 0.0), ([], REFERENCE, 0.0)]
 )

@@ -19,7 +19,7 @@ from hf_model.notes.midi import MidiFileError, find_melody_track, read_midi_trac
 from hf_model.notes.note import Note
 
 POP909_TRACKS = ("MELODY", "BRIDGE", "PIANO")
-HELD_OUT_EVERY = 45
+PIANO_TEST_EVERY = 45
 LPD_TRACKS = ("Drums", "Piano", "Guitar", "Bass", "Strings")
 
 _LOG = logging.getLogger(__name__)
@@ -44,40 +44,52 @@ def read_pop909(raw: Path, track: str = "MELODY") -> Iterator[ScoreRecord]:
     """
     if track not in POP909_TRACKS:
         raise CorpusError(f"track is {track!r}, allowed is one of {', '.join(POP909_TRACKS)}")
-    licence = get("pop909").licence
     for path in find_files(raw / "pop909" / "POP909", "*/*.mid"):
-        notes = [note for found in read_midi_tracks(path).tracks if found.name == track for note in found.notes]
-        if not notes:
-            continue
-        home = path.parent
-        keys = _spans(home / "key_audio.txt")
-        name = path.stem if track == "MELODY" else f"{path.stem}-{track.lower()}"
-        beats, chords = _beats(home / "beat_midi.txt"), _spans(home / "chord_midi.txt")
-        yield ScoreRecord("pop909", name, licence, sorted(notes), beats, chords, keys[0].name if keys else None)
+        record = load_pop909_song(path, track)
+        if record is not None:
+            yield record
 
 
-def held_out_song(name: str) -> bool:
-    """Whether a song of pop909 is held out for evaluation: every 45th of the 909 (20 songs)."""
+def load_pop909_song(path: Path, track: str = "MELODY") -> ScoreRecord | None:
+    """Load one song as :func:`read_pop909` does, from its MIDI file and the tables next to it; None without notes."""
+    notes = [note for found in read_midi_tracks(path).tracks if found.name == track for note in found.notes]
+    if not notes:
+        return None
+    folder = path.parent
+    keys = load_pop909_spans(folder / "key_audio.txt")
+    name = path.stem if track == "MELODY" else f"{path.stem}-{track.lower()}"
+    beats, chords = _beats(folder / "beat_midi.txt"), load_pop909_spans(folder / "chord_midi.txt")
+    licence = get("pop909").licence
+    return ScoreRecord("pop909", name, licence, sorted(notes), beats, chords, keys[0].name if keys else None)
+
+
+def is_piano_test_song(name: str) -> bool:
+    """Whether a song of pop909 is for measuring the pianos, and never sung for training: every 45th (20 songs).
+
+    The musical rules have a test set of their own: :func:`hf_model.corpora.pop909_excerpts.is_rule_test_song`.
+    """
     number = name.split("-")[0]
-    return number.isdecimal() and int(number) % HELD_OUT_EVERY == 0
+    return number.isdecimal() and int(number) % PIANO_TEST_EVERY == 0
 
 
-def _table(path: Path) -> list[list[str]]:
+def load_pop909_table(path: Path) -> list[list[str]]:
+    """Load the cells of a table of pop909; empty if the file is missing."""
     if not path.is_file():
         return []
     return [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def _spans(path: Path) -> list[Span]:
+def load_pop909_spans(path: Path) -> list[Span]:
+    """Load the chords or keys of a song of pop909; empty if the file is missing."""
     try:
-        return [Span(float(row[0]), float(row[1]), row[2]) for row in _table(path)]
+        return [Span(float(row[0]), float(row[1]), row[2]) for row in load_pop909_table(path)]
     except (ValueError, IndexError) as error:
         raise CorpusError(f"{path}: {error}") from error
 
 
 def _beats(path: Path) -> NDArray[np.float64] | None:
     try:
-        rows = _table(path)
+        rows = load_pop909_table(path)
         return np.array([float(row[0]) for row in rows], dtype=np.float64) if rows else None
     except ValueError as error:
         raise CorpusError(f"{path}: {error}") from error

@@ -143,13 +143,13 @@ def read_csd(raw: Path) -> Iterator[VoiceRecord]:
     """
     corpus = get("csd")
     for path in find_files(raw / "csd", "*/csv/*.csv"):
-        home = path.parent.parent
-        options = [home / kind / f"{path.stem}.{kind}" for kind in ("wav", "mp3")]
+        folder = path.parent.parent
+        options = [folder / kind / f"{path.stem}.{kind}" for kind in ("wav", "mp3")]
         audio_path = next((option for option in options if option.is_file()), None)
         if audio_path is None:
             raise CorpusError(f"{options[0]}: missing (and no mp3 of it)")
         notes = sorted(_note(path, *row) for row in _rows(path, 3, ",", header=True))
-        midi_path = home / "mid" / f"{path.stem}.mid"
+        midi_path = folder / "mid" / f"{path.stem}.mid"
         score = read_midi(midi_path) if midi_path.is_file() else None
         yield VoiceRecord("csd", path.stem, "csd", corpus.licence, audio_path, notes, score, measure_only=True)
 
