@@ -187,11 +187,13 @@ final, resume, child = Path(sys.argv[1]), sys.argv[2] == "resume", sys.argv[3]
 with _run.output(final, resume=resume) as folder:
     (folder / "first").touch()
     if child == "fork" and os.fork() == 0:
+        final.with_name("ready").touch()  # its copy of the lock is closed
         time.sleep(60)
         os._exit(0)
     if child == "exec":
         subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    final.with_name("ready").touch()
+    if child != "fork":
+        final.with_name("ready").touch()
     while not final.with_name("finish").exists():
         time.sleep(0.01)
 """
