@@ -31,6 +31,11 @@ settings.load_profile("tests")
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the tests on a cluster first: they mostly wait, one after another, while another worker does the rest."""
+    items.sort(key=lambda item: item.get_closest_marker("slurm") is None)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Root folder of the repository."""
