@@ -58,8 +58,8 @@ def _version(name: str) -> str:
 
 
 def _weights(folder: Path) -> dict[str, Any]:
-    config, card = folder / "config.json", folder / "README.md"
-    settings = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    card = folder / "README.md"
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return {
         "name": folder.name,
         "folder": str(folder),
