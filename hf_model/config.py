@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+MAX_PRINTED = 200
+"""Characters of a wrong value that a message shows."""
 
 
 class ConfigError(ValueError):
@@ -38,7 +42,7 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "") -> T
         raise ConfigError(msg)
     hints = typing.get_type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    unknown = sorted(set(mapping) - set(fields))
+    unknown = sorted(set(mapping) - set(fields), key=str)
     if unknown:
         msg = f"unknown setting {prefix}{unknown[0]}; known: {', '.join(sorted(fields))}"
         raise ConfigError(msg)
@@ -80,6 +84,11 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
         raise ConfigError(f"{name} is {value}, allowed is {low} to {high}")
 
 
+def mask_passwords(text: str) -> str:
+    """Replace user names, passwords and queries in the addresses of a text, for messages."""
+    return re.sub(r"(?<=\?)[^\s?]*=[^\s]*", "***", re.sub(r"(?<=://)[^/\s]*@", "***@", text))
+
+
 def check_choice(name: str, value: str, choices: typing.Iterable[str]) -> None:
     """Check that a value is one of the choices.
 
@@ -99,7 +108,15 @@ def _type_name(hint: Any) -> str:
 
 def _refuse(where: str, value: Any, hint: Any) -> typing.NoReturn:
     extra = " (YAML reads 3e-4 as text: write 3.0e-4)" if hint is float and isinstance(value, str) else ""
-    raise ConfigError(f"{where} is {value!r}, expected {_type_name(hint)}{extra}")
+    raise ConfigError(f"{where} is {_shortened(value)}, expected {_type_name(hint)}{extra}")
+
+
+def _shortened(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number with thousands of digits
+        text = type(value).__name__
+    return text if len(text) <= MAX_PRINTED else f"{text[:MAX_PRINTED]}..."
 
 
 def _checked(hint: Any, value: Any, where: str) -> Any:
@@ -130,7 +147,10 @@ def _checked_scalar(hint: Any, value: Any, where: str) -> Any:
     if hint is Any:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            _refuse(where, value, hint)
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
         _refuse(where, value, hint)
     return value

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from hf_model.config import ConfigError
+from hf_model.files import read_json
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 """``owner/name``."""
@@ -91,6 +93,8 @@ def push_folder(
     ------
     FileNotFoundError
         If the folder has no model.
+    ConfigError
+        If its ``config.json`` is damaged.
     HubError
         If the name is invalid, or the upload fails.
     """
@@ -102,7 +106,7 @@ def push_folder(
         msg = f"{name!r} is not a name on the Hugging Face Hub, expected owner/name"
         raise HubError(msg)
     hub = _import_library("to upload a model to the Hugging Face Hub,")
-    settings = json.loads(source.read_text(encoding="utf-8"))
+    settings = read_json(source, "copy, download or train the model again")
     with tempfile.TemporaryDirectory(prefix="hummingface-") as staging:
         for item in FILES:
             if (source.parent / item).is_file():
@@ -129,10 +133,22 @@ def write_card(settings: Mapping[str, Any], name: str) -> str:
         The content of ``config.json``.
     name : str
         ``owner/name``.
+
+    Raises
+    ------
+    ConfigError
+        If the settings are not a mapping.
+    HubError
+        If ``huggingface_hub`` is not installed.
     """
+    if not isinstance(settings, Mapping):
+        msg = f"the settings of {name} must be a mapping, got {type(settings).__name__}"
+        raise ConfigError(msg)
     hub = _import_library("to write a model card,")
     kind = str(settings.get("kind", "model"))
-    metrics = {key: value for key, value in settings.get("valid", {}).items() if isinstance(value, int | float)}
+    valid = settings.get("valid")
+    figures = valid if isinstance(valid, Mapping) else {}
+    metrics = {key: value for key, value in figures.items() if isinstance(value, int | float)}
     results = [
         hub.EvalResult(
             task_type="audio-to-audio",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,16 +13,23 @@ import torch
 from torch import Tensor, nn
 
 from hf_model.config import ConfigError, from_mapping, to_mapping
+from hf_model.files import replacing, write_json
 from hf_model.hub import model_folder, push_folder
+from hf_model.weights import (
+    CONFIG,
+    DIGEST,
+    WEIGHTS_FILE,
+    WeightsError,
+    damaged,
+    read_config,
+    read_model_file,
+    remedy,
+)
 
+__all__ = ["Pretrained", "WeightsError", "part_of_config", "publish", "read_config"]
+
+C = TypeVar("C")
 M = TypeVar("M", bound="Pretrained")
-
-CONFIG, WEIGHTS_FILE, DIGEST = "config.json", "model.safetensors", "weights_sha256"
-REMEDY = "copy, download or train the model again"
-
-
-class WeightsError(ValueError):
-    """Weights are damaged, belong to another ``config.json``, or contain NaN or infinite values."""
 
 
 class Pretrained(nn.Module):
@@ -60,7 +66,7 @@ class Pretrained(nn.Module):
         """
         settings = {"kind": self.kind, "model": to_mapping(self.config), **self.facts, **extra}
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        _write_model(Path(folder), settings, state)
+        write_model(Path(folder), settings, state)
 
     @classmethod
     def from_pretrained(cls: type[M], folder: Path | str, *, revision: str | None = None) -> M:
@@ -90,14 +96,15 @@ class Pretrained(nn.Module):
             msg = f"{source} holds a {settings.get('kind')!r} model, expected {cls.kind!r}"
             raise ConfigError(msg)
         if "model" not in settings:
-            msg = f"{source / CONFIG} has no settings of the model (key 'model'); {REMEDY}"
+            msg = f"{source / CONFIG} has no settings of the model (key 'model'); {remedy(source)}"
             raise ConfigError(msg)
-        model = cls(from_mapping(cls.config_class, settings["model"], "model"))
+        model = cls(part_of_config(cls.config_class, source, settings, "model"))
+        state = _read_weights(source, settings)
         try:
-            model.load_state_dict(_read_weights(source, settings))
+            model.load_state_dict(state)
         except RuntimeError as error:
-            msg = f"{source / WEIGHTS_FILE} does not match {CONFIG}: {' '.join(str(error).split())}"
-            raise RuntimeError(msg) from error
+            msg = f"{source / WEIGHTS_FILE} does not match {CONFIG}: {' '.join(str(error).split())}; {remedy(source)}"
+            raise WeightsError(msg) from error
         model.facts = {name: value for name, value in settings.items() if name not in ("kind", "model", DIGEST)}
         return model.eval()
 
@@ -113,62 +120,47 @@ class Pretrained(nn.Module):
             return push_folder(folder, name, private=private, token=token, message=message)
 
 
-def read_config(folder: Path | str) -> dict[str, Any]:
-    """Read the ``config.json`` of a model folder.
+def part_of_config(cls: type[C], folder: Path | str, settings: Mapping[str, Any], name: str) -> C:
+    """Build the settings dataclass of one entry of ``config.json``, with defaults if there is none.
 
     Raises
     ------
-    FileNotFoundError
-        If the folder has no model.
     ConfigError
-        If the file is not a JSON object.
+        For unknown or impossible settings; the message names the file.
     """
-    path = Path(folder) / CONFIG
-    if not path.is_file():
-        msg = f"no model in {folder}: {CONFIG} is missing"
-        raise FileNotFoundError(msg)
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        msg = f"{path} is not valid JSON ({error}); {REMEDY}"
+        return from_mapping(cls, settings.get(name, {}), name)
+    except ConfigError as error:
+        msg = f"{Path(folder) / CONFIG}: {error}; {remedy(folder)}"
         raise ConfigError(msg) from error
-    if not isinstance(settings, dict):
-        msg = f"{path} must hold a JSON object, got {type(settings).__name__}; {REMEDY}"
-        raise ConfigError(msg)
-    return settings
 
 
 def _read_weights(folder: Path, settings: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Read ``model.safetensors``, and check the digest in ``config.json``, which older folders do not have."""
+    """Read ``model.safetensors``."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     path = folder / WEIGHTS_FILE
-    if not path.is_file():
-        msg = f"no model in {folder}: {WEIGHTS_FILE} is missing"
-        raise FileNotFoundError(msg)
-    content = path.read_bytes()
-    if DIGEST in settings and hashlib.sha256(content).hexdigest() != settings[DIGEST]:
-        msg = f"{path} is damaged or belongs to another {CONFIG} ({DIGEST} differs); {REMEDY}"
-        raise WeightsError(msg)
+    content = read_model_file(folder, WEIGHTS_FILE, settings)
     try:
         state: dict[str, Tensor] = load(content)
     except (SafetensorError, RuntimeError, LookupError, TypeError, ValueError) as error:
-        msg = f"{path} is damaged ({' '.join(str(error).split())}); {REMEDY}"
-        raise WeightsError(msg) from error
+        raise damaged(path, error) from error
     _refuse_non_finite(path, state)
     return state
 
 
-def _write_model(folder: Path, settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
-    from safetensors.torch import save_file
+def write_model(folder: Path, settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
+    """Write ``config.json`` with the SHA-256 of the weights, and the weights as they are."""
+    from safetensors.torch import save
 
     path = folder / WEIGHTS_FILE
     _refuse_non_finite(path, state)
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(dict(state), path)
-    content = {**settings, DIGEST: hashlib.sha256(path.read_bytes()).hexdigest()}
-    (folder / CONFIG).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    content = save(dict(state))  # its save_file lets nobody else read the file
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+    write_json(folder / CONFIG, {**settings, DIGEST: hashlib.sha256(content).hexdigest()}, digest=True)
 
 
 def _refuse_non_finite(path: Path, state: Mapping[str, Tensor]) -> None:
@@ -196,7 +188,7 @@ def publish(source: Path | str, target: Path | str, **facts: Any) -> None:
     settings = read_config(source)
     state = _read_weights(Path(source), settings)
     float16 = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
-    _write_model(Path(target), {**settings, **facts}, float16)
+    write_model(Path(target), {**settings, **facts}, float16)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

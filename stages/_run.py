@@ -7,13 +7,12 @@ nor MLflow is installed.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -22,6 +21,7 @@ from typing import Any, NoReturn, TypeVar
 import yaml
 
 from hf_model.config import ConfigError, from_mapping
+from hf_model.files import flush_file, flush_tree, remove_leftovers
 
 T = TypeVar("T")
 
@@ -30,12 +30,15 @@ PARAMS = Path("params.yaml")
 
 SECTIONS = ("download", "align", "stft", "train", "render", "evaluate")
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Numbers of the system's errors for a full disk and an exceeded quota."""
+
 _locks: set[int] = set()
 """Descriptors of the locks that this process holds."""
 
 
 class OutputError(RuntimeError):
-    """An output folder cannot be written."""
+    """An output cannot be written; the message names it."""
 
 
 def settings(section: str, cls: type[T], params: Path = PARAMS, profile: str | None = None) -> T:
@@ -69,17 +72,21 @@ def _section(section: str, params: Path, chosen: str | None = None) -> Any:
     content = _read(params)
     profile = chosen or content.get("profile", "default")
     profiles = content.get("profiles", {})
-    if not isinstance(profiles, Mapping) or profile not in profiles:
-        known = ", ".join(sorted(profiles)) if isinstance(profiles, Mapping) else "none"
+    if not isinstance(profiles, Mapping) or not isinstance(profile, str) or profile not in profiles:
+        known = ", ".join(sorted(map(str, profiles))) if isinstance(profiles, Mapping) else "none"
         msg = f"profile is {profile!r}, allowed is one of {known} (the keys of profiles in {params})"
         raise ConfigError(msg)
     _refuse_unknown(content, {"profile", "profiles", *SECTIONS}, params)
-    _refuse_unknown(profiles[profile] or {}, set(SECTIONS), params, f"profiles.{profile}.")
+    overrides = profiles[profile] or {}
+    if not isinstance(overrides, Mapping):
+        msg = f"profiles.{profile} in {params} must be a mapping of sections, got {type(overrides).__name__}"
+        raise ConfigError(msg)
+    _refuse_unknown(overrides, set(SECTIONS), params, f"profiles.{profile}.")
     base = _lookup(content, section)
     if base is None:
         msg = f"{params} has no section {section}"
         raise ConfigError(msg)
-    return _merge(base, _lookup(profiles[profile] or {}, section) or {})
+    return _merge(base, _lookup(overrides, section) or {})
 
 
 def _read(params: Path) -> Mapping[str, Any]:
@@ -104,13 +111,14 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        # PyYAML raises other errors than its own for impossible dates, unknown escapes and mappings as keys
         msg = f"{path} is not valid YAML: {' '.join(str(error).split())}"
         raise ConfigError(msg) from error
 
 
 def _refuse_unknown(mapping: Mapping[str, Any], known: set[str], params: Path, prefix: str = "") -> None:
-    unknown = sorted(set(mapping) - known)
+    unknown = sorted(map(str, set(mapping) - known))
     if unknown:
         msg = f"unknown section {prefix}{unknown[0]} in {params}; known: {', '.join(sorted(known))}"
         raise ConfigError(msg)
@@ -133,18 +141,21 @@ def _merge(base: Any, overrides: Any) -> Any:
 
 
 @contextmanager
-def output(path: Path | str, *, resume: bool = False) -> Iterator[Path]:
-    """Write into a temporary folder that is renamed to ``path`` when the block succeeds.
+def output(path: Path | str, *, resume: bool = False, beside: Sequence[str] = ()) -> Iterator[Path]:
+    """Write into a temporary folder that is renamed to ``path`` when the block succeeds and its files are on the disk.
 
     ``.<name>.lock`` in the same parent folder is locked meanwhile. It is never removed: another process may have opened
-    it.
+    it. At no moment ``path`` holds a part of an output: an older one is renamed before it is removed.
 
     Parameters
     ----------
     path : path
-        The output folder; an existing one is replaced.
+        The output folder; an existing one is replaced. Of a symbolic link the target is replaced, on its disk.
     resume : bool
         Keep the unfinished folder after a failure and continue in it the next time.
+    beside : sequence of str
+        Files of the temporary folder that are moved beside ``path``. Older ones are removed first, and the last one is
+        moved last: where it exists, all of the output is whole.
 
     Yields
     ------
@@ -154,24 +165,47 @@ def output(path: Path | str, *, resume: bool = False) -> Iterator[Path]:
     Raises
     ------
     OutputError
-        If another process is writing this output.
+        If another process is writing this output, or the disk is full.
     """
-    final = Path(path)
-    partial = final.with_name(f".{final.name}.partial")
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(final):
-        if not resume:
-            shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(exist_ok=True)
-        try:
-            yield partial
-        except BaseException:
+    final = Path(path).resolve() if Path(path).is_symlink() else Path(path)
+    partial, older = (final.with_name(f".{final.name}.{ending}") for ending in ("partial", "older"))
+    with _full_disk(final, resume=resume):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(final):
+            remove_leftovers(final.parent)
+            shutil.rmtree(older, ignore_errors=True)
             if not resume:
                 shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(exist_ok=True)
+            try:
+                yield partial
+                flush_tree(partial)
+            except BaseException:
+                if not resume:
+                    shutil.rmtree(partial, ignore_errors=True)
+                raise
+            for name in reversed(beside):
+                final.with_name(name).unlink(missing_ok=True)
+            if final.is_dir():
+                final.rename(older)
+            partial.rename(final)
+            for name in beside:
+                (final / name).replace(final.with_name(name))
+            flush_file(final.parent)
+            shutil.rmtree(older, ignore_errors=True)
+
+
+@contextmanager
+def _full_disk(final: Path, *, resume: bool) -> Iterator[None]:
+    """Name the output when the disk or a quota is full: the system's error names a temporary file, or none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
             raise
-        if final.is_dir():
-            shutil.rmtree(final)
-        partial.rename(final)
+        kept = "what is finished was kept" if resume else "no incomplete output was kept"
+        msg = f"{final}: the disk is full; {kept}, free some space and run the stage again"
+        raise OutputError(msg) from error
 
 
 @contextmanager
@@ -212,18 +246,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_close_locks)
 
 
-def write_json(path: Path | str, content: Mapping[str, Any]) -> None:
-    """Write JSON with sorted keys, atomically; the same content gives the same bytes."""
-    final = Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    partial = final.with_name(f".{final.name}.partial")
-    try:
-        partial.write_text(json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
-        partial.replace(final)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def main(stage: Callable[[], None]) -> None:
     """Run a stage as a program: a known error becomes one line on stderr and exit code 1.
 
@@ -238,8 +260,11 @@ def main(stage: Callable[[], None]) -> None:
         _exit_with_error("interrupted; no incomplete output was kept", 130)
     except OSError as error:
         _exit_with_error(_describe(error), 1)
+    except MemoryError:
+        _exit_with_error("not enough memory: use fewer workers (HUMMINGFACE_WORKERS), or smaller settings", 1)
     except Exception as error:
-        if not type(error).__module__.startswith(("hf_model.", "stages.")):
+        # a class of the program that runs has the module __main__
+        if not type(error).__module__.startswith(("hf_model.", "stages.", "__main__")):
             raise
         _exit_with_error(str(error), 1)
 
@@ -250,7 +275,7 @@ def _terminate(signum: int, _frame: FrameType | None) -> None:
 
 def _describe(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in FULL:
         return f"{where}the disk is full; no incomplete output was kept, free some space and run the stage again"
     return f"{where}{error.strerror or error}"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hf_model.corpora.catalogue import DownloadSettings, get
 from hf_model.corpora.download import download
+from hf_model.files import write_json
 from stages import _run
 
 
@@ -26,6 +27,8 @@ def main() -> None:
                 print(f"{name}: {len(result.left_out)} files left out, their licence is not in download.accept_license")
             if result.unverified:
                 print(f"{name}: {result.unverified} files have no known hash and were not verified")
+            for archive, digest in result.archives.items():
+                print(f"{name}: the sha256 of {archive} is {digest}; compare it with that of another download")
             report[name] = {
                 "title": corpus.title,
                 "licence": corpus.licence,
@@ -36,8 +39,9 @@ def main() -> None:
                 "files": result.files,
                 "bytes": result.bytes,
                 "left_out": result.left_out,
+                "unverified_archives": result.archives,
             }
-        _run.write_json(folder / "corpora.json", report)
+        write_json(folder / "corpora.json", report, digest=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 from hf_model.evaluation.evaluate import EvaluateSettings, Measured, measure_all, summarize
 from hf_model.evaluation.render_test_set import LABELLED, SOUNDS
 from hf_model.evaluation.report import draw_pictures, table_rows, write_page, write_recordings
+from hf_model.files import write_json
 from stages import _run
 from stages.cluster import jobs
 from stages.tracking import runs
@@ -21,13 +22,11 @@ def main() -> None:
     settings = _run.settings("evaluate", EvaluateSettings)
     measured = measure_all(RENDERED, settings, _run.workers())
     report = summarize(measured, settings)
-    with _run.output(REPORTS / "plots") as plots:
+    with _run.output(REPORTS / "plots", beside=("index.html", "recordings.csv", "metrics.json")) as plots:
         draw_pictures(measured, report, RENDERED, plots, settings.pictures)
         write_page(plots / "index.html", report, plots)
         write_recordings(plots / "recordings.csv", measured)
-    for name in ("index.html", "recordings.csv"):
-        (REPORTS / "plots" / name).replace(REPORTS / name)
-    _run.write_json(REPORTS / "metrics.json", report)
+        write_json(plots / "metrics.json", report)
     for row in table_rows(report)[1]:
         print("  ".join(row))
     runs.log_evaluation(report, REPORTS, _examples(measured))

@@ -17,6 +17,7 @@ import huggingface_hub
 import pytest
 import torch
 
+from hf_model.config import ConfigError
 from hf_model.hub import HubError, model_folder, push_folder, write_card
 from hf_model.inference import Models
 from hf_model.transcriber.network import Transcriber
@@ -228,13 +229,33 @@ def test_upload_needs_a_model(api, tmp_path):
     assert not api.created
 
 
+@pytest.mark.parametrize("content", ["[]", "null", "{", "3"])
+def test_damaged_config_is_not_uploaded(api, tmp_path, content):
+    (tmp_path / "config.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"config\.json (is not valid JSON|must hold a JSON object).*; copy"):
+        push_folder(tmp_path, "someone/voices")
+    assert not api.created
+
+
+@pytest.mark.parametrize("settings", [None, [], "text"])
+def test_card_of_no_settings_is_refused(settings):
+    with pytest.raises(ConfigError, match="the settings of someone/voices must be a mapping, got"):
+        write_card(settings, "someone/voices")
+
+
+def test_card_of_odd_figures_has_none():
+    assert "results" not in write_card({"kind": ["x"], "valid": [1, 2], "licence": None}, "someone/voices")
+
+
 def test_card_has_the_usage_and_training_data():
     text = write_card({"kind": "transcriber", "licence": "MIT", "trained_on": "synthetic voices"}, "someone/voices")
     assert "hummingface convert hum.wav --model someone/voices" in text
     assert "synthetic voices" in text
 
 
-@pytest.mark.parametrize("name", ["transcriber", "transcriber_made", "synthesizer", "piano", "partials"])
+@pytest.mark.parametrize(
+    "name", ["transcriber", "transcriber_made", "transcriber_songs", "synthesizer", "piano", "partials"]
+)
 def test_shipped_cards_have_metadata(name):
     content = huggingface_hub.ModelCard((WEIGHTS / name / "README.md").read_text(encoding="utf-8"))
     assert content.data.license == "mit"

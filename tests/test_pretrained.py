@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 
 from hf_model.config import ConfigError, check_range
 from hf_model.pretrained import Pretrained, WeightsError, main, read_config
+from hf_model.transcriber.network import Transcriber
 from hf_model.weights import WEIGHTS
 
 
@@ -52,7 +55,7 @@ def line():
 
 def change_config(folder, **changes):
     path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes), encoding="utf-8")
+    path.write_text(json.dumps(read_config(folder) | changes), encoding="utf-8")
 
 
 def sha256(folder):
@@ -134,7 +137,7 @@ def test_settings_of_another_version_are_refused(line, tmp_path, model, message)
 def test_weights_must_match_the_settings(line, tmp_path):
     line.save_pretrained(tmp_path)
     change_config(tmp_path, model={"width": 6, "bias": False})
-    with pytest.raises(RuntimeError, match="size mismatch"):
+    with pytest.raises(WeightsError, match="size mismatch"):
         Line.from_pretrained(tmp_path)
 
 
@@ -175,7 +178,27 @@ def test_folders_without_a_digest_are_loaded(line, tmp_path):
     assert torch.equal(Line.from_pretrained(tmp_path).layer.weight, line.layer.weight)
 
 
-@pytest.mark.parametrize("name", ["transcriber", "transcriber_made", "synthesizer"])
+def test_decoder_settings_of_another_type_name_the_file(tmp_path):
+    folder = shutil.copytree(WEIGHTS / "transcriber", tmp_path / "model")
+    change_config(folder, decoder={"min_duration": "long"})
+    with pytest.raises(ConfigError, match=r"config\.json: decoder\.min_duration is 'long', expected float.*; copy"):
+        Transcriber.from_pretrained(folder)
+
+
+def test_failed_write_keeps_the_older_weights(line, tmp_path, monkeypatch):
+    line.save_pretrained(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def fail(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError, match="No space"):
+        line.save_pretrained(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["transcriber", "transcriber_made", "transcriber_songs", "synthesizer"])
 def test_shipped_weights_have_a_digest(name):
     assert read_config(WEIGHTS / name)["weights_sha256"] == sha256(WEIGHTS / name)
 
@@ -233,7 +256,7 @@ def test_damaged_config_is_refused(line, tmp_path, content, message):
 def test_weights_of_another_shape_name_the_file(line, tmp_path):
     line.save_pretrained(tmp_path)
     change_config(tmp_path, model={"width": 6, "bias": False})
-    with pytest.raises(RuntimeError, match=r"^[^\n]*model\.safetensors does not match config\.json: [^\n]*$"):
+    with pytest.raises(WeightsError, match=r"^[^\n]*model\.safetensors does not match config\.json: [^\n]*$"):
         Line.from_pretrained(tmp_path)
 
 

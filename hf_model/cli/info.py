@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 import hf_model
 from hf_model import __version__
-from hf_model.weights import WEIGHTS
+from hf_model.config import ConfigError
+from hf_model.weights import WEIGHTS, read_config
 
 LIBRARIES = ("torch", "numpy", "soundfile", "av", "soxr", "pretty_midi")
 
@@ -23,7 +23,7 @@ def installed() -> dict[str, Any]:
     dict
         ``version``, ``python``, ``libraries`` (name to version), ``folder`` and ``weights``: for each model its
         ``name``, ``folder``, ``bytes``, ``licence`` and ``trained_on`` from its ``config.json`` (empty if missing
-        there), and the path of its model ``card``.
+        there), the path of its model ``card``, and the ``problem`` if ``config.json`` is damaged, or empty.
     """
     return {
         "version": __version__,
@@ -46,7 +46,7 @@ def as_text(description: dict[str, Any]) -> str:
     ]
     for item in description["weights"]:
         lines.append(f"  {item['name']} ({item['bytes'] / 1e6:.1f} MB) in {item['folder']}")
-        lines += [f"    {word}: {item[word]}" for word in ("licence", "trained_on", "card") if item[word]]
+        lines += [f"    {word}: {item[word]}" for word in ("licence", "trained_on", "card", "problem") if item[word]]
     return "\n".join(lines).replace("trained_on:", "trained on:")
 
 
@@ -59,7 +59,11 @@ def _version(name: str) -> str:
 
 def _weights(folder: Path) -> dict[str, Any]:
     card = folder / "README.md"
-    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    problem = ""
+    try:
+        settings = read_config(folder)
+    except (OSError, ConfigError) as error:
+        settings, problem = {}, str(error)
     return {
         "name": folder.name,
         "folder": str(folder),
@@ -67,6 +71,7 @@ def _weights(folder: Path) -> dict[str, Any]:
         "licence": _find(settings, "licence"),
         "trained_on": _find(settings, "trained_on"),
         "card": str(card) if card.is_file() else "",
+        "problem": problem,
     }
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 REGISTRY = Path(__file__).with_name("registry.toml")
 READERS = "hf_model.corpora.readers"
+REINSTALL = "install the package again"
 
 
 def load_registry(path: Path = REGISTRY) -> dict[str, Corpus]:
@@ -27,9 +28,14 @@ def load_registry(path: Path = REGISTRY) -> dict[str, Corpus]:
     Raises
     ------
     ConfigError
-        For an unknown key, a wrong type or an unknown role, with the name of the corpus.
+        For an unknown key, a wrong type or an unknown role, with the name of the corpus; for a damaged file.
     """
-    entries = tomllib.loads(path.read_text(encoding="utf-8"))
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid TOML ({' '.join(str(error).split())}); {REINSTALL}") from error
+    if not all(isinstance(entry, dict) for entry in entries.values()):
+        raise ConfigError(f"{path}: every entry must be a table; {REINSTALL}")
     return {
         name: from_mapping(Corpus, {"name": name, **entry}, f"{path.name}: {name}") for name, entry in entries.items()
     }

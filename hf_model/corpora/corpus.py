@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import re
+import zlib
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
-from hf_model.config import check_choice
+from hf_model.config import ConfigError, check_choice
 
 ROLES = ("voice with notes", "scores", "piano", "instruments")
 
@@ -126,14 +128,35 @@ class Corpus:
         """Known sha256 of single files, by path within the corpus; empty if none are known."""
         return _hashes(self.name)
 
+    def sizes(self) -> dict[str, int]:
+        """Known sizes of single files in bytes, by path within the corpus; empty if none are known."""
+        return _sizes(self.name)
+
 
 @cache
 def _hashes(name: str) -> dict[str, str]:
-    plain, packed = HASHES / f"{name}.sha256", HASHES / f"{name}.sha256.gz"
+    try:
+        lines = [line.split("  ", 1) for line in _read_list(f"{name}.sha256").splitlines()]
+        found = {path: digest for digest, path in lines}
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise ConfigError(f"{HASHES / name}.sha256 is damaged ({error}); install the package again") from error
+    if not all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in found.values()):
+        raise ConfigError(f"{HASHES / name}.sha256 is damaged; install the package again")
+    return found
+
+
+@cache
+def _sizes(name: str) -> dict[str, int]:
+    try:
+        lines = [line.split("  ", 1) for line in _read_list(f"{name}.sizes").splitlines()]
+        return {path: int(size) for size, path in lines}
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise ConfigError(f"{HASHES / name}.sizes is damaged ({error}); install the package again") from error
+
+
+def _read_list(name: str) -> str:
+    """Read a list of ``hashes/``, which may be compressed; empty if there is none."""
+    plain, packed = HASHES / name, HASHES / f"{name}.gz"
     if plain.is_file():
-        text = plain.read_text(encoding="utf-8")
-    elif packed.is_file():
-        text = gzip.decompress(packed.read_bytes()).decode("utf-8")
-    else:
-        return {}
-    return {path: digest for digest, path in (line.split("  ", 1) for line in text.splitlines())}
+        return plain.read_text(encoding="utf-8")
+    return gzip.decompress(packed.read_bytes()).decode("utf-8") if packed.is_file() else ""

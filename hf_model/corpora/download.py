@@ -1,7 +1,7 @@
 """Download corpora from their public addresses or a mirror: verified, resumable, complete or not at all.
 
-Why pooch and not mirdata: mirdata has few of these corpora (vocadito, Groove, an older MAESTRO), its loaders require
-librosa and more, and its hashes are MD5. pooch is small and verifies files; :class:`ResumingDownloader` adds resuming.
+Why not mirdata: it has few of these corpora (vocadito, Groove, an older MAESTRO), its loaders require librosa and more,
+and its hashes are MD5. pooch resumes nothing.
 """
 
 from __future__ import annotations
@@ -9,36 +9,23 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from hf_model.config import mask_passwords
 from hf_model.corpora.archives import ArchiveError, unpack
 from hf_model.corpora.catalogue import DownloadSettings, get
 from hf_model.corpora.corpus import Archive, Corpus
+from hf_model.corpora.transfer import RESERVE, UNKNOWN_FACTOR, UNKNOWN_LEAST, TransferError, fetch
+from hf_model.files import file_sha256, replacing
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 MIRROR_VARIABLE = "HUMMINGFACE_MIRROR"
 """Environment variable: a folder or an http(s) address with ``<corpus>/...``; replaces all public addresses."""
-
-RETRIES = 4
-"""Retries when a connection fails."""
-
-BACKOFF = 1.0
-"""Seconds before the first retry; doubles each time."""
-
-BLOCK = 1 << 16
-"""Bytes written at a time: a broken connection loses less than this."""
-
-TIMEOUT = 60
-"""Seconds without an answer or a byte before a connection counts as failed."""
-
-RESERVE = 200 * 2**20
-"""Bytes of disk to leave free."""
 
 
 class FetchError(RuntimeError):
@@ -57,12 +44,15 @@ class Fetched:
         Files without a known hash, neither their own nor their archive's.
     left_out : list of str
         Files whose licence is not accepted.
+    archives : dict of str to str
+        The SHA-256 of each archive without a known hash, to compare with another download.
     """
 
     files: int = 0
     bytes: int = 0
     unverified: int = 0
     left_out: list[str] = field(default_factory=list)
+    archives: dict[str, str] = field(default_factory=dict)
 
 
 def download(settings: DownloadSettings, folder: Path, cache: Path, mirror: str | None = None) -> dict[str, Fetched]:
@@ -139,7 +129,8 @@ class Fetch:
     def _from_folder(self, source: Path, result: Fetched) -> None:
         if not source.is_dir():
             raise FetchError(
-                f"{self.corpus.name}: {source} is not a folder; {MIRROR_VARIABLE} must contain one for each corpus"
+                f"{self.corpus.name}: {mask_passwords(self.mirror)} is no address that begins with http and no folder "
+                f"that contains {self.corpus.name}; {MIRROR_VARIABLE} must contain one for each corpus"
             )
         archives = [archive for archive in self.corpus.archives if (source / archive.name).is_file()]
         for archive in archives:
@@ -181,28 +172,23 @@ class Fetch:
         self._check_space(2 * self.corpus.size)
         for name, digest in sorted(self.corpus.hashes().items()):
             if self._wanted(name, result):
-                self._copy(self._retrieve(base + quote(name), name, f"sha256:{digest}"), name)
+                size = self.corpus.sizes().get(name, 0)
+                self._copy(self._retrieve(base + quote(name), name, f"sha256:{digest}", size), name)
 
     def _fetch_archive(self, url: str, archive: Archive, result: Fetched) -> None:
         self._check_space(3 * (archive.size or self.corpus.size))
-        self._unpack(self._retrieve(url, archive.name, archive.hash), archive, result)
+        self._unpack(self._retrieve(url, archive.name, archive.hash, archive.size), archive, result)
 
-    def _retrieve(self, url: str, name: str, known_hash: str | None) -> Path:
-        import pooch
-        import requests
-
-        pooch.get_logger().setLevel("ERROR")  # its messages would break the progress bar
-        fetcher = pooch.create(self.cache, base_url="", registry={name: known_hash}, urls={name: url})
-        fetcher.retry_if_failed = 1  # for a wrong hash; ResumingDownloader retries connections
+    def _retrieve(self, url: str, name: str, known_hash: str | None, size: int) -> Path:
+        target, limit = self.cache / name, max(UNKNOWN_FACTOR * self.corpus.size, UNKNOWN_LEAST)
         try:
-            return Path(fetcher.fetch(name, downloader=ResumingDownloader(self.progress)))
-        except ValueError as error:
-            raise FetchError(f"{self.corpus.name}: {url}: {' '.join(str(error).split())}") from error
-        except requests.exceptions.RequestException as error:
+            fetch(url, target, known_hash, size, limit, self.progress)
+        except TransferError as error:
             raise FetchError(
-                f"{self.corpus.name}: {url}: {_reason(error)}; partial downloads are kept, run the stage again to "
+                f"{self.corpus.name}: {error}; partial downloads are kept, run the stage again to "
                 f"continue (without internet, set {MIRROR_VARIABLE} to a folder or address with copies)"
             ) from error
+        return target
 
     def _unpack(self, path: Path, archive: Archive, result: Fetched) -> None:
         self.progress.console.print(f"{self.corpus.name}: unpacking {archive.name}")
@@ -215,15 +201,15 @@ class Fetch:
             self._check_hash(self.folder / name, f"sha256:{hashes[name]}" if name in hashes else None)
         if archive.hash is None:
             result.unverified += sum(name not in hashes for name in names)
+            result.archives[archive.name] = file_sha256(path)
 
     def _copy(self, source: Path, name: str) -> None:
         target = self.folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.part")
-        shutil.copyfile(source, partial)
         digest = self.corpus.hashes().get(name)
-        self._check_hash(partial, f"sha256:{digest}" if digest else None, source)
-        partial.replace(target)
+        with replacing(target, flush=False) as partial:  # the whole folder is flushed at the end
+            shutil.copyfile(source, partial)
+            self._check_hash(partial, f"sha256:{digest}" if digest else None, source)
 
     def _check_hash(self, path: Path, known_hash: str | None, source: Path | None = None) -> None:
         if known_hash is None:
@@ -257,63 +243,3 @@ class Fetch:
         result.files = len(found)
         result.bytes = sum(path.stat().st_size for path in found.values())
         result.left_out.sort()
-
-
-class ResumingDownloader:
-    """A downloader for pooch that resumes partial downloads, also those of an earlier run.
-
-    Bytes are collected in ``.<hash of the address>.part`` next to the target, which is renamed at its full length; then
-    pooch checks the hash, so a part of another file is detected.
-    """
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-
-    def __call__(self, url: str, output_file: str, fetcher: Any) -> None:  # noqa: ARG002
-        """Download ``url`` to ``output_file`` (the interface of pooch)."""
-        import requests
-
-        target = Path(output_file)
-        part = target.with_name(f".{hashlib.sha256(url.encode()).hexdigest()[:16]}.part")
-        for attempt in range(RETRIES + 1):
-            try:
-                self._fetch(url, part)
-                break
-            except requests.exceptions.RequestException as error:
-                refused = error.response is not None and error.response.status_code < 500  # a retry would fail too
-                if refused or attempt == RETRIES:
-                    raise
-            time.sleep(BACKOFF * 2**attempt)
-        part.replace(target)
-
-    def _fetch(self, url: str, part: Path) -> None:
-        import requests
-
-        done = part.stat().st_size if part.exists() else 0
-        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-            if response.status_code == requests.codes.requested_range_not_satisfiable:
-                part.unlink()  # longer than the file itself: start again
-                raise requests.exceptions.ConnectionError("the partial download belongs to another file")
-            response.raise_for_status()
-            if response.status_code != requests.codes.partial_content:
-                done = 0  # the server sends all of it again
-            length = response.headers.get("Content-Length", "")
-            total = done + int(length) if length.isdigit() else None
-            task = self.progress.add_task(Path(urlsplit(url).path).name, total=total, completed=done)
-            try:
-                with part.open("ab" if done else "wb") as file:
-                    for block in response.iter_content(BLOCK):
-                        file.write(block)
-                        self.progress.advance(task, len(block))
-            finally:
-                self.progress.remove_task(task)
-        if total is not None and part.stat().st_size != total:
-            raise requests.exceptions.ConnectionError(f"{part.stat().st_size} of {total} bytes arrived")
-
-
-def _reason(error: Exception) -> str:
-    response = getattr(error, "response", None)
-    if response is not None:
-        return f"the server answered {response.status_code} {response.reason}"
-    return f"the connection failed ({type(error).__name__})"

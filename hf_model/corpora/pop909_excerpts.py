@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hf_model.corpora.pop909_songs import as_one_voice
 from hf_model.corpora.readers.scores import load_pop909_song, load_pop909_spans, load_pop909_table
 from hf_model.corpora.records import Span
 from hf_model.music.tempo import Tempo
@@ -84,7 +85,7 @@ def read_segments(mirror: Path) -> Iterator[tuple[list[Note], str]]:
         if is_rule_test_song(folder.name):
             continue
         record, keys = load_pop909_song(folder / f"{folder.name}.mid"), load_pop909_spans(folder / "key_audio.txt")
-        melody = _as_one_voice(record.notes) if record else []
+        melody = as_one_voice(record.notes) if record else []
         if not melody:
             continue
         for start in np.arange(melody[0].onset, melody[-1].offset - SECONDS / 2, SECONDS / 2):
@@ -122,7 +123,7 @@ def _key_at(spans: Sequence[Span], seconds: float, shift: int) -> str:
 def _read(folder: Path) -> Excerpt | None:
     rng = np.random.default_rng([909, int(folder.name)])
     record = load_pop909_song(folder / f"{folder.name}.mid")
-    melody = _as_one_voice(record.notes) if record else []
+    melody = as_one_voice(record.notes) if record else []
     if record is None or not melody:
         return None
     notes = _cut(melody, rng)
@@ -145,15 +146,6 @@ def _read(folder: Path) -> Excerpt | None:
     key = _key_at(load_pop909_spans(folder / "key_audio.txt"), (start + end) / 2, shift)
     downbeats = rows[near, 1 if is_six else 2] > 0
     return Excerpt(folder.name, moved, beats[near] - start, downbeats, "3/4" if is_six else "4/4", key, chords)
-
-
-def _as_one_voice(line: Sequence[Note]) -> list[Note]:
-    """Make a sorted melody one voice: overlaps are cut, and notes that are too short to sing left out."""
-    cut = [
-        replace(note, offset=min(note.offset, after.onset)) if after.onset > note.onset else None
-        for note, after in zip(line, [*line[1:], replace(line[-1], onset=1e9, offset=2e9)], strict=True)
-    ]
-    return [note for note in cut if note and note.duration >= 0.06]
 
 
 def _cut(melody: Sequence[Note], rng: np.random.Generator) -> list[Note]:

@@ -87,7 +87,7 @@ class DaskWorkers(AbstractContextManager["DaskWorkers"]):
         Raises
         ------
         WorkersError
-            If ``MAX_FAILURES`` workers died during one job.
+            If ``MAX_FAILURES`` workers died during one job, or the scheduler was lost.
         """
         pending: deque[Any] = deque()
         client = self._get_client(function.__module__)
@@ -131,19 +131,24 @@ class DaskWorkers(AbstractContextManager["DaskWorkers"]):
 
     def _result(self, future: Any) -> Any:
         from distributed import KilledWorker, wait
+        from distributed.client import CancelledError
+        from distributed.comm import CommClosedError
 
-        while self._launcher:
-            try:
-                with self._client.as_current():
-                    wait([future], timeout=CHECK_SECONDS)
-                break
-            except TimeoutError:
-                self._launcher.replace_lost_workers()
+        name, _, number = str(future.key).split("-")
         try:
+            while self._launcher:
+                try:
+                    with self._client.as_current():
+                        wait([future], timeout=CHECK_SECONDS)
+                    break
+                except TimeoutError:
+                    self._launcher.replace_lost_workers()
             return future.result()
         except KilledWorker as error:
-            name, _, number = str(future.key).split("-")
             msg = f"{name}, job {number}: each worker that ran it died, perhaps for lack of memory"
+            raise WorkersError(msg) from error
+        except (CancelledError, CommClosedError) as error:
+            msg = f"{name}, job {number}: Dask's scheduler was lost; run the same command again"
             raise WorkersError(msg) from error
 
 

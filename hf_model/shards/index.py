@@ -7,11 +7,10 @@ back to audio by the inverse STFT, augments the audio, and transforms it again.
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import json
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,15 @@ from numpy.typing import NDArray
 
 from hf_model.alignment.manifest import NOTES_TYPE
 from hf_model.audio.grid import StftConfig
-from hf_model.config import from_mapping
-
-SCHEMA_VERSION = 2
-SPLITS = ("train", "valid", "test")
-REBUILD = "rebuild it: dvc repro --force stft"
+from hf_model.shards.manifest import (
+    REBUILD,
+    SPLITS,
+    ShardError,
+    check_digests,
+    check_sizes,
+    read_shard_manifest,
+    stft_config,
+)
 
 SCHEMA = pa.schema(
     [
@@ -56,10 +59,6 @@ _SMALL = ("pair_id", "corpus", "singer", "licence", "segment", "n_frames", "tuni
 _OPEN_FILES = 16
 
 
-class ShardError(ValueError):
-    """A shard, or a folder of shards, that cannot be used; the message names it and how to rebuild it."""
-
-
 def voice_audio(config: StftConfig) -> dict[str, Any]:
     """Describe how a segment's voice spectrum (frame, bin) inverts to audio: the value of ``VOICE_AUDIO``.
 
@@ -85,33 +84,6 @@ def unpack_spectrum(packed: pa.Buffer, n_bins: int) -> NDArray[np.complex64]:
     memory = (ctypes.c_char * packed.size).from_address(packed.address)
     values = torch.frombuffer(memory, dtype=torch.float16).to(torch.float32)
     return np.asarray(values.numpy()).view(np.complex64).reshape(-1, n_bins)
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def read_shard_manifest(folder: Path | str) -> dict[str, Any]:
-    """Read the ``manifest.json`` of a folder of shards.
-
-    Raises
-    ------
-    ShardError
-        If it is missing, damaged, or of another schema version.
-    """
-    path = Path(folder) / "manifest.json"
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        msg = f"{path}: cannot be read ({error}); {REBUILD}"
-        raise ShardError(msg) from error
-    if manifest.get("schema_version") != SCHEMA_VERSION:
-        found = manifest.get("schema_version")
-        msg = f"{path}: schema_version is {found}, this version reads {SCHEMA_VERSION}; {REBUILD}"
-        raise ShardError(msg)
-    return manifest
 
 
 class ShardIndex:
@@ -155,8 +127,8 @@ class ShardIndex:
             raise ValueError(msg)
         self.folder, self.split, self.columns = Path(folder), split, tuple(columns)
         self.manifest = read_shard_manifest(folder)
-        self.voice_config = from_mapping(StftConfig, self.manifest["voice_stft"])
-        self.piano_config = from_mapping(StftConfig, self.manifest["piano_stft"])
+        self.voice_config = stft_config(folder, self.manifest, "voice_stft")
+        self.piano_config = stft_config(folder, self.manifest, "piano_stft")
         self.segment_frames: int = self.manifest["segment_frames"]
         if "piano_stft" in columns and not self.manifest["piano"]:
             msg = f"{folder}: written without piano_stft; set stft.piano to true in params.yaml and run dvc repro stft"
@@ -166,7 +138,7 @@ class ShardIndex:
             for entry in self.manifest["files"]
             if entry["split"] == split and (corpora is None or entry["corpus"] in corpora)
         ]
-        self._check_sizes()
+        check_sizes(self.folder, self.files)
         self._starts = np.cumsum([0, *(entry["rows"] for entry in self.files)])
         self._reset_files()
 
@@ -193,7 +165,10 @@ class ShardIndex:
             If the shard is damaged; the message names it.
         """
         number, group, row = self._find(index)
-        table = self._group(number, group)
+        with self._named(number):
+            return self._item(self._group(number, group), row)
+
+    def _item(self, table: Any, row: int) -> dict[str, Any]:
         item: dict[str, Any] = {name: table.column(name)[row].as_py() for name in _SMALL}
         for name, config in (("voice_stft", self.voice_config), ("piano_stft", self.piano_config)):
             if name in self.columns:
@@ -204,7 +179,7 @@ class ShardIndex:
 
     def singers(self) -> list[str]:
         """Read the singer of every segment."""
-        columns = (pq.read_table(self.folder / entry["path"], columns=["singer"]) for entry in self.files)
+        columns = (self._read(number, None, ("singer",)) for number in range(len(self.files)))
         return [singer for table in columns for singer in table.column("singer").to_pylist()]
 
     def packed(self, index: int) -> dict[str, Any]:
@@ -222,7 +197,10 @@ class ShardIndex:
             As from ``[]``.
         """
         number, group, row = self._find(index)
-        table = self._read(number, group, ("n_frames", "tuning", *self.columns))
+        with self._named(number):
+            return self._packed(self._read(number, group, ("n_frames", "tuning", *self.columns)), row)
+
+    def _packed(self, table: Any, row: int) -> dict[str, Any]:
         item: dict[str, Any] = {name: table.column(name)[row].as_py() for name in ("n_frames", "tuning")}
         for name, config in (("voice_stft", self.voice_config), ("piano_stft", self.piano_config)):
             if name in self.columns:
@@ -244,10 +222,7 @@ class ShardIndex:
         ShardError
             For the first file that differs.
         """
-        for entry in self.files:
-            if file_sha256(self.folder / entry["path"]) != entry["sha256"]:
-                msg = f"{self.folder / entry['path']}: its sha256 differs from manifest.json; {REBUILD}"
-                raise ShardError(msg)
+        check_digests(self.folder, self.files)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle without the open files."""
@@ -267,15 +242,6 @@ class ShardIndex:
         self._open: OrderedDict[int, pq.ParquetFile] = OrderedDict()
         self._last: tuple[int, int, Any] = (-1, -1, None)
 
-    def _check_sizes(self) -> None:
-        for entry in self.files:
-            path = self.folder / entry["path"]
-            size = path.stat().st_size if path.is_file() else None
-            if size != entry["bytes"]:
-                found = "is missing" if size is None else f"has {size} bytes instead of {entry['bytes']}"
-                msg = f"{path}: {found}; {REBUILD}"
-                raise ShardError(msg)
-
     def _group(self, number: int, group: int) -> Any:
         if self._process != os.getpid():
             self._reset_files()
@@ -284,15 +250,24 @@ class ShardIndex:
         return self._last[2]
 
     def _read(self, number: int, group: int | None, columns: Sequence[str]) -> Any:
-        try:
+        with self._named(number):
             file = self._file(number)
             if group is None:
                 return file.read(columns=list(columns), use_threads=False)
             return file.read_row_group(group, columns=list(columns), use_threads=False)
-        except (OSError, pa.ArrowException, ValueError) as error:
+
+    @contextmanager
+    def _named(self, number: int) -> Iterator[None]:
+        """Name the shard in errors: damaged, or removed while it was used."""
+        try:
+            yield
+        except ShardError:
+            raise
+        except (OSError, pa.ArrowException, LookupError, TypeError, ValueError) as error:
             self._open.pop(number, None)
             path = self.folder / self.files[number]["path"]
-            msg = f"{path}: damaged ({' '.join(str(error).split())}); {REBUILD}"
+            found = "is missing" if isinstance(error, FileNotFoundError) else f"damaged ({_one_line(error)})"
+            msg = f"{path}: {found}; {REBUILD}"
             raise ShardError(msg) from error
 
     def _file(self, number: int) -> pq.ParquetFile:
@@ -303,6 +278,10 @@ class ShardIndex:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(number)
         return self._open[number]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _notes_to_array(column: Any, row: int) -> NDArray[np.float32]:

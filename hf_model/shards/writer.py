@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -24,9 +23,10 @@ from hf_model.audio.grid import PIANO_STFT, VOICE_STFT, StftConfig
 from hf_model.audio.reader import AudioError
 from hf_model.audio.resampling import resample
 from hf_model.audio.stft import stft
+from hf_model.files import file_sha256, remove_leftovers, replacing, write_json
 from hf_model.parallel.workers import Workers, run_all
 from hf_model.shards import index
-from hf_model.shards.index import ShardError
+from hf_model.shards.manifest import MANIFEST, SCHEMA_VERSION, SPLITS, ShardError, check_sizes
 from hf_model.shards.plan import ShardJob, StftSettings, n_frames, parameters, plan
 
 
@@ -71,6 +71,7 @@ def write_shards(aligned: Path, folder: Path, settings: StftSettings, workers: W
         msg = f"{aligned}: no usable pair ({len(skipped)} skipped); see report.json there"
         raise ShardError(msg)
     shard_jobs = plan(aligned, folder, usable, settings)
+    remove_leftovers(folder)
     _check_space(folder, shard_jobs)
     files = list(run_all(_write_shard, shard_jobs, workers=workers, title="writing shards"))
     written = {entry["path"] for entry in files}
@@ -79,13 +80,14 @@ def write_shards(aligned: Path, folder: Path, settings: StftSettings, workers: W
             path.unlink()
     manifest = {
         **parameters(settings),
-        "schema_version": index.SCHEMA_VERSION,
+        "schema_version": SCHEMA_VERSION,
         "licences": {pair.corpus: pair.licence for pair in usable},
-        "splits": {split: sum(entry["rows"] for entry in files if entry["split"] == split) for split in index.SPLITS},
+        "splits": {split: sum(entry["rows"] for entry in files if entry["split"] == split) for split in SPLITS},
         "files": files,
         "skipped": skipped,
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    check_sizes(folder, files)  # on a full or failing disk a file may vanish that was renamed
+    write_json(folder / MANIFEST, manifest, indent=1, digest=True)
     return manifest
 
 
@@ -118,30 +120,26 @@ def _write_shard(job: ShardJob) -> dict[str, Any]:
     key = _plan_key(job)
     if not _is_done(path, key):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{uuid4().hex}.part")  # a worker that was given up may still be writing
-        try:
+        with replacing(path) as partial:
             _write_rows(partial, job, key)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
     return {
         "path": job.path,
         "split": job.split,
         "corpus": job.corpus,
         "rows": len(job.rows),
         "bytes": path.stat().st_size,
-        "sha256": index.file_sha256(path),
+        "sha256": file_sha256(path),
     }
 
 
 def _plan_key(job: ShardJob) -> str:
     """Hash everything that determines a shard's content: settings, rows and recordings."""
-    digest = hashlib.sha256(json.dumps([index.SCHEMA_VERSION, parameters(job.settings)], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([SCHEMA_VERSION, parameters(job.settings)], sort_keys=True).encode())
     for pair, group in groupby(job.rows, key=lambda row: row[0]):
         digest.update(repr((pair, [segment for _, segment in group])).encode())
         for name in ("voice", "piano") if job.settings.piano else ("voice",):
             path = job.aligned / pair.corpus / name / f"{pair.pair_id}.flac"
-            digest.update(index.file_sha256(path).encode() if path.is_file() else b"missing")
+            digest.update(file_sha256(path).encode() if path.is_file() else b"missing")
     return digest.hexdigest()
 
 
@@ -156,7 +154,7 @@ def _write_rows(path: Path, job: ShardJob, key: str) -> None:
     content = {
         **parameters(job.settings),
         index.VOICE_AUDIO: index.voice_audio(VOICE_STFT),
-        "schema_version": index.SCHEMA_VERSION,
+        "schema_version": SCHEMA_VERSION,
         "licences": sorted({pair.licence for pair, _ in job.rows}),
         "split": job.split,
         "corpus": job.corpus,

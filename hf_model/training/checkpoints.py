@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import platform
+import io
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
+
+from hf_model.files import flush_file, temporary_path
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
@@ -19,24 +23,57 @@ DIRECTORY = 0x10
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint is missing or damaged; the message names the file and the remedy."""
+    """A checkpoint is missing or damaged, or cannot be written; the message names it and the remedy."""
 
 
-def temporary_path(path: Path) -> Path:
-    """Return a name in the folder of ``path`` to write to before renaming, unique to this process and node."""
-    return path.with_name(f"{path.name}.{platform.node()}.{os.getpid()}.part")
+class DirectCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint to its path and nowhere else: Lightning's own goes through the system's temporary folder."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
+        """Write a checkpoint; OSError if that fails."""
+        _save(checkpoint, Path(path))
+
+
+@contextmanager
+def saving(folder: Path, name: str = LAST) -> Iterator[Path]:
+    """Give a temporary path in the folder for a checkpoint; whatever happens, nothing is left there.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be written, for example because the disk is full: the folder, and what was kept in it.
+    """
+    written = temporary_path(folder / name)
+    try:
+        yield written
+    except OSError as error:
+        msg = f"{folder}: {name} cannot be written ({error.strerror or error}); {_kept(folder)}"
+        raise CheckpointError(msg) from error
+    finally:
+        written.unlink(missing_ok=True)
+
+
+def _kept(folder: Path) -> str:
+    """Say where the next run of a training begins."""
+    path = next((folder / name for name in (LAST, PREVIOUS) if is_intact(folder / name)), None)
+    if path is None:
+        return "there is no earlier checkpoint: free some space and run the same command again, from the beginning"
+    step = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("global_step", "?")
+    return f"{path.name} of step {step} was kept: free some space, and the same command continues from it"
 
 
 def add_checkpoint(written: Path, folder: Path) -> None:
     """Rename the file ``written`` to the last checkpoint of a folder, and the last one to the previous one.
 
-    A process killed at any moment leaves an intact checkpoint behind.
+    A process killed at any moment leaves an intact checkpoint behind; so does a power failure, because the content is
+    on the disk before it gets its name.
     """
-    _fsync(written)
+    flush_file(written)
     last = folder / LAST
     if last.is_file():
         last.replace(folder / PREVIOUS)
     written.replace(last)
+    flush_file(folder)
 
 
 def newest_checkpoint(folder: Path | str) -> Path | None:
@@ -69,10 +106,10 @@ def is_intact(path: Path) -> bool:
 
 def save_best(folder: Path, weights: Mapping[str, Tensor], figures: Mapping[str, float]) -> None:
     """Write weights and their figures as the best so far, replacing earlier ones."""
-    written = temporary_path(folder / BEST)
-    torch.save({"weights": dict(weights), "figures": dict(figures)}, written)
-    _fsync(written)
-    written.replace(folder / BEST)
+    with saving(folder, BEST) as written:
+        _save({"weights": dict(weights), "figures": dict(figures)}, written)
+        flush_file(written)
+        written.replace(folder / BEST)
 
 
 def load_best(folder: Path | str, *, required: bool = False) -> tuple[dict[str, Tensor], dict[str, float]] | None:
@@ -97,7 +134,8 @@ def load_best(folder: Path | str, *, required: bool = False) -> tuple[dict[str, 
     return content["weights"], content["figures"]
 
 
-def _fsync(path: Path) -> None:
-    """Wait until a file is on the disk: after a power failure its new name could otherwise point to an empty file."""
-    with path.open("rb+") as file:
-        os.fsync(file)
+def _save(content: Mapping[str, Any], path: Path) -> None:
+    """Encode in memory first: torch reports a full disk as an error of its own, without the reason."""
+    encoded = io.BytesIO()
+    torch.save(content, encoded)
+    path.write_bytes(encoded.getbuffer())

@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from hf_model.files import remove_leftovers
 from hf_model.parallel.distributed import (
     all_gather_parts,
     all_reduce_any,
@@ -33,22 +34,22 @@ from hf_model.parallel.distributed import (
     find_process,
     synchronize_batch_norm,
 )
+from hf_model.parallel.precision import fast_dtype
 from hf_model.pretrained import Pretrained
 from hf_model.training import preemption
 from hf_model.training.checkpoints import (
     BEST,
-    LAST,
+    DirectCheckpointIO,
     add_checkpoint,
     is_intact,
     load_best,
     newest_checkpoint,
     save_best,
-    temporary_path,
+    saving,
 )
 from hf_model.training.dataset import hash_seed, stop_workers, to_complex, train_loader, valid_loader
 from hf_model.training.fit_config import FitConfig, learning_rate_share
 from hf_model.training.tasks import Task
-from hf_model.transcriber.fused import fast_dtype
 
 IGNORED_WARNINGS = (
     "You're resuming from a checkpoint that ended before the epoch ended",  # the sampler resumes within an epoch
@@ -240,10 +241,10 @@ class CheckpointCallback(Checkpoint):
             self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
-        written = temporary_path(self.folder / LAST)
-        trainer.save_checkpoint(written, weights_only=False)
-        if trainer.is_global_zero:
-            add_checkpoint(written, self.folder)
+        with saving(self.folder) as written:
+            trainer.save_checkpoint(written, weights_only=False)
+            if trainer.is_global_zero:
+                add_checkpoint(written, self.folder)
         self._saved_at = time.monotonic()
 
 
@@ -297,12 +298,15 @@ def train(
 
     Raises
     ------
+    CheckpointError
+        If a checkpoint cannot be written, or the best weights are damaged.
     Interrupted
         After SIGUSR1, SIGTERM or Ctrl-C, with a checkpoint saved; the next call resumes from it.
     """
     start = time.perf_counter()
     checkpoints = Path(checkpoints)
     checkpoints.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(checkpoints, "*.part")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # tips and advertisements
     whole_validation = valid_loader(shards, task.columns, task.fit, workers)
     module = TrainingModule(task, len(whole_validation))
@@ -379,12 +383,16 @@ def _device_arguments(devices: int | str, batch_size: int) -> dict[str, Any]:
     if process is None:
         max_count = max(n for n in range(1, max(1, gpus) + 1) if batch_size % n == 0)
         count = max_count if devices == "auto" else devices
-        alone: dict[str, Any] = {**common, "devices": count, "plugins": [LightningEnvironment()]}
+        alone: dict[str, Any] = {**common, "devices": count, "plugins": [LightningEnvironment(), DirectCheckpointIO()]}
         return alone if count == 1 else alone | _ddp_arguments()
     os.environ |= {"RANK": str(process.rank), "WORLD_SIZE": str(process.world_size), "LOCAL_RANK": "0"}
     os.environ |= {"MASTER_ADDR": process.address, "MASTER_PORT": str(process.port)}
     device = [process.local_rank % gpus] if gpus else 1
-    common |= {"devices": device, "num_nodes": process.world_size, "plugins": [TorchElasticEnvironment()]}
+    common |= {
+        "devices": device,
+        "num_nodes": process.world_size,
+        "plugins": [TorchElasticEnvironment(), DirectCheckpointIO()],
+    }
     return common | _ddp_arguments()
 
 

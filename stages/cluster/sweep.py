@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import itertools
-import json
 import os
 import re
 import subprocess
@@ -24,6 +23,7 @@ from typing import Any
 import yaml
 
 from hf_model.config import ConfigError
+from hf_model.files import read_json, remove_leftovers, temporary_path, write_json
 from stages import _run
 from stages.cluster import jobs
 from stages.cluster.site import LOGS, read_site
@@ -122,6 +122,8 @@ def prepare(plan: Plan) -> list[Path]:
     changed = _git("status", "--porcelain", "--untracked-files=no")
     if changed:
         raise ConfigError(f"{changed.split()[-1]} has changes: a sweep runs what is committed, so commit them first")
+    for folder in (SWEEPS, SWEEPS / plan.name):
+        remove_leftovers(folder)
     texts = [_params(settings) for settings in plan.sets]
     cache = subprocess.run(
         [sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=True
@@ -137,10 +139,9 @@ def prepare(plan: Plan) -> list[Path]:
             local = f"[cache]\n    dir = {cache}\n"
             (folder / ".dvc" / "config.local").write_text(local, encoding="utf-8")  # last: marks the tree as complete
         folders.append(folder)
-    _run.write_json(
-        SWEEPS / plan.name / "sets.json",
-        {"targets": list(plan.targets), "folders": [folder.name for folder in folders], "sets": list(plan.sets)},
-    )
+    names = [folder.name for folder in folders]
+    content = {"targets": list(plan.targets), "folders": names, "sets": list(plan.sets)}
+    write_json(SWEEPS / plan.name / "sets.json", content, digest=True)
     return folders
 
 
@@ -156,7 +157,7 @@ def _params(settings: Mapping[str, Any]) -> str:
             part = part[key]
         part[last] = value
     text = str(yaml.safe_dump(content, sort_keys=False))
-    path = SWEEPS / f".{os.getpid()}.params.yaml"
+    path = temporary_path(SWEEPS / "params.yaml")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         path.write_text(text, encoding="utf-8")
@@ -191,7 +192,7 @@ def _settings_class(section: str) -> type:
 
 def _run_task(name: str, task: int) -> None:
     """Replace this process by the run of one set: signals go to DVC, and its exit code is the job's."""
-    known = json.loads((SWEEPS / name / "sets.json").read_text(encoding="utf-8"))
+    known = read_json(SWEEPS / name / "sets.json", "run the sweep command again")
     folder = SWEEPS / name / known["folders"][task]
     print(f"{folder}: {known['sets'][task]}", flush=True)
     os.chdir(folder)

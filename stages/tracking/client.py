@@ -7,11 +7,13 @@ The tracking URI is environment: ``MLFLOW_TRACKING_URI``, by default SQLite in `
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hf_model.config import mask_passwords
 from stages import _run
 
 EXPERIMENT = "hummingface"
@@ -53,10 +55,11 @@ class Tracker:
     def attempt(self, what: str) -> Iterator[bool]:
         """Try an operation of MLflow; if it fails, print a message and stop tracking."""
         try:
-            yield self.client is not None
+            with _without_log():
+                yield self.client is not None
         except Exception as error:  # noqa: BLE001 - no tracking error may stop a training
             self.client = None
-            print(f"MLflow: {what} failed ({' '.join(str(error).split())[:300]}); continuing without it", flush=True)
+            print(f"MLflow: {what} failed ({reason(error)}); continuing without it", flush=True)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Add one point to each metric, unless it was logged before an interruption."""
@@ -134,7 +137,8 @@ def connect() -> Any:
     set_environment()
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     if not uri.startswith(DATABASES):
-        print(f"MLflow: MLFLOW_TRACKING_URI is {uri}, a file store, which loses runs; use sqlite:///... or a server")
+        shown = mask_passwords(uri)
+        print(f"MLflow: MLFLOW_TRACKING_URI is {shown}, a file store, which loses runs; use sqlite:///... or a server")
         return None
     try:
         import mlflow
@@ -149,8 +153,34 @@ def connect() -> Any:
     except ImportError:
         print("MLflow is not installed: this run is not tracked")
     except Exception as error:  # noqa: BLE001 - no tracking error may stop a training
-        print(f"MLflow: {uri} cannot be used ({' '.join(str(error).split())[:300]}); continuing without it", flush=True)
+        print(f"MLflow: {mask_passwords(uri)} cannot be used ({reason(error)}); continuing without it", flush=True)
     return None
+
+
+def reason(error: Exception) -> str:
+    """Describe an error of MLflow or its database in one line, without passwords."""
+    text = " ".join(str(error).split())
+    if "database is locked" in text:
+        text = "the database is locked by another process; wait for it, or use a database for each"
+    elif "readonly database" in text:
+        text = "the database cannot be written: its file or its folder is read-only"
+    elif found := re.search(r"out-of-date database schema \(found version (\w+)", text):
+        text = "the database was written by "
+        if _is_older_schema(found[1]):
+            text += "an older version of MLflow; keep a copy and run: mlflow db upgrade URI"
+        else:
+            text += "a newer version of MLflow; install that one, or use another database"
+    elif "malformed" in text or "not a database" in text:
+        text = "the database is damaged; restore a copy, or rename it to begin a new one"
+    return mask_passwords(text)[:300]
+
+
+def _is_older_schema(revision: str) -> bool:
+    """Whether this version of MLflow knows a revision of the database; its message is the same for newer ones."""
+    import mlflow
+
+    folder = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"
+    return any(folder.glob(f"{revision}_*.py"))
 
 
 def set_environment() -> None:
@@ -176,17 +206,24 @@ def absolute_uri(uri: str) -> str:
 
 @contextmanager
 def quiet_mlflow() -> Iterator[None]:
-    """Suppress MLflow's warnings (input examples, the version of pip)."""
-    import logging
+    """Suppress MLflow's warnings (input examples, the version of pip), and what it logs."""
     import warnings
+
+    with _without_log(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Suppress MLflow's log: it has a traceback for every error of a database, and the error is reported anyway."""
+    import logging
 
     logger = logging.getLogger("mlflow")
     level = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
         logger.setLevel(level)
 

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from hf_model.config import mask_passwords
 from stages import _run
 from stages.tracking.client import (
     ARTIFACTS,
@@ -24,6 +25,7 @@ from stages.tracking.client import (
     absolute_uri,
     find_experiment,
     quiet_mlflow,
+    reason,
     set_environment,
 )
 
@@ -72,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number, uri in enumerate(sources, 1):
         result = merge(uri, options.into)
         summary = f"{result.new} new runs, {result.updated} updated, {result.points} points, {result.files} files"
-        print(f"{number}/{len(sources)} {uri}: {summary}", flush=True)
+        print(f"{number}/{len(sources)} {mask_passwords(uri)}: {summary}", flush=True)
 
 
 def find_uris(source: str) -> list[str]:
@@ -104,7 +106,8 @@ def merge(source_uri: str, target_uri: str) -> MergeResult:
         If either cannot be used, or both are the same.
     """
     if not target_uri.startswith(DATABASES):
-        raise MergeError(f"--into is {target_uri!r}, allowed is an MLflow server or sqlite:///FILE")
+        shown = mask_passwords(target_uri)
+        raise MergeError(f"--into is {shown!r}, allowed is an MLflow server or sqlite:///FILE")
     source_uri, target_uri = absolute_uri(source_uri), absolute_uri(target_uri)
     if source_uri == target_uri:
         raise MergeError(f"{source_uri}: source and target are the same; merge into another one")
@@ -125,9 +128,10 @@ def merge(source_uri: str, target_uri: str) -> MergeResult:
                     copy = _RunCopy(source, target, source_uri, run, result)
                     copies[original_id(run)] = copy.copy_into(target_id, copies.get(original_id(run), ""))
     except Exception as error:
-        if not type(error).__module__.startswith(("mlflow.", "sqlalchemy.")):
+        known = ("mlflow.", "sqlalchemy.", "alembic.")
+        if not (isinstance(error, OSError) or type(error).__module__.startswith(known)):
             raise
-        raise MergeError(f"{source_uri} into {target_uri}: {' '.join(str(error).split())[:300]}") from error
+        raise MergeError(mask_passwords(f"{source_uri} into {target_uri}: {reason(error)}")) from error
     return result
 
 

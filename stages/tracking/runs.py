@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from hf_model.config import ConfigError
+from hf_model.files import file_sha256, read_json, remove_leftovers, write_json
 from stages import _run
 from stages.tracking.client import EXPERIMENT, Tracker, connect, quiet_mlflow, valid_name
 
@@ -38,6 +39,7 @@ def start_run(kind: str, key: str, settings: Mapping[str, Any], resumed: bool) -
         Whether the training resumes from a checkpoint.
     """
     tracker = Tracker(connect())
+    remove_leftovers(RUNS)
     run_file = RUNS / f"{kind}-{key}.json"
     with tracker.attempt("opening a run") as active:
         if active:
@@ -46,7 +48,7 @@ def start_run(kind: str, key: str, settings: Mapping[str, Any], resumed: bool) -
             if known:
                 tracker.client.update_run(known, "RUNNING")
                 tracker.last_steps = _last_steps(tracker.client, known)
-            _run.write_json(run_file, {"run_id": tracker.run_id})
+            write_json(run_file, {"run_id": tracker.run_id})
     return tracker
 
 
@@ -54,7 +56,7 @@ def _find_unfinished_run(client: Any, run_file: Path, resumed: bool) -> str:
     """Return the run of an interrupted training, with a checkpoint or killed before its first one, else ""."""
     if not run_file.is_file():
         return ""
-    known = str(json.loads(run_file.read_text(encoding="utf-8"))["run_id"])
+    known = _read_run_id(run_file)
     found = next((run for run in _runs(client) if run.info.run_id == known), None)
     return known if found and (resumed or found.info.status != "FINISHED") else ""
 
@@ -72,7 +74,7 @@ def end_run(tracker: Tracker, kind: str, folder: Path, figures: Mapping[str, flo
     _log_model(tracker, kind, folder)
     with tracker.attempt("storing the run id") as active:
         if active:
-            _run.write_json(_run_file(folder), {"run_id": tracker.run_id})
+            write_json(_run_file(folder), {"run_id": tracker.run_id})
     tracker.finish()
 
 
@@ -81,16 +83,16 @@ def find_run_of_weights(kind: str, folder: Path) -> Tracker:
     tracker = Tracker(connect())
     with tracker.attempt("finding the run") as active:
         if active and _run_file(folder).is_file():
-            known = json.loads(_run_file(folder).read_text(encoding="utf-8"))["run_id"]
+            known = _read_run_id(_run_file(folder))
             if any(run.info.run_id == known for run in _runs(tracker.client)):
                 tracker.run_id = known
                 return tracker
         if active:
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            config = read_json(folder / "config.json", "train the model again")
             tracker.run_id = _new_run(tracker.client, kind, {"model": config.get("model", {})})
             tracker.tag({"trained": "elsewhere"})
             _log_model(tracker, kind, folder)
-            _run.write_json(_run_file(folder), {"run_id": tracker.run_id})
+            write_json(_run_file(folder), {"run_id": tracker.run_id})
     return tracker
 
 
@@ -194,5 +196,12 @@ def _log_model(tracker: Tracker, kind: str, folder: Path) -> None:
 
 
 def _run_file(folder: Path) -> Path:
-    weights = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    return RUNS / f"{weights}.json"
+    return RUNS / f"{file_sha256(folder / 'model.safetensors')}.json"
+
+
+def _read_run_id(path: Path) -> str:
+    """Read the id of a run; empty if the file is damaged: the run is then opened anew."""
+    try:
+        return str(read_json(path, "").get("run_id", ""))
+    except ConfigError:
+        return ""

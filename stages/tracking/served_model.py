@@ -19,10 +19,11 @@ from mlflow.pyfunc.model import PythonModel
 
 
 class Converted(pydantic.BaseModel):
-    """Notes as JSON, and a wav file."""
+    """Notes as JSON, a wav file, and what the recording was: a "voice" alone, or a "song"."""
 
     notes: str
     audio: bytes
+    source: str = "voice"
 
 
 class Served(PythonModel):
@@ -52,7 +53,8 @@ class Served(PythonModel):
         -------
         list of Converted
             ``notes``: JSON, a list of onset and offset (seconds), pitch (MIDI number, float), velocity, confidence;
-            ``audio``: the bytes of a 16-bit wav file at 44.1 kHz, exactly as long.
+            ``audio``: the bytes of a 16-bit wav file at 44.1 kHz, exactly as long; ``source``: "voice", or "song" for a
+            recording whose voice was separated first.
         """
         return [self._convert(content) for content in model_input]
 
@@ -65,24 +67,28 @@ class Served(PythonModel):
         from hf_model.music.arrangement import MIN_NOTE
         from hf_model.piano.performance import Performance
         from hf_model.piano.rendering import gain_for
+        from hf_model.preparation.separation import separate
 
+        notes: list[Any] = []
+        kind = "voice"
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "voice"
             path.write_bytes(content)
             recording = read_recording(path)
-        n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_SAMPLE_RATE)
-        notes: list[Any] = []
-        if self.direct is not None:
-            audio = self.direct.render(recording.voice, n_samples)
-        else:
-            melody = transcribe_recording(recording, min_note=MIN_NOTE, models=self.models)
-            notes = melody.notes
-            performance = Performance(self.sound, normalize=False)
-            audio = render(melody.piano_notes, n_samples, performance, self.models)
+            n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_SAMPLE_RATE)
+            if self.direct is not None:
+                audio = self.direct.render(recording.voice, n_samples)
+            else:
+                separated = separate(recording, lambda: self.models.separator)  # reads the file of a song again
+                kind = separated.source.kind
+                melody = transcribe_recording(separated, min_note=MIN_NOTE, models=self.models)
+                notes = melody.notes
+                performance = Performance(self.sound, normalize=False)
+                audio = render(melody.piano_notes, n_samples, performance, self.models)
         audio = audio * np.float32(gain_for(float(np.abs(audio).max(initial=0.0))))
         wav = io.BytesIO()
         soundfile.write(wav, audio.T, PIANO_SAMPLE_RATE, format="WAV", subtype="PCM_16")
-        return Converted(notes=json.dumps([asdict(note) for note in notes]), audio=wav.getvalue())
+        return Converted(notes=json.dumps([asdict(note) for note in notes]), audio=wav.getvalue(), source=kind)
 
 
 set_model(Served())

@@ -10,6 +10,7 @@ import socket
 import threading
 import zipfile
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from hf_model.corpora import catalogue, corpus
+from hf_model.corpora import catalogue, corpus, transfer
 from hf_model.corpora import download as download_module
 from hf_model.corpora.catalogue import CORPORA, DownloadSettings
 from hf_model.corpora.corpus import Archive, Corpus
@@ -46,9 +47,8 @@ def packed(files, top="top-abc/"):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.delenv(download_module.MIRROR_VARIABLE, raising=False)
-    monkeypatch.setattr(download_module, "BACKOFF", 0.001)
-    monkeypatch.setattr(download_module, "BLOCK", 1000)
-    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
+    monkeypatch.setattr(transfer, "BACKOFF", 0.001)
+    monkeypatch.setattr(transfer, "BLOCK", 1000)
 
 
 @pytest.fixture
@@ -58,10 +58,14 @@ def known(monkeypatch, tmp_path):
     hashes.mkdir()
     monkeypatch.setattr(corpus, "HASHES", hashes)
     corpus._hashes.cache_clear()
+    corpus._sizes.cache_clear()
     entries = {"made": CORPORA["made"]}
     monkeypatch.setattr(catalogue, "CORPORA", entries)
 
-    def add(name="songs", hashed=FILES, **changes):
+    def add(name="songs", hashed=FILES, sized=None, **changes):
+        if sized:
+            text = "".join(f"{size}  {path}\n" for path, size in sized.items())
+            (hashes / f"{name}.sizes").write_text(text, encoding="utf-8")
         if hashed:
             text = "".join(f"{sha256(content)}  {path}\n" for path, content in sorted(hashed.items()))
             (hashes / f"{name}.sha256").write_text(text, encoding="utf-8")
@@ -73,12 +77,14 @@ def known(monkeypatch, tmp_path):
 
     yield add
     corpus._hashes.cache_clear()
+    corpus._sizes.cache_clear()
 
 
 @pytest.fixture
 def server():
     """A local web server that counts requests, returns errors and closes connections as configured."""
     state = SimpleNamespace(files={}, requests=Counter(), ranges=[], hang_up_after=[], status=[], resumes=True, url="")
+    state.endless, state.sent, state.shift = set(), 0, None
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -99,9 +105,12 @@ def server():
                 if start >= len(content):
                     return self.send_error(416)
                 self.send_response(206)
+                start = start if state.shift is None else state.shift
                 self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
             else:
                 self.send_response(200)
+            if path in state.endless:
+                return self.send_chunks(content)
             self.send_header("Content-Length", str(len(content) - start))
             self.end_headers()
             limit = state.hang_up_after.pop(0) if state.hang_up_after else None
@@ -111,6 +120,14 @@ def server():
                 self.connection.shutdown(socket.SHUT_RDWR)
                 self.close_connection = True
             return None
+
+        def send_chunks(self, content):
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            with suppress(OSError):  # the client hangs up
+                while True:
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
+                    state.sent += len(content)
 
         def log_message(self, *args):
             pass
@@ -256,13 +273,12 @@ def test_broken_connection_resumes(known, fetch, server):
 def test_stopped_run_is_resumed_by_the_next(known, fetch, server, monkeypatch):
     server.files = FILES
     server.hang_up_after = [100_000]
-    monkeypatch.setattr(download_module, "RETRIES", 0)
     known(base_url=server.url, listed=True, keep=("sing&say/2.flac",))
 
     def stop(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pooch.core.time.sleep", stop)
+    monkeypatch.setattr(transfer.time, "sleep", stop)
     with pytest.raises(KeyboardInterrupt):
         fetch("songs")
     assert content_of(fetch.folder / "songs") == {}
@@ -321,10 +337,64 @@ def test_missing_network_is_reported(known, fetch):
 def test_wrong_hash_is_reported_and_leaves_nothing(known, fetch, server):
     server.files = FILES | {"sing&say/1.txt": b"0.1 0.2 61\n"}
     known(base_url=server.url, listed=True, keep=("sing&say/1.txt",))
-    with pytest.raises(FetchError, match=r"songs: http.*1\.txt: SHA256 hash .* does not match"):
+    with pytest.raises(FetchError, match=r"songs: http.*1\.txt: its sha256 is not the known one"):
         fetch("songs")
     assert content_of(fetch.folder) == {}
     assert content_of(fetch.cache) == {}
+
+
+def test_file_larger_than_its_known_size_is_refused(known, fetch, server):
+    server.files = FILES | {"sing&say/1.txt": b"0" * 60_000}
+    known(base_url=server.url, listed=True, keep=("sing&say/1.txt",), sized={"sing&say/1.txt": 11})
+    with pytest.raises(FetchError, match=r"1\.txt: refused, it is larger than expected \(11 bytes\)"):
+        fetch("songs")
+    assert content_of(fetch.cache) == {}
+    server.endless = {"sing&say/1.txt"}
+    with pytest.raises(FetchError, match=r"1\.txt: refused, it is larger than expected \(11 bytes\)"):
+        fetch("songs")
+    assert content_of(fetch.cache) == {}
+
+
+def test_endless_file_of_unknown_size_is_refused(known, fetch, server, monkeypatch):
+    monkeypatch.setattr(transfer, "BLOCK", 1 << 16)
+    monkeypatch.setattr(download_module, "UNKNOWN_LEAST", 1_000_000)
+    known(archives=archive_of(server, b"0" * 50_000), hashed=None, size=1000)
+    server.endless = {"dl/songs.zip"}
+    with pytest.raises(
+        FetchError, match=r"songs\.zip: refused, it is larger than expected \(at most 1,000,000 bytes\)"
+    ):
+        fetch("songs")
+    assert content_of(fetch.cache) == {}
+    assert server.sent < 20_000_000, "it hangs up"
+
+
+@pytest.mark.parametrize("endless", [False, True])
+def test_file_that_the_disk_has_no_room_for_is_refused(known, fetch, server, monkeypatch, endless):
+    known(archives=archive_of(server, packed(FILES)), hashed=None)
+    server.endless = {"dl/songs.zip"} if endless else set()
+    monkeypatch.setattr(download_module, "RESERVE", -(10**9))
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: SimpleNamespace(free=transfer.RESERVE + 500))
+    with pytest.raises(FetchError, match=r"songs\.zip: the disk has no room for it: 0 MB are missing, 210 MB are free"):
+        fetch("songs")
+
+
+def test_another_part_than_the_one_asked_for_is_discarded(known, fetch, server):
+    server.files, server.hang_up_after, server.shift = FILES, [100_000], 5
+    known(base_url=server.url, listed=True, keep=("sing&say/2.flac",))
+    fetch("songs")
+    assert server.ranges == [None, "bytes=100000-", None]
+    assert content_of(fetch.folder / "songs") == {"sing&say/2.flac": FILES["sing&say/2.flac"]}
+
+
+def test_passwords_of_a_mirror_are_not_shown(known, fetch, server, capfd):
+    known(base_url="https://example.org/", listed=True, keep=("sing&say/1.txt",))
+    secret = server.url.replace("://", "://ada:s3cret@")
+    for mirror in (secret, secret.replace("http://", "https://"), "ftp://ada:s3cret@example.org/copies"):
+        with pytest.raises(FetchError) as caught:
+            fetch("songs", mirror=mirror)
+        assert "s3cret" not in f"{caught.value}{caught.value.__cause__}"
+        assert "://***@" in str(caught.value)
+    assert "s3cret" not in "".join(capfd.readouterr())
 
 
 # ------------------------------------------------------------------------------------------------------------ archives
@@ -354,7 +424,9 @@ def test_archive_with_path_traversal_is_refused(known, fetch, server, tmp_path):
 
 def test_archive_without_known_hash_is_counted(known, fetch, server):
     known(archives=archive_of(server, packed(FILES)), hashed=None)
-    assert fetch("songs")["songs"].unverified == 3
+    result = fetch("songs")["songs"]
+    assert result.unverified == 3
+    assert result.archives == {"songs.zip": sha256(packed(FILES))}, "to compare it with another download"
 
 
 def test_archive_without_needed_files_is_reported(known, fetch, server):

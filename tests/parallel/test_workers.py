@@ -9,11 +9,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hf_model.parallel import workers as worker_pool
-from hf_model.parallel.dask_cluster import WorkersError
+from hf_model.parallel.dask_cluster import DaskWorkers, WorkersError
 from hf_model.parallel.workers import run_all
 
 
@@ -111,6 +112,20 @@ def test_job_that_kills_every_worker_is_reported(dask_workers, monkeypatch):
     monkeypatch.setattr(dask_workers._client.cluster.scheduler, "allowed_failures", 1)
     with pytest.raises(WorkersError, match=r"^die, job 0: each worker that ran it died"):
         list(run_all(die, [0], workers=dask_workers))
+
+
+@pytest.mark.parametrize("kind", ["cancelled", "closed"])
+def test_lost_scheduler_is_reported(kind):
+    """The scheduler is a thread of the stage's own process, so a lost one is simulated."""
+    from distributed.client import FutureCancelledError
+    from distributed.comm import CommClosedError
+
+    def result():
+        raise FutureCancelledError("double-0a-3", "lost") if kind == "cancelled" else CommClosedError("lost")
+
+    future = SimpleNamespace(key="double-0a-3", result=result)
+    with pytest.raises(WorkersError, match=r"^double, job 3: Dask's scheduler was lost; run the same command again$"):
+        DaskWorkers(1)._result(future)
 
 
 def test_without_dask_jobs_run_in_this_process(monkeypatch, capsys):

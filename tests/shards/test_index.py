@@ -8,7 +8,6 @@ import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -21,10 +20,12 @@ from hf_model.audio.grid import PIANO_STFT, VOICE_STFT
 from hf_model.audio.io import read_audio, to_mono, write_audio
 from hf_model.audio.stft import stft
 from hf_model.config import ConfigError
+from hf_model.files import file_sha256, temporary_path, write_json
 from hf_model.notes.note import Note
 from hf_model.parallel.dask_cluster import DaskWorkers
 from hf_model.parallel.workers import Workers
-from hf_model.shards.index import COLUMNS, SPLITS, ShardError, ShardIndex, file_sha256, read_shard_manifest
+from hf_model.shards.index import COLUMNS, ShardIndex
+from hf_model.shards.manifest import SPLITS, ShardError, read_shard_manifest
 from hf_model.shards.plan import StftSettings, assign_splits
 from hf_model.shards.writer import write_shards
 
@@ -150,6 +151,7 @@ def test_shards_without_the_inverse_in_their_metadata_are_read(aligned: Path) ->
         older = {key: value for key, value in table.schema.metadata.items() if key != b"voice_audio"}
         pq.write_table(table.replace_schema_metadata(older), path, row_group_size=1)
         entry |= {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+    del listing["content_sha256"]  # older manifests have none
     (folder / "manifest.json").write_text(json.dumps(listing))
     index = ShardIndex(folder, "train")
     index.verify()
@@ -220,6 +222,15 @@ def test_interrupted_run_keeps_finished_shards(aligned: Path) -> None:
     assert not ShardIndex(folder, "train")[0]["voice_stft"].any()
 
 
+def test_leftovers_of_a_killed_run_are_removed(aligned: Path) -> None:
+    folder = write(aligned)
+    for path in (folder / "manifest.json", folder / "train" / "tiny-00000.parquet"):
+        left = temporary_path(path)
+        left.with_name(left.name.replace(f".{os.getpid()}-", ".999999999-")).touch()
+    expected = {name: content for name, content in contents(folder).items() if not name.endswith(".part")}
+    assert contents(write(aligned)) == expected
+
+
 def test_a_bad_recording_is_an_error_that_names_it(aligned: Path) -> None:
     bad = aligned / "tiny" / "piano" / "p1.flac"
     bad.write_bytes(bad.read_bytes()[:2000])
@@ -267,7 +278,7 @@ def test_errors_name_a_corrupt_shard_and_the_remedy(aligned: Path) -> None:
 def test_other_schema_versions_and_folders_are_errors(aligned: Path, tmp_path: Path) -> None:
     folder = write(aligned)
     path = folder / "manifest.json"
-    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 99'))
+    write_json(path, read_shard_manifest(folder) | {"schema_version": 99}, digest=True)
     with pytest.raises(ShardError, match="schema_version is 99, this version reads 2"):
         ShardIndex(folder, "train")
     with pytest.raises(ShardError, match=r"manifest\.json"):
@@ -286,7 +297,7 @@ def test_a_full_disk_is_an_error_before_writing(aligned: Path, monkeypatch: pyte
 
 
 def test_a_full_disk_leaves_no_partial_files(aligned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hf_model.shards.writer.uuid4", lambda: SimpleNamespace(hex="x"))
+    monkeypatch.setattr("hf_model.files.temporary_path", lambda path: path.with_suffix(".x.part"))
     folder = aligned.parent / "stft"
     (folder / "train").mkdir(parents=True)
     (folder / "train" / "tiny-00000.x.part").symlink_to("/dev/full")
@@ -337,7 +348,7 @@ def test_the_manifest_of_pairs_is_read_back(tmp_path: Path) -> None:
     assert manifest.read_manifests(tmp_path) == pairs
     path = tmp_path / "tiny" / "manifest.parquet"
     path.write_bytes(b"nothing")
-    with pytest.raises(manifest.PairError, match=r"manifest\.parquet: cannot be read .*dvc repro --force align"):
+    with pytest.raises(manifest.PairError, match=r"manifest\.parquet: is damaged .*dvc repro --force align"):
         manifest.read_manifests(tmp_path)
     with pytest.raises(manifest.PairError, match=r"no manifest\.parquet"):
         manifest.read_manifests(tmp_path / "tiny")

@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from hf_model.files import read_json
+
 PARAMS = "profile: default\nprofiles: {{default: {{}}}}\ndownload: {download}\n"
 
 
@@ -67,7 +69,7 @@ def test_real_corpora_from_the_mirror(run, mirror):
     settings = "{corpora: [made, ssvd, hust_solfege, vocadito, csd], accept_license: [CC BY-NC-SA 4.0]}"
     result = run(settings, mirror)
     assert result.returncode == 0, result.stderr
-    report = json.loads((run.raw / "corpora.json").read_text())
+    report = read_json(run.raw / "corpora.json", "")
     assert {name: entry["files"] for name, entry in report.items()} == {
         "made": 0,
         "ssvd": 124,

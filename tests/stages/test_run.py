@@ -119,14 +119,6 @@ def test_resumed_output_keeps_its_files(tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["part"]
 
 
-def test_json_is_written_atomically(tmp_path):
-    _run.write_json(tmp_path / "a" / "m.json", {"b": 1, "a": 2})
-    assert (tmp_path / "a" / "m.json").read_text(encoding="utf-8") == '{\n  "a": 2,\n  "b": 1\n}\n'
-    with pytest.raises(ValueError, match="JSON"):
-        _run.write_json(tmp_path / "a" / "n.json", {"x": float("nan")})
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["m.json"]
-
-
 def _raiser(error):
     def stage():
         raise error

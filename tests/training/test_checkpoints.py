@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
-from hf_model.training import trainer
+from hf_model.files import temporary_path
+from hf_model.shards.index import ShardIndex
+from hf_model.shards.manifest import ShardError
+from hf_model.training import checkpoints, trainer
 from hf_model.training.checkpoints import (
     BEST,
     LAST,
@@ -20,6 +25,7 @@ from hf_model.training.checkpoints import (
     newest_checkpoint,
     save_best,
 )
+from hf_model.training.tasks import TranscriberTask
 from tests.tiny_shards import tiny_task
 
 
@@ -28,9 +34,9 @@ def write(path: Path, step: int) -> Path:
     return path
 
 
-def step_of(path: Path | None) -> int:
+def step_of(path: Path | None, name: str = "step") -> int:
     assert path is not None
-    return torch.load(path, weights_only=True)["step"]
+    return torch.load(path, weights_only=True)[name]
 
 
 def test_the_last_two_checkpoints_are_kept(tmp_path):
@@ -164,3 +170,79 @@ def test_damage_after_the_last_step_is_an_error_with_a_remedy(damage, shards, tm
     assert figures | {"seconds": 0.0} == expected | {"seconds": 0.0}
     written, wanted = ((folder / "model" / "model.safetensors") for folder in (tmp_path, tmp_path / "expected"))
     assert written.read_bytes() == wanted.read_bytes()
+
+
+# ------------------------------------------------------------------------------------------- full disk, purged scratch
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Switch: from now on the disk is full for new files."""
+
+    def switch():
+        def full(path):
+            written = path.with_name("written.part")
+            written.unlink(missing_ok=True)
+            written.symlink_to("/dev/full")
+            return written
+
+        monkeypatch.setattr(checkpoints, "temporary_path", full)
+
+    yield switch
+    monkeypatch.undo()
+
+
+def test_full_disk_names_the_folder_and_what_was_kept(shards, tmp_path, full_disk, monkeypatch):
+    expected = train(shards, tmp_path / "expected")
+    train(shards, tmp_path, max_steps=4)
+    full_disk()
+    folder = tmp_path / "checkpoints"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    message = rf"^{folder}: last.ckpt cannot be written \(No space left on device\); last.ckpt of step 4 was kept"
+    for _ in range(3):
+        with pytest.raises(CheckpointError, match=message):
+            train(shards, tmp_path)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before, "tries leave nothing"
+    monkeypatch.undo()
+    assert train(shards, tmp_path) | {"seconds": 0.0} == expected | {"seconds": 0.0}
+
+
+def test_full_disk_at_the_first_checkpoint(shards, tmp_path, full_disk):
+    full_disk()
+    with pytest.raises(CheckpointError, match=r"there is no earlier checkpoint: .* from the beginning$"):
+        train(shards, tmp_path)
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_checkpoints_use_no_other_folder(shards, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+    train(shards, tmp_path, max_steps=4)
+    assert step_of(tmp_path / "checkpoints" / LAST, "global_step") == 4
+
+
+def test_parts_of_killed_runs_are_removed(shards, tmp_path):
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    killed = temporary_path(folder / LAST)
+    killed.with_name(killed.name.replace(f".{os.getpid()}-", ".999999999-")).write_bytes(b"half")
+    train(shards, tmp_path, max_steps=4)
+    assert sorted(path.name for path in folder.iterdir()) == [BEST, LAST, PREVIOUS]
+
+
+def test_shards_purged_during_a_training_are_named(shards, tmp_path, monkeypatch):
+    expected = train(shards, tmp_path / "expected")
+    copy, removed = shutil.copytree(shards, tmp_path / "stft"), tmp_path / "removed"
+    file, losses = ShardIndex._file, TranscriberTask.losses
+    # as with many shards, of which few are open at a time
+    monkeypatch.setattr(ShardIndex, "_file", lambda self, number: self._open.clear() or file(self, number))
+
+    def purge(self, model, batch, step):
+        if step == 5:
+            copy.rename(removed)
+        return losses(self, model, batch, step)
+
+    monkeypatch.setattr(TranscriberTask, "losses", purge)
+    with pytest.raises(ShardError, match=r"stft.*\.parquet: is missing; rebuild it: dvc repro --force stft$"):
+        train(copy, tmp_path)
+    monkeypatch.undo()
+    assert step_of(newest_checkpoint(tmp_path / "checkpoints"), "global_step") == 6, "the next batch was read already"
+    removed.rename(copy)
+    assert train(copy, tmp_path) | {"seconds": 0.0} == expected | {"seconds": 0.0}

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from hf_model.corpora.catalogue import get
 from hf_model.corpora.records import CorpusError, ScoreRecord, Span, find_files
-from hf_model.notes.midi import MidiFileError, find_melody_track, read_midi_tracks, skyline
+from hf_model.notes.midi import find_melody_track, read_midi_tracks, skyline
+from hf_model.notes.midi_file import MidiFileError
 from hf_model.notes.note import Note
 
 POP909_TRACKS = ("MELODY", "BRIDGE", "PIANO")

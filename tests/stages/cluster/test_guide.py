@@ -143,7 +143,8 @@ def test_overlay_is_built_atomically(login, monkeypatch):
 
 
 def test_every_message_in_the_docs_exists(root):
-    code = "".join(path.read_text(encoding="utf-8") for path in (root / "stages").rglob("*.py"))
+    paths = [path for name in ("stages", "hf_model") for path in (root / name).rglob("*.py")]
+    code = "".join(path.read_text(encoding="utf-8") for path in paths)
     table = PAGE[PAGE.index("## Error messages") :]
     messages = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
     assert len(messages) > 8

@@ -6,11 +6,13 @@ import io
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import soundfile
 
 from hf_model.direct.network import Direct, DirectConfig
 from hf_model.inference import Models
+from hf_model.separator.source import Source
 from hf_model.synthesizer.network import Synthesizer, SynthesizerConfig
 from tests.fakes import tone_models, tones
 
@@ -42,6 +44,18 @@ def test_transcriber_uses_the_sampled_piano(served, tmp_path):
     (answer,) = served.predict(None, [wav()])
     piano, sample_rate = soundfile.read(io.BytesIO(answer.audio))
     assert (len(piano), sample_rate) == (30_002, 44100)
+    assert [round(note["pitch"]) for note in json.loads(answer.notes)] == [60, 64]
+    assert answer.source == "voice"
+
+
+def test_the_voice_of_a_song_is_separated(served, tmp_path, monkeypatch):
+    monkeypatch.setattr("hf_model.preparation.separation.detect_source", lambda *_: Source("song", 0.9))
+    load(served, transcriber=tmp_path)
+    served.models = tone_models()
+    content = io.BytesIO()
+    soundfile.write(content, np.stack([tones([60, 64], 44100), tones([40, 43], 44100)]).T, 44100, format="WAV")
+    (answer,) = served.predict(None, [content.getvalue()])
+    assert answer.source == "song"
     assert [round(note["pitch"]) for note in json.loads(answer.notes)] == [60, 64]
 
 
