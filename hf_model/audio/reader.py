@@ -1,49 +1,47 @@
-"""Decoding of audio files, block by block: libsndfile, or FFmpeg for the formats of phones and browsers."""
+"""Decoding of audio files, block by block."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hf_model.audio.decoders.containers import Sound, find_sounds
+from hf_model.audio.decoders.libsndfile import open_libsndfile
+from hf_model.audio.decoders.opened import BLOCK_SAMPLES as BLOCK_SAMPLES
+from hf_model.audio.decoders.opened import AudioError as AudioError
+from hf_model.audio.decoders.opened import Opened
+
 # fmt: off
 SUFFIXES = frozenset((
-    ".aac", ".aif", ".aifc", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".mka", ".mp3",
-    ".mp4", ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav", ".wave", ".webm", ".wma",
+    ".3g2", ".3ga", ".3gp", ".3gpp", ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".asf", ".au", ".avi",
+    ".bwf", ".caf", ".eac3", ".f4a", ".flac", ".flv", ".m2ts", ".m4a", ".m4b", ".m4r", ".m4v", ".mka", ".mkv", ".mov",
+    ".mp2", ".mp3", ".mp4", ".mpa", ".mpc", ".mpeg", ".mpg", ".mpga", ".mts", ".oga", ".ogg", ".ogv", ".oma", ".opus",
+    ".qt", ".qta", ".rf64", ".snd", ".spx", ".ts", ".tta", ".voc", ".w64", ".wav", ".wave", ".weba", ".webm", ".wma",
+    ".wmv", ".wv",
 ))
 # fmt: on
 """Suffixes that a search of a folder takes for audio; a file named explicitly is read whatever its suffix."""
-
-BLOCK_SAMPLES = 1 << 18
-"""Samples per channel of a block (6 s at 44.1 kHz)."""
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 4000, 768000
 """Hz."""
 
 MAX_CHANNELS = 64
 
-MAX_JITTER = 0.05
-"""Seconds by which the time stamp of a frame may exceed the audio before it without being a gap."""
 
-MAX_SILENCE = 600.0
-"""Seconds of missing audio that are replaced by silence; more is taken for wrong time stamps."""
-
-# FFmpeg also opens playlists and file lists, which would make it read other files and URLs: allow only containers.
-_CONTAINERS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,mov,mp3,mp4,mpc,mpc8,mpeg,mpegts,ogg,oma,tta,voc,w64,"
-    "wav,webm,wv"
-)
-
-
-class AudioError(ValueError):
-    """A recording that cannot be used; the message contains the file and the reason."""
+def has_audio_suffix(path: Path) -> bool:
+    """Whether a search of a folder takes a file for audio: by its suffix, and MPEG-TS not for TypeScript."""
+    suffix = path.suffix.lower()
+    if suffix != ".ts":
+        return suffix in SUFFIXES
+    try:
+        with path.open("rb") as file:
+            return file.read(1) == b"G"
+    except OSError:
+        return True  # why it cannot be read is said later
 
 
 def check_format(sample_rate: float, n_channels: int) -> None:
@@ -90,22 +88,53 @@ class AudioReader:
         self.path = Path(path)
         with self._errors_with_path():
             _check_file(self.path)
-            opened = _open(self.path)
-            check_format(opened.sample_rate, opened.n_channels)
-        self._blocks, self.warnings = opened.blocks, opened.warnings
+            self._state = _state(self.path)
+            self._sounds = find_sounds(self.path)
+            opened = _open(self.path, self._sounds[0], n_sounds=len(self._sounds))
+            try:
+                check_format(opened.sample_rate, opened.n_channels)
+            except AudioError:
+                opened.close()
+                raise
+        self._opened, self.warnings = opened, opened.warnings
         self.sample_rate, self.n_channels = opened.sample_rate, opened.n_channels
-        self.header_duration = opened.header_duration
+        self.header_duration = opened.header_duration if len(self._sounds) == 1 else 0.0
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         """Yield blocks of shape (channel, sample), full scale at 1."""
         n_samples = 0
         with self._errors_with_path():
-            for block in self._blocks:
+            for block in self._blocks():
                 n_samples += block.shape[1]
                 yield block
+            if _state(self.path) != self._state:
+                self.warnings.append("the file changed while it was read; convert it again when it is complete")
             if n_samples == 0:
                 msg = "the file holds no samples"
                 raise AudioError(msg)
+
+    def _blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Decode the recordings in the file one after another."""
+        n_samples = 0
+        for block in self._opened.blocks:
+            n_samples += block.shape[1]
+            yield block
+        self.warnings += _length_problems(self._sounds[0], n_samples / self.sample_rate)
+        for number, sound in enumerate(self._sounds[1:], start=2):
+            opened = _open(self.path, sound, n_sounds=len(self._sounds))
+            if (opened.sample_rate, opened.n_channels) != (self.sample_rate, self.n_channels):
+                opened.close()
+                seconds = opened.header_duration
+                self.warnings.append(
+                    f"recording {number} in the file has another sample rate or number of channels and is left out"
+                    + (f" ({seconds:.2f} s)" if seconds else "")
+                )
+                continue
+            n_samples = 0
+            for block in opened.blocks:
+                n_samples += block.shape[1]
+                yield block
+            self.warnings += [*opened.warnings, *_length_problems(sound, n_samples / self.sample_rate)]
 
     @contextmanager
     def _errors_with_path(self) -> Iterator[None]:
@@ -134,235 +163,28 @@ def _check_file(path: Path) -> None:
         raise AudioError(msg)
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """An open file, with the attributes of :class:`AudioReader`."""
-
-    blocks: Iterator[NDArray[np.float32]]
-    sample_rate: int
-    n_channels: int
-    header_duration: float
-    warnings: list[str] = field(default_factory=list)
+def _state(path: Path) -> tuple[int, int]:
+    """Size and time of the last change."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
 
 
-def _open(path: Path) -> _Opened:
+def _open(path: Path, sound: Sound, *, n_sounds: int = 1) -> Opened:
+    """Open one recording of a file: by name if it is the only one and its header is right."""
+    part = sound if sound.patches or n_sounds > 1 else None
     # libsndfile's mp3 decoder prints warnings; FFmpeg's does not, and detects truncated files.
-    opened = None if path.suffix.lower() == ".mp3" else _open_soundfile(path)
-    return opened or _open_ffmpeg(path)
+    opened = None if path.suffix.lower() == ".mp3" else open_libsndfile(path, part)
+    if opened is None:
+        from hf_model.audio.decoders.ffmpeg import open_ffmpeg
+
+        opened = open_ffmpeg(path, part)
+    return opened
 
 
-def _open_soundfile(path: Path) -> _Opened | None:
-    """Open a file with libsndfile, or return None if it does not support the format."""
-    import soundfile
-
-    try:
-        file = soundfile.SoundFile(str(path) if os.name == "nt" else os.fsencode(path))  # also names not in UTF-8
-    except soundfile.SoundFileError:
-        return None
-
-    def blocks() -> Iterator[NDArray[np.float32]]:
-        n_samples = 0
-        with file:
-            while True:
-                try:
-                    block = file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)
-                except soundfile.SoundFileError as error:
-                    msg = f"the audio is damaged or cut off ({error})"
-                    raise AudioError(msg) from error
-                if not block.shape[0]:
-                    break
-                n_samples += block.shape[0]
-                yield np.ascontiguousarray(block.T)
-        _check_length(n_samples / file.samplerate, file.frames / file.samplerate)
-
-    return _Opened(blocks(), int(file.samplerate), int(file.channels), file.frames / file.samplerate)
-
-
-def _open_ffmpeg(path: Path) -> _Opened:
-    """Open a file with FFmpeg."""
-    import av  # takes 0.2 s, and few files need it
-
-    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
-    try:
-        container = av.open(f"file:{path}", options=options, metadata_errors="replace")
-    except PermissionError:
-        raise
-    except av.FFmpegError as error:
-        msg = "no audio can be read from it: another kind of file, or cut off"
-        raise AudioError(msg) from error
-    decodable = (item for item in container.streams.audio if hasattr(item, "rate"))  # absent without a decoder
-    stream = next(decodable, None)
-    if stream is None:
-        container.close()
-        msg = "the file holds no sound"
-        raise AudioError(msg)
-    sample_rate, n_channels = int(stream.rate or 0), int(stream.channels or 0)
-    header_duration = _header_duration(path, container, stream)
-    n_encoded = None
-    if stream.duration and stream.time_base and stream.time_base * sample_rate == 1:
-        n_encoded = int(stream.duration) + round(_late_start(container, stream) * sample_rate)
-    warnings: list[str] = []
-
-    def blocks() -> Iterator[NDArray[np.float32]]:
-        n_samples = n_missing = 0
-        with container:
-            for block, is_missing in _without_gaps(container, stream, sample_rate, n_channels):
-                n_left = block.shape[1] if n_encoded is None else max(0, n_encoded - n_samples)
-                trimmed = block[:, :n_left]  # without encoder padding
-                n_samples += trimmed.shape[1]
-                n_missing += trimmed.shape[1] if is_missing else 0
-                yield trimmed
-        _check_length(n_samples / sample_rate, header_duration)
-        if n_missing:
-            seconds = n_missing / sample_rate
-            shown = f"{round(seconds, 1 if seconds >= 0.1 else 3):g}"
-            warnings.append(f"{shown} s of audio are missing in the file and were replaced by silence")
-
-    return _Opened(_join_frames(blocks()), sample_rate, n_channels, header_duration, warnings)
-
-
-def _without_gaps(
-    container: Any, stream: Any, sample_rate: int, n_channels: int
-) -> Iterator[tuple[NDArray[np.float32], bool]]:
-    """Yield the frames as blocks, and silence where audio is missing, with whether a block is such silence."""
-    import av
-
-    max_silence = MAX_SILENCE
-    if container.duration:
-        max_silence = min(max_silence, (max(0, container.start_time or 0) + container.duration) / 1e6)
-    n_samples = n_missing = 0
-    interleave = av.AudioResampler(format="flt", rate=sample_rate)  # planar, over 8 channels crash PyAV
-    for frame, lost, start in _decode(container, stream):
-        if (frame.sample_rate, frame.layout.nb_channels) != (sample_rate, n_channels):
-            msg = "the audio is damaged (sample rate or channels change on the way)"
-            raise AudioError(msg)
-        gap = round(lost * sample_rate)
-        late = 0 if start is None else round(start * sample_rate) - n_samples - gap
-        gap += late if late > MAX_JITTER * sample_rate else 0
-        n_missing += gap
-        if n_missing > max_silence * sample_rate:
-            msg = f"the time stamps are wrong, or {n_missing / sample_rate:.0f} s of audio are missing"
-            raise AudioError(msg)
-        n_samples += gap
-        for first in range(0, gap, BLOCK_SAMPLES):
-            yield np.zeros((n_channels, min(BLOCK_SAMPLES, gap - first)), dtype=np.float32), True
-        for part in interleave.resample(frame):
-            block = part.to_ndarray().reshape(-1, n_channels).T.astype(np.float32, copy=False)
-            n_samples += block.shape[1]
-            yield block, False
-
-
-def _decode(container: Any, stream: Any) -> Iterator[tuple[Any, Fraction, Fraction | None]]:
-    """Decode all frames; up to one packet in a hundred may be invalid, as at the start of many mp3 files.
-
-    Yields
-    ------
-    frame : av.AudioFrame
-    lost : Fraction
-        Seconds of the invalid packets between this frame and the one before.
-    start : Fraction or None
-        Seconds from the start of the file by the time stamp; None without one.
-    """
-    import av
-
-    kinds = set(container.format.name.split(","))
-    is_mp3 = "mp3" in kinds  # its time stamps are the number of frames so far
-    zero = Fraction(0 if kinds & {"mov", "matroska"} else container.start_time or 0, 1_000_000)
-    n_packets = n_bad = n_decoded = n_bytes = end = 0
-    lost = Fraction(0)
-    try:
-        for packet in container.demux(stream):
-            n_packets += 1
-            duration = (packet.duration or 0) * (packet.time_base or Fraction(0))
-            mean_bytes = n_bytes / n_decoded if is_mp3 and n_decoded else None
-            position = packet.pos or end
-            if mean_bytes and position > end:
-                lost += round((position - end) / mean_bytes) * duration
-            is_tag, end = position < end, max(end, position + packet.size)
-            frames, is_bad = [], False
-            try:
-                frames = packet.decode()
-            except av.error.InvalidDataError:
-                is_bad = True
-            if is_mp3 and not frames and (n_tag_bytes := _tag_bytes(bytes(packet))):
-                is_tag, end = True, max(end, position + n_tag_bytes)
-            n_bad += is_bad
-            if is_bad and n_decoded and not (is_mp3 and is_tag):
-                # An invalid packet of an mp3 file extends to the next frame that is found.
-                lost += (max(1, round(packet.size / mean_bytes)) if mean_bytes else 1) * duration
-            for frame in frames:
-                has_time = frame.pts is not None and frame.time_base and not is_mp3
-                yield frame, lost, frame.pts * frame.time_base - zero if has_time else None
-                lost = Fraction(0)
-            if frames:
-                n_decoded += 1
-                n_bytes += packet.size
-    except av.FFmpegError as error:
-        msg = "the audio is damaged"
-        raise AudioError(msg) from error
-    if n_bad > max(1, n_packets // 100):
-        msg = f"the audio is damaged ({n_bad} of {n_packets} packets cannot be decoded)"
-        raise AudioError(msg)
-
-
-def _header_duration(path: Path, container: Any, stream: Any) -> float:
-    """Duration in seconds by the header; 0 if it has none, where FFmpeg's estimate can be wrong by a factor of 3."""
-    kinds = set(container.format.name.split(","))
-    if not (kinds & {"mov", "matroska"} or ("mp3" in kinds and _mp3_has_length(path))):
-        return 0.0
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base + _late_start(container, stream))
-    return float(container.duration / 1e6) if container.duration else 0.0
-
-
-def _late_start(container: Any, stream: Any) -> Fraction:
-    """Seconds before the sound of an MP4 file begins, which the duration of its stream does not include."""
-    start = (stream.start_time or 0) * stream.time_base
-    return start if "mov" in container.format.name.split(",") and start > MAX_JITTER else Fraction(0)
-
-
-def _mp3_has_length(path: Path) -> bool:
-    """Whether the first frame, after an ID3 tag, is a Xing or Info header with the number of frames."""
-    with path.open("rb") as file:
-        file.seek(_id3_bytes(file.read(10)))
-        frame = file.read(2048)
-    return b"Xing" in frame or b"Info" in frame
-
-
-def _id3_bytes(data: bytes) -> int:
-    """Length of the ID3v2 tag that begins with ``data``; 0 if none does."""
-    size = sum(byte << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=False))
-    return 10 + size if data.startswith(b"ID3") else 0
-
-
-def _tag_bytes(data: bytes) -> int:
-    """Length of the tags (ID3, APE) that begin with ``data``, also beyond its end; 0 if none do."""
-    n_bytes = 0
-    while n_bytes < len(data):
-        rest = data[n_bytes:]
-        ape = 32 + int.from_bytes(rest[12:16], "little") if rest.startswith(b"APETAGEX") else 0
-        n_found = _id3_bytes(rest) or ape or 128 * rest.startswith(b"TAG")
-        if not n_found:
-            break
-        n_bytes += n_found
-    return n_bytes
-
-
-def _check_length(seconds: float, header_duration: float) -> None:
-    if seconds < header_duration - max(0.1, 0.01 * header_duration):
-        msg = f"the file is cut off: {seconds:.2f} s of {header_duration:.2f} s can be read"
-        raise AudioError(msg)
-
-
-def _join_frames(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-    """Join the frames of a codec, of about a thousand samples, to blocks of ``BLOCK_SAMPLES`` or more."""
-    pending: list[NDArray[np.float32]] = []
-    n_samples = 0
-    for block in blocks:
-        pending.append(block)
-        n_samples += block.shape[1]
-        if n_samples >= BLOCK_SAMPLES:
-            yield np.concatenate(pending, axis=1)
-            pending, n_samples = [], 0
-    if n_samples:
-        yield np.concatenate(pending, axis=1)
+def _length_problems(sound: Sound, seconds: float) -> list[str]:
+    """Describe a recording that is longer or shorter than its header says."""
+    if sound.unfinished:
+        return ["the length in the header was never written; the sound was read to the end of the file"]
+    if 0 < sound.missing < 1:
+        return [f"the file is cut off: {seconds:.2f} s of {seconds / (1 - sound.missing):.2f} s are in it"]
+    return [f"the file is cut off after {seconds:.2f} s"] if sound.cut else []

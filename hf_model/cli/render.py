@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, seconds_to_samples
-from hf_model.cli.convert import Report
+from hf_model.cli.report import Report
 from hf_model.export.outputs import OutputError, all_or_none, write_take
 from hf_model.inference import Models, default_models
 from hf_model.notes.note_files import NoteFileError, read_score
@@ -40,33 +42,39 @@ class RenderOptions:
     performance: Performance = field(default_factory=Performance)
 
 
-def render_file(source: Path, options: RenderOptions, models: Models | None = None) -> Report:
+def render_file(
+    source: Path,
+    options: RenderOptions,
+    models: Models | None = None,
+    progress: Callable[[float], object] = lambda _: None,
+) -> Report:
     """Render a file of notes to a wav file; if that fails, the report has the error and nothing is written."""
     started = time.perf_counter()
     report = Report(str(source))
     try:
-        _render(source, options, models or default_models(), report)
+        _render(source, options, models or default_models(), report, progress)
     except NoteFileError as error:
         report.error = str(error)
     except OutputError as error:
         report.error = f"{source}: {error}"
     except OSError as error:
         report.error = f"{source}: {error.strerror.lower() if error.strerror else error}"
-    except MemoryError:
-        report.error = f"{source}: not enough memory"
+    except Exception as error:  # noqa: BLE001 (one line instead of a traceback)
+        is_memory = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error))
+        report.error = f"{source}: {'not enough memory' if is_memory else f'{type(error).__name__}: {error}'}"
     report.seconds = round(time.perf_counter() - started, 3)
     return report
 
 
-def _render(source: Path, options: RenderOptions, models: Models, report: Report) -> None:
+def _render(
+    source: Path, options: RenderOptions, models: Models, report: Report, progress: Callable[[float], object]
+) -> None:
     out = options.out or source.with_suffix(".wav")
     if out.suffix.lower() != ".wav":
         msg = f"the output is a wav file, but {out} does not end in .wav"
         raise OutputError(msg)
     score = read_score(source)
-    if out.exists() and not options.overwrite:
-        msg = f"{out} exists; add --overwrite to replace it, or choose another file with -o"
-        raise OutputError(msg)
+    _check_output(source, out, overwrite=options.overwrite)
     last = max((note.offset for note in score.notes), default=0.0)
     seconds = last + TAIL_SECONDS if options.duration is None else options.duration
     if seconds > MAX_SECONDS:
@@ -76,13 +84,24 @@ def _render(source: Path, options: RenderOptions, models: Models, report: Report
     notes = [note for note in score.notes if note.onset < seconds]
     pedals: list[Pedal] | None = [] if score.has_pedal else None
     with (
-        perform(notes, n_samples, options.performance, models, pedals=pedals) as take,
         all_or_none({"wav": out}, make_folder=True) as temporary,
+        perform(notes, n_samples, options.performance, models, pedals=pedals, progress=progress) as take,
     ):
         write_take(temporary["wav"], take)
         report.add_level(take)
+        _check_output(source, out, overwrite=options.overwrite)  # another program may have written it meanwhile
     report.outputs = {"wav": str(out)}
     report.duration, report.n_notes = round(n_samples / PIANO_SAMPLE_RATE, 6), len(notes)
     report.warnings = list(score.warnings)
     if len(notes) < len(score.notes):
         report.warnings.append(f"{len(score.notes) - len(notes)} notes begin after {seconds:g} s and are left out")
+
+
+def _check_output(source: Path, out: Path, *, overwrite: bool) -> None:
+    """Refuse to replace an older file unless ``overwrite``, and the notes themselves."""
+    if os.path.lexists(out) and not overwrite:
+        msg = f"{out} exists; add --overwrite to replace it, or choose another file with -o"
+        raise OutputError(msg)
+    if os.path.exists(out) and os.path.samefile(source, out):  # noqa: PTH110, PTH121 (as in convert)
+        msg = "the output would replace the notes; choose another file with -o"
+        raise OutputError(msg)

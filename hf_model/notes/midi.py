@@ -1,19 +1,31 @@
-"""MIDI files: reading and writing notes, and extracting a melody (a named track, or the skyline)."""
+"""Notes of MIDI files: reading and writing them, and extracting a melody (a named track, or the skyline)."""
 
 from __future__ import annotations
 
 import math
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hf_model.notes.midi_file import (
+    KEY_SIGNATURE,
+    META,
+    SET_TEMPO,
+    TIME_SIGNATURE,
+    MidiEvent,
+    MidiFile,
+    MidiFileError,
+    TempoMap,
+    merged,
+    parse_midi,
+)
+from hf_model.notes.midi_parts import CONTROL, NOTE_OFF, NOTE_ON, pair_notes
 from hf_model.notes.note import Note, fold_to_keyboard
 
 MELODY_NAME = re.compile(r"(?<![a-z])(melod(y|ie|ia)|vocals?|voice|lead vox|vox|singer|gesang|chant|canto)(?![a-z])")
@@ -21,6 +33,14 @@ MELODY_NAME = re.compile(r"(?<![a-z])(melod(y|ie|ia)|vocals?|voice|lead vox|vox|
 
 SAME_ONSET = 0.03
 """Maximum onset difference, in seconds, of notes of a chord."""
+
+MAX_BEATS = 100_000
+
+_TEXT, _LYRICS = 0x01, 0x05
+_TONICS = (
+    ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B"),
+    ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,27 +78,19 @@ class MidiContent:
     key: str | None
 
 
-class MidiFileError(ValueError):
-    """A MIDI file that cannot be read."""
-
-
 @contextmanager
 def midi_errors(path: Path | str) -> Iterator[None]:
-    """Turn all exceptions that pretty_midi and mido raise for invalid files into one.
+    """Add the path to what is raised for a file that cannot be read.
 
     Raises
     ------
     MidiFileError
         With the path and a reason in one line.
     """
-    from mido.midifiles.meta import KeySignatureError
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # tempo events outside the first track: common, harmless
-            yield
-    except (OSError, EOFError, ValueError, LookupError, TypeError, ArithmeticError, KeySignatureError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        yield
+    except (OSError, MidiFileError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise MidiFileError(f"{path}: not a readable MIDI file ({reason})") from error
 
 
@@ -90,25 +102,66 @@ def read_midi_tracks(path: Path) -> MidiContent:
     MidiFileError
         If the file is not a readable MIDI file.
     """
-    import pretty_midi
-
     with midi_errors(path):
-        midi = pretty_midi.PrettyMIDI(str(path))
-        beats = np.asarray(midi.get_beats(), dtype=np.float64)
-    pitched = (instrument for instrument in midi.instruments if not instrument.is_drum)
-    tracks = [MidiTrack(instrument.name.strip(), sorted(instrument_notes(instrument))) for instrument in pitched]
-    keys = midi.key_signature_changes
-    key = pretty_midi.key_number_to_key_name(keys[0].key_number) if keys else None
-    return MidiContent([track for track in tracks if track.notes], beats, key)
+        file = parse_midi(path.read_bytes())
+        tempo_map, events = file.tempo_map(), merged(file.tracks)
+        beats = _find_beats(file, events, tempo_map)
+    parts, _ = pair_notes(file, events, tempo_map)
+    tracks = [MidiTrack(part.name.strip(), part.notes) for part in parts if not part.is_drum]
+    keys = (_key_name(event.data) for event in events if event.status == META and event.first == KEY_SIGNATURE)
+    return MidiContent(tracks, beats, next(filter(None, keys), None))
 
 
-def instrument_notes(instrument: Any) -> list[Note]:
-    """Convert the notes of a ``pretty_midi.Instrument``, without those of zero duration."""
-    return [
-        Note(float(note.start), float(note.end), float(note.pitch), note.velocity)
-        for note in instrument.notes
-        if note.end > note.start
-    ]
+def read_midi(path: Path | str) -> list[Note]:
+    """Read all pitched notes of a MIDI file, sorted by onset.
+
+    Raises
+    ------
+    MidiFileError
+        If the file is not a readable MIDI file.
+    """
+    with midi_errors(path):
+        file = parse_midi(Path(path).read_bytes())
+    parts, _ = pair_notes(file, merged(file.tracks), file.tempo_map())
+    return sorted(note for part in parts if not part.is_drum for note in part.notes)
+
+
+def _find_beats(file: MidiFile, events: Sequence[MidiEvent], tempo_map: TempoMap) -> NDArray[np.float64]:
+    """Compute the beats by the time signatures, until the last note or change; a signature begins a beat."""
+    changes: dict[int, int] = {}
+    for event in events:
+        if event.status == META and event.first == TIME_SIGNATURE and len(event.data) >= 2 and event.data[0]:
+            numerator, denominator = event.data[0], 2 ** min(event.data[1], 6)
+            n_units = 3 if numerator > 3 and numerator % 3 == 0 else 1
+            changes[event.tick] = max(1, round(n_units * 4 * file.ticks_per_beat / denominator))
+    end = max((event.tick for event in events if _is_music(event)), default=0)
+    step = next(iter(changes.values()), file.ticks_per_beat)
+    begins = [0, *(tick for tick in changes if tick > 0), end]
+    ticks: list[int] = []
+    for first, last in pairwise(begins):
+        step = changes.get(first, step)
+        if (last - first) // step > MAX_BEATS:
+            msg = f"it has more than {MAX_BEATS} beats"
+            raise MidiFileError(msg)
+        ticks += range(first, last, step)
+    return np.array([tempo_map.seconds(tick) for tick in ticks] or [0.0])
+
+
+def _is_music(event: MidiEvent) -> bool:
+    if event.status == META:
+        return event.first in {_TEXT, _LYRICS, SET_TEMPO, TIME_SIGNATURE, KEY_SIGNATURE}
+    return event.status & 0xF0 in {NOTE_ON, NOTE_OFF, CONTROL, 0xE0}
+
+
+def _key_name(data: bytes) -> str | None:
+    """Give the name of a key signature ("C Major", "C minor"), or None if it is not valid."""
+    if len(data) < 2 or data[1] > 1:
+        return None
+    sharps = data[0] - 256 if data[0] > 127 else data[0]
+    if abs(sharps) > 7:
+        return None
+    tonic = _TONICS[data[1]][(7 * sharps + 9 * data[1]) % 12]
+    return f"{tonic} {'minor' if data[1] else 'Major'}"
 
 
 def find_melody_track(tracks: Iterable[MidiTrack]) -> MidiTrack | None:
@@ -174,19 +227,3 @@ def write_midi(
         piano.control_changes.append(pretty_midi.ControlChange(64, 0, end))
     midi.instruments.append(piano)
     midi.write(str(path))
-
-
-def read_midi(path: Path | str) -> list[Note]:
-    """Read all pitched notes of a MIDI file, sorted by onset.
-
-    Raises
-    ------
-    MidiFileError
-        If the file is not a readable MIDI file.
-    """
-    import pretty_midi
-
-    with midi_errors(path):
-        midi = pretty_midi.PrettyMIDI(str(path))
-    pitched = (instrument for instrument in midi.instruments if not instrument.is_drum)
-    return sorted(note for instrument in pitched for note in instrument_notes(instrument))

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from hf_model.notes.midi import MidiFileError, instrument_notes, midi_errors
+from hf_model.notes.midi_file import MidiFileError
+from hf_model.notes.midi_parts import RESET_CONTROLLERS, SOUND_OFF, ControlChange, read_parts
 from hf_model.notes.note import Note, fold_to_keyboard
+from hf_model.notes.note_table import TableError, parse_table
 from hf_model.notes.pedal import Pedal, apply_pedals
-from hf_model.notes.pitch import name_to_key
 
 SUSTAIN, DOWN = 64, 64
 """MIDI controller of the sustain pedal, and the lowest value that means down."""
 
+AFTER_SOUND_OFF = 1e-3
+"""Seconds from the end of all sound to the pedal that is still down for later notes."""
+
 MAX_BYTES = 20_000_000
+
+MAX_NOTES = 100_000
+"""More are refused: they take minutes."""
 
 
 class NoteFileError(ValueError):
@@ -52,12 +57,18 @@ def read_score(path: Path) -> Score:
     OSError
         If the file cannot be opened.
     """
-    if path.stat().st_size > MAX_BYTES:
-        msg = f"{path}: larger than {MAX_BYTES // 1_000_000} MB: not a file of notes"
+    data = _read_bytes(path)
+    try:
+        score = _read_midi(data) if _is_midi(data) else Score(parse_table(data, MAX_NOTES))
+    except MidiFileError as error:
+        msg = f"{path}: not a readable MIDI file ({error})"
+        raise NoteFileError(msg) from error
+    except TableError as error:
+        msg = f"{path}, {error}" if str(error).startswith("line") else f"{path}: {error}"
+        raise NoteFileError(msg) from error
+    if len(score.notes) > MAX_NOTES:
+        msg = f"{path}: {len(score.notes)} notes, at most {MAX_NOTES} are rendered"
         raise NoteFileError(msg)
-    with path.open("rb") as file:
-        start = file.read(4)
-    score = _read_midi(path) if start in {b"MThd", b"RIFF"} else _read_table(path)
     in_range = [replace(note, pitch=float(fold_to_keyboard(int(note.pitch)))) for note in score.notes]
     n_moved = sum(note.pitch != old.pitch for note, old in zip(in_range, score.notes, strict=True))
     added = [f"{n_moved} notes are outside the range of the piano and are played in another octave"] if n_moved else []
@@ -65,88 +76,55 @@ def read_score(path: Path) -> Score:
     return Score(sorted(in_range), score.has_pedal, (*score.warnings, *added))
 
 
-def _read_midi(path: Path) -> Score:
-    """Merge all pitched instruments, each with its own pedal; drums are ignored."""
-    import pretty_midi
-
-    try:
-        with midi_errors(path):
-            midi = pretty_midi.PrettyMIDI(str(path))
-    except MidiFileError as error:
-        raise NoteFileError(str(error)) from error
-    notes: list[Note] = []
-    has_pedal = False
-    for instrument in midi.instruments:
-        if instrument.is_drum:
-            continue
-        pedals = find_pedals(instrument.control_changes, float(midi.get_end_time()))
-        has_pedal = has_pedal or bool(pedals)
-        notes += apply_pedals(instrument_notes(instrument), pedals)
-    n_drums = sum(len(instrument.notes) for instrument in midi.instruments if instrument.is_drum)
-    return Score(notes, has_pedal, (f"{n_drums} drum notes are left out",) if n_drums else ())
+def _read_bytes(path: Path) -> bytes:
+    """Read a file of limited size; pipes would wait, and devices never end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        msg = f"{path}: this is a pipe or a device, not a file"
+        raise NoteFileError(msg)
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        msg = f"{path}: larger than {MAX_BYTES // 1_000_000} MB: not a file of notes"
+        raise NoteFileError(msg)
+    if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
+        msg = f"{path}: this is a recording; `hummingface convert` makes notes of it"
+        raise NoteFileError(msg)
+    return data
 
 
-def find_pedals(changes: list[Any], end: float) -> list[Pedal]:
-    """Find the pedal spans in control changes (``number``, ``value``, ``time`` in s); the last one ends by ``end``."""
+def _is_midi(data: bytes) -> bool:
+    """Whether it begins like a MIDI file, also in a RIFF container or after the 128 bytes of an old Macintosh."""
+    return data[:4] in {b"MThd", b"RIFF"} or data[128:132] == b"MThd"
+
+
+def _read_midi(data: bytes) -> Score:
+    """Merge all pitched parts, each with the pedal of its channel; drums are ignored."""
+    read = read_parts(data)
+    pitched = [part for part in read.parts if not part.is_drum]
+    end = max([read.end, *(note.offset for part in pitched for note in part.notes)])
+    pedals = {channel: find_pedals(changes, end) for channel, changes in read.controls.items()}
+    notes = [note for part in pitched for note in apply_pedals(part.notes, pedals.get(part.channel, []))]
+    n_drums = sum(len(part.notes) for part in read.parts if part.is_drum)
+    drums = (f"{n_drums} drum notes are left out",) if n_drums else ()
+    return Score(notes, any(pedals.get(part.channel) for part in pitched), (*read.warnings, *drums))
+
+
+def find_pedals(changes: Sequence[ControlChange], end: float) -> list[Pedal]:
+    """Find the pedal spans in control changes; the last one ends by ``end``, all at the end of all sound."""
     pedals = []
     down: float | None = None
     for change in sorted(changes, key=lambda change: float(change.time)):
-        if change.number != SUSTAIN:
-            continue
-        if change.value >= DOWN and down is None:
-            down = float(change.time)
-        elif change.value < DOWN and down is not None:
-            if change.time > down:
-                pedals.append(Pedal(down, float(change.time)))
-            down = None
+        time = float(change.time)
+        is_end = change.number in {SOUND_OFF, RESET_CONTROLLERS} or (change.number == SUSTAIN and change.value < DOWN)
+        if change.number == SUSTAIN and change.value >= DOWN and down is None:
+            down = time
+        elif is_end and down is not None:
+            if time > down:
+                pedals.append(Pedal(down, time))
+            down = time + AFTER_SOUND_OFF if change.number == SOUND_OFF else None
     if down is not None and end > down:
         pedals.append(Pedal(down, end))
     return pedals
-
-
-def _read_table(path: Path) -> Score:
-    """Read a table of ``onset, offset, note`` (or ``pitch``), ``velocity``, in the CSV dialects of spreadsheets."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        msg = f"{path}: neither a MIDI file nor a table of notes"
-        raise NoteFileError(msg) from error
-    header = lines[0] if lines else ""
-    delimiter = max(";\t,", key=header.count)
-    columns = [name.strip().strip('"').lower() for name in header.split(delimiter)]
-    pitch_column = next((name for name in ("note", "pitch") if name in columns), None)
-    if pitch_column is None or not {"onset", "offset"} <= set(columns):
-        msg = f"{path}: neither a MIDI file nor a table of notes (first line: onset,offset,note,velocity)"
-        raise NoteFileError(msg)
-    notes = []
-    for number, cells in enumerate(csv.reader(lines[1:], delimiter=delimiter), start=2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        row = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
-        try:
-            notes.append(_row_to_note(row, pitch_column, decimal_comma=delimiter != ","))
-        except (KeyError, ValueError, OverflowError) as error:
-            reason = f"no {error} in this row" if isinstance(error, KeyError) else error
-            msg = f"{path}, line {number}: {reason}"
-            raise NoteFileError(msg) from error
-    return Score(notes)
-
-
-def _row_to_note(row: dict[str, str], pitch_column: str, *, decimal_comma: bool) -> Note:
-    def number(name: str) -> float:
-        return float(row[name].replace(",", ".") if decimal_comma else row[name])
-
-    onset = number("onset")
-    if onset < 0:
-        msg = f"onset is {onset:g} s, must not be negative"
-        raise ValueError(msg)
-    text = row[pitch_column]
-    pitch = float(name_to_key(text)) if text[:1].isalpha() and text[:3] != "nan" else number(pitch_column)
-    velocity = int(number("velocity")) if row.get("velocity") else 80
-    if not math.isfinite(pitch):
-        msg = f"{pitch_column} is {text}, allowed is 0 to 127 (MIDI number)"
-        raise ValueError(msg)
-    return Note(onset, number("offset"), float(math.floor(pitch + 0.5)), velocity)
 
 
 CSV_COLUMNS = ("onset", "offset", "pitch", "note", "velocity", "confidence")

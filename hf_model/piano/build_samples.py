@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from hf_model.notes.note import HIGHEST_KEY, LOWEST_KEY, Note
 from hf_model.piano.fluidsynth import GAIN, FluidSynthLibrary, find_sound_font, to_tick
 from hf_model.piano.mdct_codec import mdct, pack, quantise
 from hf_model.piano.rendering import fade_end
-from hf_model.weights import WEIGHTS
+from hf_model.weights import WEIGHTS, write_tensors
 
 LOG = logging.getLogger(__name__)
 
@@ -151,14 +150,11 @@ def mix_table(weights: dict[int, tuple[float, float]]) -> NDArray[np.float32]:
 
 def build(folder: Path, sound_font: Path) -> None:
     """Build the set of all keys and write it to a folder."""
-    from safetensors.numpy import save_file
-
     piano = FluidSynthLibrary(sound_font)
     keys = []
     for key in range(LOWEST_KEY, HIGHEST_KEY + 1):
         keys.append(build_key(piano, key))
         LOG.info("key %d: %d and %d bytes", key, *(sum(map(len, keys[-1][f"{name}packed"])) for name in ("", "side_")))
-    folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, NDArray[Any]] = {
         "velocities": np.array(VELOCITIES, dtype=np.int64),
         "mix": np.stack([key["mix"] for key in keys]).astype(np.float32),
@@ -172,7 +168,6 @@ def build(folder: Path, sound_font: Path) -> None:
         tensors[f"{name}start"] = np.cumsum([0, *map(len, packed)]).astype(np.int64)
         tensors[f"{name}shape"] = np.array([key[f"{name}shape"] for key in keys], dtype=np.int32)
         tensors[f"{name}peak"] = np.array([key[f"{name}peak"] for key in keys], dtype=np.float32)
-    save_file(tensors, folder / "model.safetensors")
     settings = {
         "kind": "piano",
         "sound_font": sound_font.name,
@@ -182,7 +177,7 @@ def build(folder: Path, sound_font: Path) -> None:
         "sample_rate": PIANO_SAMPLE_RATE,
         "channels": "stereo: mean of left and right, and half their difference",
     }
-    (folder / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_tensors(folder, tensors, settings)
 
 
 def main() -> None:

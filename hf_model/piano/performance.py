@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Protocol
@@ -125,6 +125,7 @@ def perform(
     models: RendererSource,
     *,
     pedals: Sequence[Pedal] | None = None,
+    progress: Callable[[float], object] = lambda _: None,
 ) -> Iterator[Take]:
     """Render notes and measure the level; memory does not grow with the length.
 
@@ -139,25 +140,42 @@ def perform(
         Provides the piano.
     pedals : sequence of Pedal, optional
         Replace those of the performance.
+    progress : callable
+        Called with the share that is rendered, 0 to 1.
 
     Yields
     ------
     Take
         Valid within the context.
+
+    Raises
+    ------
+    OSError
+        If the folder of temporary files is full; the message names it.
     """
     played = apply_pedals(notes, performance.pedals(notes) if pedals is None else pedals)
     meter = LoudnessMeter(PIANO_SAMPLE_RATE)
-    n_channels = 1
+    n_channels, n_done = 1, 0
     with tempfile.SpooledTemporaryFile(max_size=MAX_BYTES_IN_MEMORY) as file:
         for block in _render(played, n_samples, performance, models.renderer(performance.sound)):
             meter.add(block)
-            n_channels = block.shape[0]
-            file.write(np.ascontiguousarray(block.T).tobytes())
-        gain = _normalizing_gain(meter) if performance.normalize else gain_for(meter.peak)
+            n_channels, n_done = block.shape[0], n_done + block.shape[1]
+            _keep(block, file)
+            progress(n_done / max(n_samples, 1))
+        gain = normalizing_gain(meter) if performance.normalize else gain_for(meter.peak)
         with np.errstate(divide="ignore"):
             gain_db = float(20.0 * np.log10(gain))
             peak = float(20.0 * np.log10(meter.true_peak)) + gain_db
         yield Take(n_samples, n_channels, gain, meter.loudness + gain_db, peak, file)
+
+
+def _keep(block: NDArray[np.float32], file: IO[bytes]) -> None:
+    """Write a block to the temporary file."""
+    try:
+        file.write(np.ascontiguousarray(block.T).tobytes())
+    except OSError as error:
+        reason = f"{error.strerror} in the folder of temporary files, {tempfile.gettempdir()} (TMPDIR names another)"
+        raise OSError(error.errno, reason) from error
 
 
 def play(
@@ -211,10 +229,13 @@ def fade_out(notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
     return np.asarray(fade, dtype=np.float32)
 
 
-def _normalizing_gain(meter: LoudnessMeter) -> float:
+def normalizing_gain(meter: LoudnessMeter) -> float:
     """Compute the gain to ``LOUDNESS``, limited by ``TRUE_PEAK`` less a margin for rounding to 16 bits."""
     if meter.loudness <= SILENCE_LUFS or meter.true_peak == 0.0:
         return 1.0
-    gain = 10.0 ** ((LOUDNESS - meter.loudness) / 20.0)
-    max_gain = 10.0 ** ((TRUE_PEAK - 0.05) / 20.0) / meter.true_peak
-    return float(min(gain, max_gain))
+    return min(float(10.0 ** ((LOUDNESS - meter.loudness) / 20.0)), peak_gain(meter))
+
+
+def peak_gain(meter: LoudnessMeter) -> float:
+    """Compute the gain that brings the largest peak to ``TRUE_PEAK``, less a margin for rounding to 16 bits."""
+    return float(10.0 ** ((TRUE_PEAK - 0.05) / 20.0) / max(meter.true_peak, 1e-9))

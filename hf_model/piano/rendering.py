@@ -18,6 +18,9 @@ BLOCK_SECONDS = 30.0
 TAIL_SECONDS = 4.0
 """Time that a string may sound after its key is released."""
 
+MAX_SOUNDING = 120.0
+"""Seconds after which a held string is silent: the slowest decays by 0.74 dB a second after the first ten."""
+
 END_FADE = 0.02
 """Seconds at the end of a rendering over which a sounding note is faded out."""
 
@@ -50,11 +53,12 @@ def render_blocks(renderer: Renderer, notes: Sequence[Note], n_samples: int) -> 
         return
     size = seconds_to_samples(BLOCK_SECONDS, PIANO_SAMPLE_RATE)
     tail: NDArray[np.float32] | None = None
+    by_block: dict[int, list[Note]] = {}
+    for note in notes:
+        by_block.setdefault(int(max(0.0, note.onset) * PIANO_SAMPLE_RATE // size), []).append(note)
     for start in range(0, max(1, n_samples), size):
         stop = min(start + size, n_samples)
-        starting = [
-            _shifted(note, start) for note in notes if start <= max(0.0, note.onset) * PIANO_SAMPLE_RATE < start + size
-        ]
+        starting = [_shifted(note, start) for note in by_block.pop(start // size, ())]
         end = max((note.offset for note in starting), default=0.0) + TAIL_SECONDS
         needed = seconds_to_samples(end, PIANO_SAMPLE_RATE) if starting else 0
         length = min(n_samples - start, max(stop - start, needed))
@@ -108,7 +112,7 @@ def _silence(renderer: Renderer, n_samples: int) -> NDArray[np.float32]:
 def _shifted(note: Note, start: int) -> Note:
     seconds = start / PIANO_SAMPLE_RATE
     onset = max(0.0, note.onset - seconds)
-    return Note(onset, note.offset - seconds, note.pitch, note.velocity, note.confidence)
+    return Note(onset, min(note.offset - seconds, onset + MAX_SOUNDING), note.pitch, note.velocity, note.confidence)
 
 
 def _padded(audio: NDArray[np.float32], n_samples: int) -> NDArray[np.float32]:

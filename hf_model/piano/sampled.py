@@ -16,8 +16,7 @@ from hf_model.config import ConfigError, check_range
 from hf_model.notes.note import LOWEST_KEY, Note
 from hf_model.piano.mdct_codec import HOP, dequantise, imdct, unpack
 from hf_model.piano.rendering import damp_repeated, fade_end
-from hf_model.pretrained import read_config
-from hf_model.weights import WEIGHTS
+from hf_model.weights import WEIGHTS, WEIGHTS_FILE, damaged, read_config, read_tensors
 
 SILENCE_DB = 96.0
 """Damping after which a released note is cut."""
@@ -25,8 +24,8 @@ SILENCE_DB = 96.0
 MIN_NOTE = 0.01
 """Seconds; a shorter note sounds this long, as on the reference instrument."""
 
-CACHED_NOTES = 192
-"""Unpacked notes kept in memory, some 100 kB each."""
+CACHED_NOTES = 1408
+"""Unpacked notes kept in memory, some 100 kB each: all of them, which only a score of many thousand notes needs."""
 
 LOOP_FROM, LOOP_BLEND = 9.4, 0.1
 """Seconds: start and length of the cross-fade from a held note to its loop (the recordings fade from 9.5 s on)."""
@@ -107,14 +106,18 @@ class SampledPiano:
             If the folder holds no set.
         ConfigError
             If the folder holds another model.
+        WeightsError
+            If the set is damaged.
         """
-        from safetensors.numpy import load_file
-
         settings: dict[str, Any] = read_config(folder)
         if settings.get("kind") != "piano":
             msg = f"{folder} holds a {settings.get('kind')!r} model, expected 'piano'"
             raise ConfigError(msg)
-        return cls(PianoSet(**load_file(Path(folder) / "model.safetensors")), channels)
+        tensors = read_tensors(folder, settings)
+        try:
+            return cls(PianoSet(**tensors), channels)
+        except TypeError as error:
+            raise damaged(Path(folder) / WEIGHTS_FILE, error) from error
 
     def render(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
         """Render notes.

@@ -7,7 +7,6 @@ soundboard below and between the partials) and noise in bands.
 
 from __future__ import annotations
 
-import json
 import lzma
 import zlib
 from dataclasses import dataclass, fields
@@ -16,11 +15,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, PIANO_STFT
-from hf_model.pretrained import read_config
-from hf_model.weights import WEIGHTS
+from hf_model.weights import WEIGHTS, WEIGHTS_FILE, damaged, read_config, read_tensors, write_tensors
 
 BLOCK = PIANO_STFT.hop_length
 
@@ -107,13 +104,23 @@ class PartialTable:
 
     @classmethod
     def load(cls, folder: Path | str = WEIGHTS / "partials") -> PartialTable:
-        """Read what ``python -m hf_model.synthesizer.fit_partials`` wrote."""
-        read_config(folder)
-        tensors = load_file(Path(folder) / "model.safetensors")
-        for name in [name.removesuffix(SHAPE) for name in tensors if name.endswith(SHAPE)]:
-            values = np.frombuffer(lzma.decompress(tensors[name].tobytes()), dtype=_byte_type(name))
-            tensors[name] = values.reshape(tensors.pop(name + SHAPE))
-        return cls(**tensors)
+        """Read what ``python -m hf_model.synthesizer.fit_partials`` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder holds no table.
+        WeightsError
+            If the table is damaged.
+        """
+        tensors = read_tensors(folder)
+        try:
+            for name in [name.removesuffix(SHAPE) for name in tensors if name.endswith(SHAPE)]:
+                values = np.frombuffer(lzma.decompress(tensors[name].tobytes()), dtype=_byte_type(name))
+                tensors[name] = values.reshape(tensors.pop(name + SHAPE))
+            return cls(**tensors)
+        except (lzma.LZMAError, LookupError, TypeError, ValueError) as error:
+            raise damaged(Path(folder) / WEIGHTS_FILE, error) from error
 
     def save(self, folder: Path | str, source: str = "sampled") -> None:
         """Write the table with compressed bytes, and a ``config.json`` with its origin."""
@@ -124,9 +131,8 @@ class PartialTable:
             if values.itemsize == 1:
                 tensors[item.name] = np.frombuffer(lzma.compress(values.tobytes(), preset=9), dtype=np.uint8)
                 tensors[item.name + SHAPE] = np.array(values.shape, dtype=np.int64)
-        save_file(tensors, Path(folder) / "model.safetensors")
         settings = {"kind": "partials", "source": source, "fitted_to": read_config(WEIGHTS / "piano")}
-        (Path(folder) / "config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        write_tensors(folder, tensors, settings)
 
     @property
     def digest(self) -> int:

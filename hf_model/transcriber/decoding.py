@@ -21,6 +21,9 @@ from hf_model.transcriber.boundaries import (
 )
 from hf_model.transcriber.confidence import ConfidenceFeatures, estimate_confidence
 
+UNSEEN_ONSET = 0.8
+"""Probability of the onset of a note that sounds as the recording begins: that of an ordinary correct note."""
+
 _TINY = 1e-6
 
 
@@ -250,6 +253,8 @@ class Evidence:
                 self._pitches[start, end] = self._pitch_of(start, end)
             pitch, agreement = self._pitches[start, end]
             near_onset, voiced = float(self.near_onset[first]), float(self.voicing[first:last].mean())
+            if first == 0:  # the recording may begin within the note: its onset cannot be seen then
+                near_onset = max(near_onset, UNSEEN_ONSET * float(self.voicing[0]))
             begin, stop, pitch = begin / frame_rate, stop / frame_rate, min(max(pitch, 0.0), 127.0)
             features = ConfidenceFeatures(near_onset, voiced, agreement, stop - begin)
             confidence = estimate_confidence(features, config.confidence)

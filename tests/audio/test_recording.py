@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +91,22 @@ def test_missing_audio_in_a_file_is_a_warning(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(content)
     [warning] = read_recording(tmp_path / "a.mp3").warnings
     assert re.fullmatch(r"0\.\d+ s of audio are missing in the file and were replaced by silence", warning)
+
+
+@pytest.mark.parametrize("sample_rate", [44100, 48000, 16000])
+@pytest.mark.parametrize("n_channels", [1, 2, 6])
+def test_the_original_is_read_again_in_stereo(sample_rate: int, n_channels: int) -> None:
+    channels = [(0.1 + 0.05 * number) * tones([60, 64], sample_rate) for number in range(n_channels)]
+    recording = as_recording(np.stack(channels), sample_rate)
+    stereo = np.concatenate(list(recording.stereo_blocks()), axis=1)
+    assert stereo.shape == (2, round(0.9 * 44100))
+    levels = {1: (0.1, 0.1), 2: (0.1, 0.15), 6: (0.225, 0.225)}[n_channels]
+    np.testing.assert_allclose(stereo.std(axis=1), np.multiply(levels, tones([60, 64], 44100).std()), rtol=0.02)
+
+
+def test_without_the_original_the_voice_is_doubled() -> None:
+    recording = replace(as_recording(tones([60], 48000), 48000), reopen=None)
+    stereo = np.concatenate(list(recording.stereo_blocks()), axis=1)
+    assert stereo.shape == (2, round(0.5 * 44100))
+    np.testing.assert_allclose(stereo[0], tones([60], 44100), atol=0.01)
+    np.testing.assert_array_equal(stereo[0], stereo[1])

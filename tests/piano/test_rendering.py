@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hf_model.notes.note import Note
-from hf_model.piano.rendering import gain_for, render_blocks
+from hf_model.piano.rendering import BLOCK_SECONDS, MAX_SOUNDING, TAIL_SECONDS, gain_for, render_blocks
 from hf_model.piano.sampled import SampledPiano
 from tests.fakes import TonePiano
 
@@ -44,3 +44,27 @@ def test_blocks_without_notes_are_digital_silence() -> None:
     first, second, third = render_blocks(NoisyPiano(), [Note(40, 41, 60)], 90 * 44100)
     assert first.shape == second.shape == (2, 30 * 44100)
     assert [block.any() for block in (first, second, third)] == [False, True, False]
+
+
+class LongestPiano(TonePiano):
+    """A piano that remembers the longest audio it was asked for."""
+
+    longest = 0
+
+    def render(self, notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:
+        self.longest = max(self.longest, n_samples)
+        return super().render(notes, n_samples)
+
+
+def test_memory_does_not_grow_with_the_length_of_a_note() -> None:
+    piano = LongestPiano()
+    n_samples = 1000 * 44100
+    blocks = render_blocks(piano, [Note(0.0, 900.0, 40), Note(400.0, 999.0, 60)], n_samples)
+    assert sum(block.shape[1] for block in blocks) == n_samples
+    assert piano.longest <= (MAX_SOUNDING + BLOCK_SECONDS + 2 * TAIL_SECONDS) * 44100
+
+
+def test_a_held_string_is_silent_when_it_is_cut() -> None:
+    piano = SampledPiano.load()
+    held = piano.held_key_audio(36, 127, round((MAX_SOUNDING + 1) * 44100))  # the loop that decays most slowly
+    assert np.abs(held[-44100:]).max(initial=0.0) < 2**-15

@@ -230,6 +230,24 @@ def test_notes_at_both_ends_of_the_recording():
     assert 0.98 <= posteriors.decode()[1][1] <= 1.0
 
 
+def confidences(posteriors):
+    arguments = (posteriors.onset, posteriors.offset, posteriors.voicing, posteriors.pitch, AXIS, RATE)
+    return [note.confidence for note in decode(*arguments, DecoderConfig(confidence=(0.0, 1.0, 1.0, 1.0, 0.0)))]
+
+
+def test_a_note_cut_by_the_start_is_as_certain_as_others():
+    posteriors = SyntheticPosteriors(1)
+    posteriors.sound(0.0, 0.4, 60)
+    posteriors.peak(posteriors.offset, 0.4)
+    posteriors.note(0.6, 0.9, 62)
+    first, second = confidences(posteriors)
+    assert first > 0.95
+    assert second > 0.95
+    later = SyntheticPosteriors(1)  # a weak onset that was not at the start stays a weak one
+    later.note(0.1, 0.5, 60, height=0.1)
+    assert confidences(later)[0] < first
+
+
 def test_tones_over_the_maximum_are_divided_at_candidates():
     posteriors = SyntheticPosteriors(10)
     posteriors.note(0.5, 9.5, 60)
