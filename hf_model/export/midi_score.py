@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 TICKS = 1920
 """Ticks per quarter: at 60 bpm a tick is half a millisecond."""
 
+EARLIEST = 1e-4
+"""Seconds; an earlier beat is no corner of the map."""
+
+MAX_SKIPPED, SKIP_COST = 16, 0.05
+"""At most so many beats are given up before the first note; each must make the lead-in's tempo 5 % better."""
+
 _MAX_TEMPO = 2**24 - 1
 """Microseconds per quarter; a MIDI tempo has three bytes."""
 
@@ -43,7 +49,7 @@ class TempoMap:
     tempi : tuple of (int, int)
         Tick of a tempo event, and microseconds per quarter.
     signatures : tuple of (int, int, int)
-        Tick, numerator and denominator. A first bar with silence or a pick-up is shorter.
+        Tick, numerator and denominator.
     """
 
     ticks: NDArray[np.int64]
@@ -59,41 +65,62 @@ class TempoMap:
         return round(float(np.interp(seconds, self.seconds, self.ticks)))
 
 
-def tempo_map(tempo: Tempo) -> TempoMap:
-    """Map beats to ticks so that tick 0 is the start of the recording.
+def tempo_map(tempo: Tempo, first_onset: float = 0.0) -> TempoMap:
+    """Map beats to ticks so that tick 0 is the start of the recording and bars begin on whole bars of ticks.
 
-    Recordings do not begin on a beat: the time before the first beat is filled with sixteenths (eighths in 6/8), at a
-    separate tempo.
+    Recordings do not begin on a bar line: the time before the first beat is filled with as many beats as the bars need,
+    at a separate tempo. Programs that ignore time signatures show the notes on their grid, too.
 
     Parameters
     ----------
     tempo : Tempo
         Beats in seconds; those before 0 are left out.
+    first_onset : float
+        Seconds; beats before it may be given up for a tempo of the lead-in that is closer to that of the music.
     """
-    parts = 3 if tempo.is_compound else 4
-    beat_ticks = TICKS * parts // (2 if tempo.is_compound else 4)
+    beat_ticks = TICKS * 3 // 2 if tempo.is_compound else TICKS
     beat = tempo.beats[1] - tempo.beats[0]
     missing = max(0, math.ceil(tempo.beats[0] / beat))
     beats = [tempo.beats[0] - beat * k for k in range(missing, 0, -1)] + list(tempo.beats)
-    skipped = sum(time < 1e-4 for time in beats)
-    beats = beats[skipped:] or [1e-4 + beat]
-    lead = max(1, math.ceil(beats[0] / beat * parts - 0.01))
-    first_bar = (tempo.downbeat + missing - skipped) % tempo.beats_per_bar * parts + lead
-    upbeat = first_bar % (tempo.beats_per_bar * parts)
-    signatures = [(0, upbeat, 8 if tempo.is_compound else 16)] if upbeat else []
-    signatures.append((upbeat * beat_ticks // parts, *tempo.meter))
-
+    skipped = sum(time < EARLIEST for time in beats)
+    beats = beats[skipped:] or [EARLIEST + beat]
+    upbeat = (skipped - tempo.downbeat - missing) % tempo.beats_per_bar  # place in the bar of the first of these beats
+    lead, first = _choose_lead_in(beats, upbeat, tempo.beats_per_bar, first_onset)
     ticks, seconds = [0], [0.0]
     tempi: list[tuple[int, int]] = []
-    corners = [lead * beat_ticks // parts + beat_ticks * k for k in range(len(beats))]
-    for tick, time in zip(corners, beats, strict=True):
+    for number, time in enumerate(beats[first:], start=lead):
+        tick = beat_ticks * number
         quarters = (tick - ticks[-1]) / TICKS
         microseconds = min(max(round((time - seconds[-1]) * 1e6 / quarters), 1), _MAX_TEMPO)
         if not tempi or abs(seconds[-1] + tempi[-1][1] * quarters / 1e6 - time) > _MAX_DEVIATION:
             tempi.append((ticks[-1], microseconds))
         seconds.append(seconds[-1] + tempi[-1][1] * quarters / 1e6)
         ticks.append(tick)
-    return TempoMap(np.array(ticks), np.array(seconds), tuple(tempi), tuple(signatures))
+    return TempoMap(np.array(ticks), np.array(seconds), tuple(tempi), ((0, *tempo.meter),))
+
+
+def _choose_lead_in(beats: Sequence[float], place: int, beats_per_bar: int, first_onset: float) -> tuple[int, int]:
+    """Choose the beat with which the map begins, and how many beats of lead-in make its bar begin on a whole bar.
+
+    Returns
+    -------
+    lead : int
+        Beats of the lead-in, at least 1.
+    first : int
+        Index in ``beats``.
+    """
+    beat = beats[min(1, len(beats) - 1)] - beats[0] or beats[0]
+    best, least = (place or beats_per_bar, 0), math.inf
+    for first, time in enumerate(beats[: MAX_SKIPPED + 1]):
+        if first and time > first_onset:
+            break
+        natural = time / beat
+        whole = (place + first) % beats_per_bar
+        for lead in (whole + beats_per_bar * (math.floor(natural / beats_per_bar) + k) for k in (-1, 0, 1)):
+            distortion = abs(math.log(lead / natural)) + SKIP_COST * first if lead > 0 else math.inf
+            if distortion < least:
+                best, least = (lead, first), distortion
+    return best
 
 
 def write_score(
@@ -116,7 +143,8 @@ def write_score(
     """
     import mido
 
-    ticks_of = tempo_map(arranged.tempo)
+    first_onset = min((note.onset for note in arranged.both_hands), default=0.0)
+    ticks_of = tempo_map(arranged.tempo, first_onset)
     end = max([duration or 0.0, *(note.offset for note in (*arranged.piano_notes, *arranged.accompaniment))])
     meta = [(tick, mido.MetaMessage("set_tempo", tempo=tempo)) for tick, tempo in ticks_of.tempi]
     meta += [

@@ -150,9 +150,13 @@ def _spell(pitch_class: int, key: Key) -> tuple[str, int]:
 def _chord_beats(
     chords: Sequence[Chord], tempo: Tempo, bars: Sequence[tuple[Fraction, Fraction]]
 ) -> list[tuple[Fraction, Chord]]:
-    """Give the beat of each chord."""
-    places = [Fraction(round(float(tempo.to_beats(chord.onset)) - tempo.downbeat)) for chord in chords]
-    return [(max(place, bars[0][0]), chord) for place, chord in zip(places, chords, strict=True)]
+    """Give the beat of each chord; of a band's chords, those before the first bar are left out."""
+    first = bars[0][0]
+    spans = [
+        [Fraction(round(float(tempo.to_beats(time)) - tempo.downbeat)) for time in (chord.onset, chord.offset)]
+        for chord in chords
+    ]
+    return [(max(start, first), chord) for (start, end), chord in zip(spans, chords, strict=True) if end > first]
 
 
 def _chord_symbol(chord: Chord, key: Key) -> Any:

@@ -20,6 +20,7 @@ from hf_model.music.chords import Chord, estimate_chords
 from hf_model.music.key import Key, estimate_key, parse_key, snap_to_key
 from hf_model.music.meter import METERS
 from hf_model.music.quantization import GRIDS, SWINGS, quantize
+from hf_model.music.remarks import UNSURE, describe, describe_snapping
 from hf_model.music.repetition import Repetition, find_repetitions
 from hf_model.music.repetition_voting import agree
 from hf_model.music.simplification import simplify
@@ -33,12 +34,6 @@ MIN_NOTE = 0.05
 
 LEGATO_GAP = 0.3
 """Seconds; a longer gap is a rest, which legato keeps."""
-
-UNSURE, LIKELY = 0.5, 0.9
-"""Confidence below which a tempo or key is only a guess, and below which it is only likely."""
-
-SLOW_TEMPO = 70.0
-"""Beats per minute; for a slower estimate twice the tempo is named too."""
 
 QUANTIZE = ("off", *GRIDS)
 
@@ -65,6 +60,10 @@ class Arrangement:
         Beats per minute, 30 to 300; estimated by default.
     meter : {"2/4", "3/4", "4/4", "6/8"}, optional
         Time signature; estimated by default.
+    downbeat : float, optional
+        Seconds at which a bar begins, 0 to 36000; estimated by default.
+    pickup : float, optional
+        Beats from the first note to the first bar line, 0 to 12; estimated by default, and by ``downbeat`` if given.
     transpose : int
         Semitones, -48 to 48.
     legato : bool
@@ -92,6 +91,8 @@ class Arrangement:
     key: str | None = None
     tempo: float | None = None
     meter: str | None = None
+    downbeat: float | None = None
+    pickup: float | None = None
     transpose: int = 0
     legato: bool = False
     min_note: float = MIN_NOTE
@@ -114,6 +115,8 @@ class Arrangement:
             check_range("tempo", self.tempo, SLOWEST, FASTEST)
         if self.meter is not None:
             check_choice("meter", self.meter, METERS)
+        check_range("downbeat", self.downbeat or 0.0, 0.0, 36000.0)
+        check_range("pickup", self.pickup or 0.0, 0.0, 12.0)
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ class Arranged:
     remarks : tuple of str
         Messages about estimates and changes.
     chords : tuple of Chord
-        The chords of ``accompaniment``.
+        The band's, or those of ``accompaniment``.
     """
 
     notes: list[Note]
@@ -179,6 +182,8 @@ def arrange(
     *,
     tuning: float | None = None,
     voice: NDArray[np.float32] | None = None,
+    band_tempo: Tempo | None = None,
+    band_chords: Sequence[Chord] = (),
 ) -> Arranged:
     """Turn transcribed notes into piano notes.
 
@@ -194,6 +199,9 @@ def arrange(
         The singer's offset from 440 Hz in semitones; by default estimated from the notes that are played.
     voice : ndarray, shape (sample,), optional
         The recording at 16 kHz. Given, velocities are measured in it, relative to the other notes that are played.
+    band_tempo, band_chords : Tempo and sequence of Chord, optional
+        Of an accompaniment, not transposed: used instead of estimates from the notes. A tempo or metre of
+        ``arrangement`` that contradicts the beats wins.
     """
     kept = filter_notes(sorted(notes), arrangement.min_note, arrangement.min_confidence)
     kept = [note for note in kept if note.onset < duration]
@@ -203,9 +211,12 @@ def arrange(
         tuning = estimate_tuning([note.pitch for note in kept], [note.duration for note in kept])
     kept = [replace(note, offset=min(note.offset, duration)) for note in kept]
     tempo, repetitions = _find_structure(tuple(kept), duration, tuning, arrangement.tempo, arrangement.meter)
+    if band_tempo is not None:
+        tempo = band_tempo.with_settings(arrangement.tempo, arrangement.meter) or tempo
+    tempo = _place_bars(tempo, kept, arrangement)
     key = estimate_key(kept, tuning) if arrangement.key is None else parse_key(arrangement.key)
     played_key = key.transposed(arrangement.transpose)
-    remarks = _remarks(tempo, key, played_key, tuning, len(repetitions)) if kept else []
+    remarks = describe(tempo, key, played_key, tuning, len(repetitions)) if kept else []
     if len(kept) < len(notes):
         remarks.append(f"{len(notes) - len(kept)} of {len(notes)} notes were left out")
     voted = kept
@@ -216,13 +227,13 @@ def arrange(
     if arrangement.snap_key:
         unsnapped = played
         played = snap_to_key(voted, played, key, tuning)
-        remarks.append(_snapping_remark(unsnapped, played, played_key))
+        remarks.append(describe_snapping(unsnapped, played, played_key))
     complete = played
     played = simplify(played, arrangement.simplify, tempo)
     sources = _sources(played, kept, voted)
     played = _adjust_timing(played, tempo, duration, arrangement, remarks)
-    chords = estimate_chords(complete, played_key, tempo) if arrangement.accompany and played else []
-    left = accompany(played, chords, tempo)
+    chords = _choose_chords(complete, played_key, tempo, band_chords, arrangement) if played else []
+    left = accompany(played, chords, tempo) if arrangement.accompany else []
     phrases = tuple(
         tuple((kept[first].onset, kept[last].offset) for first, last in repetition.phrases)
         for repetition in repetitions
@@ -236,6 +247,24 @@ def _find_structure(
 ) -> tuple[Tempo, list[Repetition]]:
     """Find beats and repetitions; cached, because most settings change neither."""
     return estimate_tempo(notes, duration, bpm=bpm, meter=meter), find_repetitions(notes, tuning)
+
+
+def _place_bars(tempo: Tempo, notes: Sequence[Note], arrangement: Arrangement) -> Tempo:
+    """Move the bar lines to where they were set."""
+    if arrangement.downbeat is not None:
+        return tempo.with_downbeat(arrangement.downbeat)
+    if arrangement.pickup is not None and notes:
+        return tempo.with_downbeat(float(tempo.to_seconds(tempo.to_beats(notes[0].onset) + arrangement.pickup)))
+    return tempo
+
+
+def _choose_chords(
+    notes: Sequence[Note], key: Key, tempo: Tempo, of_band: Sequence[Chord], arrangement: Arrangement
+) -> list[Chord]:
+    """Return the band's chords, transposed, or chords for the melody if a left hand is wanted."""
+    if of_band:
+        return [replace(chord, root=(chord.root + arrangement.transpose) % 12) for chord in of_band]
+    return estimate_chords(notes, key, tempo) if arrangement.accompany else []
 
 
 def _sources(played: Sequence[Note], kept: Sequence[Note], voted: Sequence[Note]) -> list[Note]:
@@ -269,30 +298,3 @@ def bind(notes: Sequence[Note]) -> list[Note]:
         for note, after in pairwise(notes)
     ]
     return [*bound, *notes[-1:]]
-
-
-def _remarks(tempo: Tempo, key: Key, played_key: Key, tuning: float, n_repetitions: int) -> list[str]:
-    """Describe the estimates: "96 bpm (or 192), 4/4", "key: F major (likely)"."""
-    double = f" (or {2 * tempo.bpm:.0f})" if tempo.confidence < 1 and tempo.bpm < SLOW_TEMPO else ""
-    transposed = "" if played_key.name == key.name else f", played in {played_key.name}"
-    found = [
-        f"{tempo.bpm:.0f} bpm{double}, {tempo.meter_name}{_certainty(tempo.confidence)}",
-        f"key: {key.name}{_certainty(key.confidence)}{transposed}",
-    ]
-    if abs(tuning) >= 0.1:
-        found.append(f"tuning: {abs(100 * tuning):.0f} cents {'sharp' if tuning > 0 else 'flat'}, corrected")
-    if n_repetitions:
-        found.append(f"{n_repetitions} repeated {'phrase' if n_repetitions == 1 else 'phrases'}")
-    return found
-
-
-def _certainty(confidence: float) -> str:
-    if confidence >= 1:
-        return " (given)"
-    return "" if confidence >= LIKELY else " (likely)" if confidence >= UNSURE else " (a guess)"
-
-
-def _snapping_remark(before: Sequence[Note], after: Sequence[Note], key: Key) -> str:
-    n_moved = sum(old.pitch != new.pitch for old, new in zip(before, after, strict=True))
-    n_left = sum(int(note.pitch) % 12 not in key.scale for note in after)
-    return f"{n_moved} notes were moved into {key.name}; {n_left} clearly sung outside it were kept"

@@ -15,6 +15,9 @@ _FOLLOW_PHASE, _FOLLOW_PERIOD = 0.25, 0.08
 _MAX_CHANGE = 0.06
 """Share by which a grid's period may change."""
 
+MAX_DENSE_BEATS = 400
+"""With more beats, some five minutes, only the diagonals of the equations are computed."""
+
 _STIFFNESS = 3.0
 _PASSES = 3
 
@@ -104,19 +107,57 @@ def fit_beats(
         n_beats = max(3, int(np.ceil(places[-1])) + 2 - first)
         cell = np.minimum((places - first).astype(int), n_beats - 2)
         share = places - first - cell
-        rows = np.arange(len(onsets))
-        design = np.zeros((len(onsets), n_beats))
-        design[rows, cell], design[rows, cell + 1] = 1 - share, share
-        bend = np.diff(np.eye(n_beats), 2, axis=0)
-        # lstsq, because the matrix is singular for two onsets or fewer distinct steps.
-        stiff = _STIFFNESS * bend.T @ bend
+        solve = _solve_bands if n_beats > MAX_DENSE_BEATS else _solve_dense
         weights = np.ones(len(onsets))
         for _ in range(2):
-            weighted = design.T * weights
-            beats = np.linalg.lstsq(weighted @ design + stiff, weighted @ onsets, rcond=None)[0]
-            weights = 1 / (1 + ((onsets - design @ beats) / (2 * ONSET_ERROR)) ** 2)
+            beats, fitted = solve(onsets, cell, share, weights, n_beats)
+            weights = 1 / (1 + ((onsets - fitted) / (2 * ONSET_ERROR)) ** 2)
         new_steps = np.rint((np.interp(onsets, beats, np.arange(n_beats)) + first) * steps_per_beat).astype(np.int64)
         if np.array_equal(new_steps, steps) or np.any(np.diff(beats) <= 0):
             break
         steps = new_steps
     return np.asarray(beats, dtype=np.float64), first
+
+
+def _solve_dense(
+    onsets: NDArray[np.float64],
+    cell: NDArray[np.int64],
+    share: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    n_beats: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Solve the normal equations for the beats, and give the onsets by them too.
+
+    By lstsq, because the matrix is singular for two onsets or fewer distinct steps.
+    """
+    rows = np.arange(len(onsets))
+    design = np.zeros((len(onsets), n_beats))
+    design[rows, cell], design[rows, cell + 1] = 1 - share, share
+    bend = np.diff(np.eye(n_beats), 2, axis=0)
+    weighted = design.T * weights
+    beats = np.linalg.lstsq(weighted @ design + _STIFFNESS * bend.T @ bend, weighted @ onsets, rcond=None)[0]
+    return np.asarray(beats, dtype=np.float64), design @ beats
+
+
+def _solve_bands(
+    onsets: NDArray[np.float64],
+    cell: NDArray[np.int64],
+    share: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    n_beats: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Solve the same equations of many beats, of whose matrix only two diagonals on either side are not zero."""
+    from scipy.linalg import solveh_banded
+
+    bands = np.zeros((3, n_beats))  # lower: the diagonal, and the two below it
+    for offset, factors in enumerate(((1.0, 4.0, 1.0), (-2.0, -2.0), (1.0,))):
+        for place, factor in enumerate(factors):
+            bands[offset, place : place + n_beats - 2] += _STIFFNESS * factor
+    right = np.zeros(n_beats)
+    for begin, part in ((0, 1 - share), (1, share)):
+        np.add.at(bands[0], cell + begin, weights * part**2)
+        np.add.at(right, cell + begin, weights * part * onsets)
+    np.add.at(bands[1], cell, weights * share * (1 - share))
+    bands[0] += 1e-13  # two onsets leave the matrix almost singular
+    beats = np.asarray(solveh_banded(bands, right, lower=True))
+    return beats, (1 - share) * beats[cell] + share * beats[cell + 1]

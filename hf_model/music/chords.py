@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hf_model.music.key import MODES, Key
 from hf_model.music.tempo import Tempo
 from hf_model.notes.note import Note
-from hf_model.weights import WEIGHTS
+from hf_model.weights import WEIGHTS, WEIGHTS_FILE, damaged, read_tensors
 
 MODEL = WEIGHTS / "harmony"
 
@@ -74,11 +74,20 @@ class ChordModel:
 
     @classmethod
     def load(cls, folder: Path = MODEL) -> ChordModel:
-        """Read a model, by default the one that ships."""
-        from safetensors.numpy import load_file
+        """Read a model, by default the one that ships.
 
-        tables = {name: table.astype(np.float64) for name, table in load_file(folder / "model.safetensors").items()}
-        return cls(tables["emission"], tables["transition"], tables["change"])
+        Raises
+        ------
+        FileNotFoundError
+            If the folder holds no model.
+        WeightsError
+            If the model is damaged.
+        """
+        tables = {name: table.astype(np.float64) for name, table in read_tensors(folder).items()}
+        try:
+            return cls(tables["emission"], tables["transition"], tables["change"])
+        except KeyError as error:
+            raise damaged(folder / WEIGHTS_FILE, error) from error
 
 
 @cache
@@ -116,7 +125,7 @@ def estimate_chords(notes: Sequence[Note], key: Key, tempo: Tempo, model: ChordM
     rolls = np.roll(pitch_class_rolls(notes, tempo.to_seconds(beats)), -key.tonic, axis=1)
     scores = features(rolls) @ model.emission[mode]
     scores -= np.logaddexp.reduce(scores, axis=1)[:, None]
-    path = _best_path(scores, model.transition[mode], _changes(model, tempo, beats[:-1]))
+    path = best_path(scores, model.transition[mode], _changes(model, tempo, beats[:-1]))
     starts = [0, *(np.flatnonzero(np.diff(path)) + 1), len(path)]
     seconds = np.maximum(tempo.to_seconds(beats), 0.0)
     return [
@@ -169,7 +178,7 @@ def _changes(model: ChordModel, tempo: Tempo, beats: NDArray[np.int64]) -> NDArr
     return table[np.minimum(place, len(table) - 1)]
 
 
-def _best_path(
+def best_path(
     scores: NDArray[np.float64], transition: NDArray[np.float64], changes: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """Find the most probable chords (Viterbi) from log-likelihoods (beat, chord)."""

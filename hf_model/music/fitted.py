@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hf_model.weights import WEIGHTS
+from hf_model.files import write_json
+from hf_model.weights import CONFIG, DIGESTS, WEIGHTS, damaged, read_config, read_model_file
 
 FOLDER = WEIGHTS / "music"
 
 
 @cache
 def load_fitted(name: str) -> dict[str, Any]:
-    """Read the numbers of one rule ("key", "meter", "repetition_voting", "tempo"), once per process."""
-    values: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    """Read the numbers of one rule ("key", "meter", "repetition_voting", "tempo"), once per process.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are none.
+    WeightsError
+        If the file is damaged.
+    """
+    content = read_model_file(FOLDER, f"{name}.json")
+    try:
+        values: dict[str, Any] = json.loads(content)
+    except ValueError as error:
+        raise damaged(FOLDER / f"{name}.json", error) from error
     return values
 
 
 def save_fitted(name: str, values: dict[str, Any], folder: Path = FOLDER) -> None:
-    """Write the numbers of one rule, with each list of numbers on one line."""
+    """Write the numbers of one rule, with each list of numbers on one line, and their digest to ``config.json``."""
     text = re.sub(r"\[[^][{}]*\]", lambda found: json.dumps(json.loads(found[0])), json.dumps(values, indent=2))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    content = (text + "\n").encode()
+    (folder / f"{name}.json").write_bytes(content)
+    settings: dict[str, Any] = read_config(folder) if (folder / CONFIG).is_file() else {"kind": "music"}
+    settings.setdefault(DIGESTS, {})[f"{name}.json"] = hashlib.sha256(content).hexdigest()
+    write_json(folder / CONFIG, settings, digest=True)

@@ -1,39 +1,50 @@
-"""Metres and the likelihood of a melody's onsets under each.
+"""Metres, and how likely the onsets of a melody are under each.
 
-Onsets are steps on a grid (sixteenths; eighths in 6/8). Each metre has two fitted tables: the distances from onset to
-onset, and the places of onsets in the bar. A song keeps its own rhythmic habits, many eighths or many syncopations: so
-the tables are the mean of a Dirichlet distribution from which each song draws its own, and the likelihood is that of
-its counts (:meth:`Meter.of_counts`). Half and double tempo, and the bar line, are chosen by the tables themselves
-(:meth:`Meter.of_transitions`), as there the average of all songs is more informative.
+Onsets are steps on a grid (sixteenths; eighths in 6/8). A rhythm is a table: the probability of the distance to the
+next onset at each place of the bar, counted in tunes of one metre and style. A reading of a melody is a rhythm, a grid
+and the place of the first onset in the bar; its score is a weighted sum of log-likelihoods, of how often the rhythm of
+a bar returns in the next ones, and of a prior of the tempo. The weights are fitted so that the scores are
+log-probabilities (:mod:`hf_model.training.meter_fitting`).
 
 References
 ----------
-Temperley (2007), Music and Probability, chapter 2, for the generative model of metre; Minka (2000), Estimating a
-Dirichlet distribution, for the likelihood of counts.
+Temperley (2007), Music and Probability, chapter 2, for the generative model of metre.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
+from hf_model.music.beat_tracking import Grids
 from hf_model.music.fitted import load_fitted
 
 MAX_DISTANCE = 32
 """Steps; longer distances count as this."""
 
-_MIN_SHARE = 4e-4
-_DISTANCE_PSEUDOCOUNT = 3.0
-_PLACE_PSEUDOCOUNT = 30.0
+RETURNS = (1, 2)
+"""Bars after which a rhythm may return."""
+
+MAX_COUNTED = 30
+"""Onsets; the evidence of returning rhythms grows with the square root of their number up to this one."""
+
+PHASE_WEIGHT = 0.5
+"""Weight of the rhythm against the timing in the choice of a grid's phase."""
+
+CENTRES = {4: 100.0, 3: 62.0}
+"""Beats per minute by steps per beat, from which the prior of the tempo is measured in octaves."""
+
+Float = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Meter:
-    """A metre and the rhythms that are common in it.
+    """A metre.
 
     Attributes
     ----------
@@ -41,24 +52,13 @@ class Meter:
         "4/4".
     steps_per_beat : int
         4 sixteenths, or 3 eighths in 6/8.
-    log_prior : float
-        Logarithm of how common it is.
-    distances : tuple of float
-        Share of each distance from onset to onset: 1 step, 2 steps, and so on.
-    places : tuple of float
-        Share of onsets at each step of the bar.
+    n_places : int
+        Steps in a bar.
     """
 
     name: str
     steps_per_beat: int
-    log_prior: float
-    distances: tuple[float, ...]
-    places: tuple[float, ...]
-
-    @property
-    def n_places(self) -> int:
-        """Steps in a bar."""
-        return len(self.places)
+    n_places: int
 
     @property
     def signature(self) -> tuple[int, int]:
@@ -66,84 +66,166 @@ class Meter:
         upper, _, lower = self.name.partition("/")
         return int(upper), int(lower)
 
-    @cached_property
-    def _distance_shares(self) -> NDArray[np.float64]:
-        shares = np.full(MAX_DISTANCE + 1, _MIN_SHARE)
-        shares[1 : len(self.distances) + 1] = np.maximum(self.distances, _MIN_SHARE)
-        return np.asarray(shares / shares.sum())
 
-    @cached_property
-    def _place_shares(self) -> NDArray[np.float64]:
-        shares = np.array(self.places, dtype=np.float64)
-        return np.asarray(shares / shares.sum())
+@dataclass(frozen=True, eq=False)
+class Rhythm:
+    """The rhythms of a metre in one style.
 
-    @cached_property
-    def _transitions(self) -> NDArray[np.float64]:
-        """Log-probability of the next distance at each place of the bar, shape (place, distance)."""
-        arrival = (np.arange(self.n_places)[:, None] + np.arange(MAX_DISTANCE + 1)) % self.n_places
-        joint = self._distance_shares * self._place_shares[arrival]
-        return np.asarray(np.log(joint / joint.sum(axis=1, keepdims=True)))
+    Attributes
+    ----------
+    meter : Meter
+    log_transitions : ndarray, shape (place, distance)
+        Log-probability of the distance to the next onset, 0 to ``MAX_DISTANCE``, at each place of the bar.
+    bias : float
+        Log-odds of the rhythm.
+    """
 
-    def of_counts(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Compute the log-likelihood of rhythms, each with its own habits.
+    meter: Meter
+    log_transitions: Float
+    bias: float = 0.0
+
+    def log_likelihood(self, steps: NDArray[np.int64]) -> Float:
+        """Compute the log-likelihood of onsets.
 
         Parameters
         ----------
         steps : ndarray, shape (note, grid)
-            The step of each onset on each grid, not decreasing.
+            The step of each onset on each grid, not decreasing, the first 0.
 
         Returns
         -------
         ndarray, shape (place, grid)
-            Row p: step 0 is step p of the bar.
+            Row p: the first onset is at step p of the bar.
         """
         distances = np.minimum(np.diff(steps, axis=0), MAX_DISTANCE)
-        of_distances = _dirichlet(_count(distances, MAX_DISTANCE + 1), _DISTANCE_PSEUDOCOUNT * self._distance_shares)
-        counts = _count(steps % self.n_places, self.n_places)
-        alpha = _PLACE_PSEUDOCOUNT * self._place_shares
-        shifted = [_dirichlet(np.roll(counts, shift, axis=1), alpha) for shift in range(self.n_places)]
-        return np.asarray(np.stack(shifted) + of_distances + len(steps) * np.log(self.n_places))
-
-    def of_transitions(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Compute the log-likelihood of rhythms under the tables as they are: shapes as in :meth:`of_counts`."""
-        distances = np.minimum(np.diff(steps, axis=0), MAX_DISTANCE)
-        shifts = np.arange(self.n_places)[:, None, None]
-        places = (steps[:-1] + shifts) % self.n_places
-        return np.asarray(self._transitions[places, distances].sum(axis=1))
+        n = self.meter.n_places
+        cells = steps[:-1] % n * (MAX_DISTANCE + 1) + distances
+        return np.stack([np.roll(self.log_transitions, -p, axis=0).ravel()[cells].sum(axis=0) for p in range(n)])
 
 
-def _count(values: NDArray[np.int64], n_values: int) -> NDArray[np.int64]:
-    """Count the values (note, grid) of each grid: (grid, value)."""
-    n_grids = values.shape[1]
-    cells = (values + n_values * np.arange(n_grids)).ravel()
-    return np.bincount(cells, minlength=n_grids * n_values).reshape(n_grids, n_values)
+def returning_rhythms(steps: NDArray[np.int64], lag: int) -> Float:
+    """Compute how many onsets have another one ``lag`` steps later, weighted with the evidence, shape (grid,)."""
+    rows = steps + (np.arange(steps.shape[1]) << 16)
+    counted = steps[:-1] + lag <= steps[-1]
+    found = np.isin(rows[:-1] + lag, rows) & counted
+    n_counted = counted.sum(axis=0)
+    return np.asarray(found.sum(axis=0) / np.maximum(n_counted, 1) * np.sqrt(np.minimum(n_counted, MAX_COUNTED)))
 
 
-def _dirichlet(counts: NDArray[np.int64], alpha: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-probability of counts (grid, value) under a Dirichlet-multinomial distribution with ``alpha`` (value,)."""
-    total, n_drawn = alpha.sum(), counts.sum(axis=1)
-    # Counts are small integers: a look-up table is ten times faster than the function.
-    table = gammaln(np.arange(int(counts.max(initial=0)) + 1)[:, None] + alpha) - gammaln(alpha)
-    return np.asarray(table[counts, np.arange(len(alpha))].sum(axis=1) + gammaln(total) - gammaln(total + n_drawn))
+def tempo_features(tempo: Float, steps_per_beat: int) -> Float:
+    """Compute the terms of the prior of the tempo, (2, grid): octaves from the centre, and their square."""
+    octaves = np.log2(tempo / CENTRES[steps_per_beat])
+    return np.stack([octaves, octaves**2])
 
 
-def _read_meters() -> dict[str, Meter]:
-    fitted = load_fitted("meter")
-    common, triple, compound = (fitted[name] for name in ("4/4", "3/4", "6/8"))
-    distances, places = tuple(common["distances"]), tuple(common["places"])
-    half_bar = tuple(a + b for a, b in zip(places[:8], places[8:], strict=True))
-    meters = [
-        Meter("2/4", 4, 0.0, distances, half_bar),
-        # The distances of 4/4, so that the places in the bar decide: the few songs in 3/4 are not typical in tempo.
-        Meter("3/4", 4, triple["log_prior"], distances, tuple(triple["places"])),
-        Meter("4/4", 4, common["log_prior"], distances, places),
-        Meter("6/8", 3, compound["log_prior"], tuple(compound["distances"]), tuple(compound["places"])),
-    ]
-    return {meter.name: meter for meter in meters}
-
-
-METERS = _read_meters()
+METERS = {
+    meter.name: meter for meter in (Meter("2/4", 4, 8), Meter("3/4", 4, 12), Meter("4/4", 4, 16), Meter("6/8", 3, 6))
+}
 """By time signature. The beat of 6/8 is the dotted quarter; a tune in triplets may be estimated as 6/8."""
 
 ESTIMATED = ("4/4", "3/4", "6/8")
 """Candidates of the estimation: 2/4 cannot be distinguished from 4/4 in a melody alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class MeterModel:
+    """Rhythms and the weights of a reading's features.
+
+    Attributes
+    ----------
+    rhythms : tuple of Rhythm
+    rhythm, fit : float
+        Weights of the log-likelihoods of rhythm and timing.
+    returns : tuple of float
+        Weights of the rhythms that return after each of ``RETURNS``.
+    tempo : dict of int to (float, float)
+        Weights of :func:`tempo_features` by steps per beat.
+    """
+
+    rhythms: tuple[Rhythm, ...]
+    rhythm: float
+    fit: float
+    returns: tuple[float, ...]
+    tempo: dict[int, tuple[float, float]]
+
+    def rhythms_of(self, meters: Sequence[Meter]) -> list[Rhythm]:
+        """Return the rhythms of these metres; those of 2/4, two bars as one, count as 4/4 unless 2/4 is one of them."""
+        found = [rhythm for rhythm in self.rhythms if rhythm.meter in meters]
+        if METERS["4/4"] in meters and METERS["2/4"] not in meters:
+            found += [
+                Rhythm(METERS["4/4"], np.tile(rhythm.log_transitions, (2, 1)), rhythm.bias - math.log(2))
+                for rhythm in self.rhythms
+                if rhythm.meter.name == "2/4"
+            ]
+        return found
+
+    @classmethod
+    def load(cls) -> MeterModel:
+        """Read the model that ships."""
+        fitted = load_fitted("meter")
+        rhythms = tuple(
+            Rhythm(METERS[item["meter"]], np.array(item["log_transitions"]), item["bias"]) for item in fitted["rhythms"]
+        )
+        tempo = {int(steps): tuple(weights) for steps, weights in load_fitted("tempo")["prior"].items()}
+        return cls(rhythms, fitted["rhythm"], fitted["fit"], tuple(fitted["returns"]), tempo)
+
+
+@cache
+def default_meter_model() -> MeterModel:
+    """Return the model that ships, loaded once per process."""
+    return MeterModel.load()
+
+
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """Readings of a melody.
+
+    Attributes
+    ----------
+    features : ndarray, shape (reading, 2 + len(RETURNS))
+        Log-likelihood of the rhythm and of the timing, and the returning rhythms.
+    rhythms, places, grids : ndarray of int, shape (reading,)
+        Index of the rhythm; place of the first onset in the bar, in steps; column of the grids.
+    bpm : ndarray, shape (reading,)
+        Beats per minute.
+    """
+
+    features: Float
+    rhythms: NDArray[np.int64]
+    places: NDArray[np.int64]
+    grids: NDArray[np.int64]
+    bpm: Float
+
+
+def list_readings(grids: Grids, n_phases: int, rhythms: Sequence[Rhythm]) -> Readings:
+    """List the readings: of the ``n_phases`` grids of one period, the one that fits best at each place of the bar."""
+    steps = grids.steps - grids.steps[:1]
+    features, numbers, places, columns = [], [], [], []
+    for number, rhythm in enumerate(rhythms):
+        n = rhythm.meter.n_places
+        likelihood = rhythm.log_likelihood(steps)
+        sums = (PHASE_WEIGHT * likelihood + grids.fit).reshape(n, -1, n_phases)
+        chosen = sums.argmax(axis=2) + n_phases * np.arange(sums.shape[1])  # (place, period)
+        returns = [returning_rhythms(steps, bars * n)[chosen] for bars in RETURNS]
+        of_rhythm = np.stack([np.take_along_axis(likelihood, chosen, axis=1), grids.fit[chosen], *returns], axis=-1)
+        features.append(of_rhythm.reshape(chosen.size, -1))
+        numbers.append(np.full(chosen.size, number))
+        places.append(np.repeat(np.arange(n), chosen.shape[1]))
+        columns.append(chosen.ravel())
+    index, column = np.concatenate(numbers), np.concatenate(columns)
+    parts = np.array([rhythm.meter.steps_per_beat for rhythm in rhythms])
+    bpm = 60.0 / (grids.periods[column] * parts[index])
+    return Readings(np.concatenate(features), index, np.concatenate(places), column, np.asarray(bpm))
+
+
+def score_readings(readings: Readings, model: MeterModel, rhythms: Sequence[Rhythm], *, is_tempo_known: bool) -> Float:
+    """Compute the log-probability of each reading, up to a constant."""
+    weights = np.array([model.rhythm, model.fit, *model.returns])
+    scores = readings.features @ weights + np.array([rhythm.bias for rhythm in rhythms])[readings.rhythms]
+    if is_tempo_known:
+        return np.asarray(scores)
+    parts = np.array([rhythm.meter.steps_per_beat for rhythm in rhythms])[readings.rhythms]
+    for steps_per_beat, prior in model.tempo.items():
+        rows = parts == steps_per_beat
+        scores[rows] += np.array(prior) @ tempo_features(readings.bpm[rows], steps_per_beat)
+    return np.asarray(scores)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hf_model.config import check_choice, check_range
-from hf_model.music.beat_tracking import Grids, fit_beats, follow
-from hf_model.music.fitted import load_fitted
-from hf_model.music.meter import ESTIMATED, METERS, Meter
+from hf_model.music.beat_tracking import fit_beats, follow
+from hf_model.music.meter import ESTIMATED, METERS, Meter, default_meter_model, list_readings, score_readings
 from hf_model.notes.note import Note
 
 SLOWEST, FASTEST = 30.0, 300.0
@@ -23,13 +22,20 @@ MIN_ONSETS = 5
 MIN_TEMPO, MAX_TEMPO = 45.0, 200.0
 """Beats per minute: range of the estimates."""
 
-TEMPO_STEP = 0.01
-N_PHASES = 6
+TEMPO_STEP = 0.015
+N_PHASES = 5
 MIN_BEAT = 0.1
 """Seconds; if beats become shorter, tracking has failed and a constant tempo is used."""
 
-OCTAVE_WEIGHT = 0.3
-"""Weight of the rhythm against the prior in the choice between a tempo, its half and its double."""
+SAME_TEMPO = 0.04
+"""Share by which a tempo may differ from another that counts as the same."""
+
+
+SHARPNESS = 0.8
+"""Factor of the scores in the confidences: music differs from the tunes to which the scores are fitted."""
+
+NO_RHYTHM, RHYTHM_WIDTH = -2.05, 0.1
+"""Log-likelihood of an onset below which there is hardly a rhythm, and the width of the transition."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Tempo:
     bpm : float
         Beats per minute (quarters; dotted quarters in 6/8): the median over the recording.
     confidence : float
-        0-1: probability that the tempo, its half or its double is right; 1 for a tempo that the user has set.
+        0-1: probability that the tempo is right; 1 for a tempo that the user has set.
     beats : tuple of float
         Seconds, increasing, at least two: from at or before the first onset to the end of the recording.
     downbeat : int
@@ -81,6 +87,48 @@ class Tempo:
     def to_seconds(self, positions: ArrayLike) -> NDArray[np.float64]:
         """Convert positions in beats to seconds: the inverse of :meth:`to_beats`."""
         return _extended(np.asarray(positions, dtype=np.float64), self._numbers, np.array(self.beats))
+
+    def with_settings(self, bpm: float | None, meter: str | None) -> Tempo | None:
+        """Adapt to a tempo and a metre that a user has set.
+
+        Returns
+        -------
+        Tempo or None
+            With twice or half as many beats, if that gives the tempo; None if the beats contradict the settings.
+        """
+        adapted: Tempo | None = self
+        if bpm is not None:
+            adapted = next((found for found in self._at_other_speeds() if abs(found.bpm / bpm - 1) <= SAME_TEMPO), None)
+        if adapted is None:
+            return None
+        if meter is not None and METERS[meter].signature != adapted.meter:
+            if (METERS[meter].steps_per_beat == 3) != adapted.is_compound:
+                return None
+            adapted = replace(adapted, meter=METERS[meter].signature, meter_confidence=1.0)
+            adapted = replace(adapted, downbeat=adapted.downbeat % adapted.beats_per_bar)
+        return replace(adapted, confidence=1.0) if bpm is not None else adapted
+
+    def with_downbeat(self, seconds: float) -> Tempo:
+        """Move the bar lines, and the beats if necessary, so that a bar begins at this time."""
+        place = float(self.to_beats(seconds))
+        nearest = round(place)
+        late = place - nearest
+        numbers = np.arange(-1 if late > 0 else 0, len(self.beats)) + late
+        beats = self.to_seconds(numbers) if abs(late) > 1e-6 else np.array(self.beats)
+        downbeat = (nearest + len(beats) - len(self.beats)) % self.beats_per_bar
+        return replace(self, beats=tuple(beats.tolist()), downbeat=downbeat)
+
+    def _at_other_speeds(self) -> list[Tempo]:
+        """Return these beats, every second one, and twice as many."""
+        if self.is_compound:
+            return [self]
+        numbers, last = self._numbers, len(self.beats) - 1
+        half = self.to_seconds(np.arange(self.downbeat % 2, last + 2, 2.0))
+        double = self.to_seconds(np.arange(0.0, last + 0.25, 0.5))
+        slower = replace(self, bpm=self.bpm / 2, beats=tuple(half.tolist()), downbeat=self.downbeat // 2)
+        faster = replace(self, bpm=self.bpm * 2, beats=tuple(double.tolist()), downbeat=self.downbeat * 2)
+        faster = replace(faster, downbeat=faster.downbeat % faster.beats_per_bar)
+        return [self, slower, faster] if len(numbers) > 2 else [self, faster]
 
     @property
     def _numbers(self) -> NDArray[np.float64]:
@@ -152,7 +200,7 @@ class _Reading:
 
 
 def _find_reading(onsets: NDArray[np.float64], meters: Sequence[Meter], bpm: float | None) -> _Reading:
-    """Score all tempi and metres; then choose between the best tempo, its half and its double."""
+    """Score all rhythms, tempi and bar lines, and choose the metre and the tempo with the highest probability."""
     if bpm is None:
         # All metres share the grids: a step is a sixteenth in one and an eighth in another.
         shortest, longest = 60.0 / (MAX_TEMPO * 4), 60.0 / (MIN_TEMPO * 4)
@@ -160,58 +208,35 @@ def _find_reading(onsets: NDArray[np.float64], meters: Sequence[Meter], bpm: flo
     else:
         periods = np.array(sorted({60.0 / bpm / meter.steps_per_beat for meter in meters}))
     grids = follow(onsets, periods, N_PHASES, constant=bpm is not None)
-    tempi = [60.0 / (grids.periods * meter.steps_per_beat) for meter in meters]
-    scores = []
-    for meter, tempo in zip(meters, tempi, strict=True):
-        score = meter.of_counts(grids.steps) + grids.fit + meter.log_prior + _tempo_prior(tempo, 0.36)
-        if bpm is not None:
-            score = np.where(np.abs(np.log(tempo / bpm)) < 1e-6, score, -np.inf)
-        scores.append(score)
-    chosen = int(np.argmax([score.max() for score in scores]))
-    tempo = tempi[chosen]
-    grid = int(np.argmax(scores[chosen].max(axis=0)))
-    confidence = _confidence(scores, tempi, float(tempo[grid]), len(onsets))
-    alike = [meter for meter in meters if meter.steps_per_beat == meters[chosen].steps_per_beat]
-    ratios = np.log(tempo / tempo[grid])
-    speeds = np.log([0.5, 1.0, 2.0] if bpm is None else [1.0])
-    near = np.flatnonzero(np.min(np.abs(ratios[:, None] - speeds), axis=1) < 2 * TEMPO_STEP)
-    return _choose_bar(alike, grids, tempo, near, confidence)
+    model = default_meter_model()
+    rhythms = model.rhythms_of(meters)
+    table = list_readings(grids, N_PHASES, rhythms)
+    scores = score_readings(table, model, rhythms, is_tempo_known=bpm is not None)
+    if bpm is not None:
+        scores[np.abs(np.log(table.bpm / bpm)) > 1e-6] = -np.inf
+    share = np.exp(scores - np.logaddexp.reduce(scores))
+    meter_of = np.array([meters.index(rhythm.meter) for rhythm in rhythms])[table.rhythms]
+    of_meter = np.bincount(meter_of, share, len(meters))
+    chosen = int(of_meter.argmax())
+    inside = np.where(meter_of == chosen, share, 0.0)
+    tempo = _most_probable_tempo(table.bpm, inside)
+    is_near = np.abs(np.log(table.bpm / tempo)) < SAME_TEMPO
+    best = int(np.argmax(np.where(is_near, inside, -1.0)))
+    steps = grids.steps[:, table.grids[best]] - grids.steps[0, table.grids[best]] + table.places[best]
+    honest = np.exp(SHARPNESS * scores - np.logaddexp.reduce(SHARPNESS * scores))
+    usual = table.features[best, 0] / (len(onsets) - 1)
+    has_rhythm = 1.0 / (1.0 + np.exp(-(usual - NO_RHYTHM) / RHYTHM_WIDTH))
+    confidence = has_rhythm * float(honest[is_near].sum())
+    meter_confidence = has_rhythm * float(honest[meter_of == chosen].sum())
+    return _Reading(steps, meters[chosen], float(table.bpm[best]), confidence, meter_confidence)
 
 
-def _choose_bar(
-    meters: Sequence[Meter], grids: Grids, tempo: NDArray[np.float64], near: NDArray[np.int64], confidence: float
-) -> _Reading:
-    """Choose the metre, the bar line, and between the tempo, its half and its double."""
-    fits = [meter.of_transitions(grids.steps[:, near]) + grids.fit[near] + meter.log_prior for meter in meters]
-    best = np.max([fit.max(axis=0) for fit in fits], axis=0)  # (grid,)
-    column = int(np.argmax(OCTAVE_WEIGHT * best + _tempo_prior(tempo[near], 0.15)))
-    tops = np.array([float(fit[:, column].max()) for fit in fits])  # (meter,)
-    chosen = int(np.argmax(tops))
-    shift, grid = int(np.argmax(fits[chosen][:, column])), int(near[column])
-    meter_confidence = float(1.0 / np.exp(tops - tops[chosen]).sum())
-    return _Reading(grids.steps[:, grid] + shift, meters[chosen], float(tempo[grid]), confidence, meter_confidence)
-
-
-def _tempo_prior(tempo: NDArray[np.float64], width: float) -> NDArray[np.float64]:
-    """Log-prior of tempi (beats per minute): normal around the median, with a deviation of ``width`` octaves."""
-    median: float = load_fitted("tempo")["median_bpm"]
-    return np.asarray(-0.5 * (np.log2(tempo / median) / width) ** 2)
-
-
-def _confidence(
-    scores: Sequence[NDArray[np.float64]], tempi: Sequence[NDArray[np.float64]], bpm: float, n_notes: int
-) -> float:
-    """Compute the confidence from the lead over the best tempo at no octave, and the log-likelihood per note."""
-    best = max(float(score.max()) for score in scores)
-    rivals = [-np.inf]
-    for score, tempo in zip(scores, tempi, strict=True):
-        octaves = np.log2(tempo / bpm)
-        other = np.abs(octaves - np.rint(octaves)) > 0.06  # 4 %
-        rivals.append(float(score[:, other].max(initial=-np.inf)))
-    lead = min(best - max(rivals), 100.0)
-    constant, lead_weight, likelihood_weight = load_fitted("tempo")["confidence_weights"]
-    odds = constant + lead_weight * np.log1p(lead) + likelihood_weight * best / n_notes
-    return float(1.0 / (1.0 + np.exp(-odds)))
+def _most_probable_tempo(bpm: NDArray[np.float64], share: NDArray[np.float64]) -> float:
+    """Choose the tempo around which most probability lies."""
+    order = np.argsort(bpm)
+    logs, total = np.log(bpm[order]), np.concatenate([[0.0], np.cumsum(share[order])])
+    near = total[np.searchsorted(logs, logs + SAME_TEMPO / 2)] - total[np.searchsorted(logs, logs - SAME_TEMPO / 2)]
+    return float(bpm[order][int(near.argmax())])
 
 
 def _constant_beats(onsets: NDArray[np.float64], reading: _Reading, beat: float) -> tuple[NDArray[np.float64], int]:

@@ -1,8 +1,8 @@
-"""Fits of the musical rules' weights to songs: metre, key, corrections of repetitions, chords."""
+"""Fits of the musical rules' weights to songs: key, corrections of repetitions, chords."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,46 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from hf_model.corpora.pop909_excerpts import Excerpt
 from hf_model.music.chords import N_CHORDS, N_FEATURES, ChordModel, estimate_chords, features
 from hf_model.music.key import MODES, Key, shares
-from hf_model.music.meter import MAX_DISTANCE
 from hf_model.music.tempo import Tempo
 from hf_model.notes.note import Note
 
 Float = NDArray[np.float64]
-
-
-def fit_meter(excerpts: Sequence[Excerpt], tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Count distances between onsets and places in the bar of 4/4 and 3/4.
-
-    Parameters
-    ----------
-    excerpts : sequence of Excerpt
-    tables : mapping
-        ``weights/music/meter.json``; what is not counted is kept.
-
-    Returns
-    -------
-    dict
-        The same with shares of the excerpts.
-    """
-    fitted = dict(tables)
-    for meter, steps_per_bar in (("4/4", 16), ("3/4", 12)):
-        distances, places = np.zeros(MAX_DISTANCE + 1), np.zeros(steps_per_bar)
-        for excerpt in excerpts:
-            if excerpt.meter != meter:
-                continue
-            written = np.interp([n.onset for n in excerpt.notes], excerpt.beats, np.arange(len(excerpt.beats)))
-            steps = np.rint((written - np.flatnonzero(excerpt.downbeats)[0]) * 4).astype(int)
-            distances += np.bincount(np.clip(np.diff(steps), 0, MAX_DISTANCE), minlength=MAX_DISTANCE + 1)
-            places += np.bincount(steps % steps_per_bar, minlength=steps_per_bar)
-        counted = {
-            "distances": np.round(distances[1:17] / distances[1:].sum(), 3).tolist(),
-            "places": np.round(places / places.sum(), 3).tolist(),
-        }
-        fitted[meter] = {name: counted.get(name, value) for name, value in tables[meter].items()}
-    return fitted
 
 
 def fit_key(segments: Sequence[tuple[Sequence[Note], Key]]) -> dict[str, Any]:

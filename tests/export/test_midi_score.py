@@ -34,21 +34,39 @@ def test_bars_are_on_the_beats_and_seconds_are_kept(tmp_path):
     np.testing.assert_allclose(read, [(n.onset, n.offset, n.pitch, n.velocity) for n in notes], atol=5e-4)
     bars = midi.get_downbeats()
     assert [round(float(bar), 2) for bar in bars[bars > 0.1]][:2] == [0.95, 2.75]
-    assert [(s.numerator, s.denominator) for s in midi.time_signature_changes] == [(7, 16), (3, 4)]
+    assert [(s.numerator, s.denominator) for s in midi.time_signature_changes] == [(3, 4)]
     assert [pretty_midi.key_number_to_key_name(k.key_number) for k in midi.key_signature_changes] == ["A minor"]
     assert mido.MidiFile(tmp_path / "waltz.mid").length == pytest.approx(5.0, abs=1e-3)
 
 
 def test_a_steady_tempo_is_one_event_after_the_lead_in():
     steady = tempo_map(WALTZ)
-    assert [tempo for _, tempo in steady.tempi][1:] == [600_000]
-    assert steady.signatures == ((0, 7, 16), (7 * 480, 3, 4))
+    assert [tempo for _, tempo in steady.tempi] == [175_000, 600_000], "two beats of silence in 0.35 s"
+    assert steady.signatures == ((0, 3, 4),)
 
 
-def test_six_eight_counts_in_eighths():
-    jig = tempo_map(Tempo(100.0, 1.0, tuple(0.2 + 0.6 * k for k in range(6)), 0, (6, 8)))
-    assert jig.signatures == ((0, 1, 8), (960, 6, 8))
-    assert jig.tempi == ((0, 400_000),), "a dotted quarter of 0.6 s, and so is the lead's eighth"
+def test_six_eight_counts_in_dotted_quarters():
+    jig = tempo_map(Tempo(100.0, 1.0, tuple(0.6 + 0.6 * k for k in range(6)), 0, (6, 8)))
+    assert jig.signatures == ((0, 6, 8),)
+    assert jig.tempi == ((0, 200_000), (5760, 400_000)), "a bar of silence in 0.6 s; a dotted quarter lasts 0.6 s"
+
+
+@pytest.mark.parametrize("lead", [0.05, 0.318, 0.9, 1.7, 7.3])
+@pytest.mark.parametrize("downbeat", [0, 1, 2, 3])
+def test_bars_begin_on_whole_bars_of_ticks(lead, downbeat):
+    tempo = Tempo(100.0, 1.0, tuple(lead + 0.6 * k for k in range(40)), downbeat)
+    where = tempo_map(tempo, first_onset=lead)
+    bars = [where.to_tick(second) / (4 * 1920) for second in tempo.beats[downbeat::4]]
+    assert bars == [round(bar) for bar in bars]
+    assert all(where.to_tick(second) % 1920 == 0 for second in tempo.beats)
+
+
+def test_a_long_intro_hides_the_odd_tempo_of_the_lead_in():
+    tempo = Tempo(120.0, 1.0, tuple(0.05 + 0.5 * k for k in range(60)), 3)
+    (_, lead), (_, main) = tempo_map(tempo, first_onset=20.0).tempi
+    assert main == 500_000
+    assert 0.6 < lead / main < 1.5
+    assert tempo_map(tempo).tempi[0][1] < 60_000, "without an intro it must be squeezed in"
 
 
 def test_both_hands_and_immediate_repetition(tmp_path):

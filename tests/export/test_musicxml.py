@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from fractions import Fraction
 from importlib.util import find_spec
@@ -271,3 +272,11 @@ def test_any_performance_is_a_valid_score(tmp_path_factory, schema, parts, meter
     ends = [(end - start) * beat for start, end, _ in written]
     assert [length for _, _, length in found] == ends
     assert [(a, k) for a, k, _ in found] == [(start * beat - origin, keys[0]) for start, _, keys in written]
+
+
+def test_the_chords_of_an_intro_are_left_out(tmp_path):
+    melody = line((60, 1), (62, 1), (64, 2), start=8)
+    chords = [Chord(0.0, 2.0, 0, False), Chord(2.0, 4.5, 5, False), Chord(4.5, 6.0, 7, False)]
+    write_musicxml(tmp_path / "song.musicxml", arranged(melody, chords=chords))
+    roots = re.findall(r"<root-step>(\w)</root-step>", (tmp_path / "song.musicxml").read_text())
+    assert roots == ["F", "G"]

@@ -14,6 +14,7 @@ from hf_model.config import ConfigError
 from hf_model.export.midi_score import write_score
 from hf_model.music import arrangement as arrangement_module
 from hf_model.music.arrangement import QUANTIZE, Arrangement, arrange
+from hf_model.music.chords import Chord
 from hf_model.music.key import Key
 from hf_model.music.meter import METERS
 from hf_model.music.quantization import SWINGS
@@ -66,16 +67,17 @@ def test_legato_holds_over_short_gaps_only():
 
 def test_remarks_name_tempo_and_key():
     remarks = arrange(twinkle(), 9.0, Arrangement(key="D major", tempo=109.0)).remarks
-    assert remarks[:2] == ("109 bpm, 4/4 (given)", "key: D major (given)")
+    assert remarks[0].startswith("109 bpm (given), 4/4")
+    assert remarks[1] == "key: D major (given)"
     assert arrange([], 1.0).remarks == ()
 
 
 @pytest.mark.parametrize(("confidence", "words"), [(0.95, ""), (0.8, " (likely)"), (0.3, " (a guess)")])
 def test_remarks_grade_the_confidence(monkeypatch, confidence, words):
-    tempo = Tempo(96.0, confidence, (0.0, 0.625))
+    tempo = Tempo(96.0, confidence, (0.0, 0.625), meter_confidence=0.2)
     monkeypatch.setattr(arrangement_module, "_find_structure", lambda *_: (tempo, []))
     monkeypatch.setattr(arrangement_module, "estimate_key", lambda *_: Key(5, "major", confidence))
-    assert arrange(SUNG, 3.0).remarks[:2] == (f"96 bpm, 4/4{words}", f"key: F major{words}")
+    assert arrange(SUNG, 3.0).remarks[:2] == (f"96 bpm{words}, 4/4 (a guess)", f"key: F major{words}")
 
 
 def test_the_remark_on_a_slow_tempo_names_twice_the_tempo():
@@ -83,8 +85,9 @@ def test_the_remark_on_a_slow_tempo_names_twice_the_tempo():
     found = arrange(tune, 15.0)
     remark = found.remarks[0]
     assert (f"bpm (or {2 * found.tempo.bpm:.0f})" in remark) == (found.tempo.bpm < 70)
+    assert (f"bpm (or {found.tempo.bpm / 2:.0f})" in remark) == (found.tempo.bpm > 140)
     given = arrange(tune, 15.0, Arrangement(tempo=50.0))
-    assert given.remarks[0].startswith("50 bpm, ")
+    assert given.remarks[0].startswith("50 bpm (given), ")
 
 
 def test_note_pairs_have_every_played_note_once():
@@ -162,3 +165,31 @@ def test_half_a_minute_is_arranged_in_a_fifth_of_a_second():
     start = time.process_time()
     arrange(notes, 60.0, Arrangement(quantize="1/8", simplify=1, transpose=2))
     assert time.process_time() - start < 0.2, "beats and repetitions are cached; five times the usual time"
+
+
+BAND = Tempo(100.0, 0.9, tuple(0.3 + 0.6 * k for k in range(20)), 1, (3, 4), 0.9)
+BAND_CHORDS = (Chord(0.3, 3.0, 0, False), Chord(3.0, 12.0, 9, True))
+
+
+def test_the_beats_and_chords_of_a_band_are_used():
+    notes = [Note(0.93 + 0.6 * k, 1.4 + 0.6 * k, 60.0 + k) for k in range(8)]
+    options = Arrangement(quantize="1/4", transpose=2, accompany=True)
+    arranged = arrange(notes, 12.0, options, tuning=0.0, band_tempo=BAND, band_chords=BAND_CHORDS)
+    assert arranged.tempo == BAND
+    np.testing.assert_allclose([note.onset for note in arranged.piano_notes], BAND.beats[1:9])
+    assert [(chord.root, chord.is_minor) for chord in arranged.chords] == [(2, False), (11, True)]
+    assert {note.pitch % 12 for note in arranged.accompaniment if note.onset > 3.2} <= {11, 2, 6}
+
+
+def test_a_tempo_that_is_set_wins_over_the_band():
+    notes = [Note(0.9 + 0.8 * k, 1.6 + 0.8 * k, 60.0 + k % 3) for k in range(12)]
+    arranged = arrange(notes, 12.0, Arrangement(tempo=75.0), band_tempo=BAND)
+    assert arranged.tempo.bpm == 75.0
+    assert arrange(notes, 12.0, Arrangement(tempo=50.0), band_tempo=BAND).tempo.bpm == 50.0
+
+
+@pytest.mark.parametrize(("setting", "bar"), [({"downbeat": 2.1}, 2.1), ({"pickup": 1.0}, 1.5), ({"pickup": 0.0}, 0.9)])
+def test_bar_lines_are_where_they_are_set(setting, bar):
+    notes = [Note(0.9 + 0.6 * k, 1.4 + 0.6 * k, 60.0 + k) for k in range(8)]
+    tempo = arrange(notes, 12.0, Arrangement(**setting), band_tempo=BAND).tempo
+    assert np.abs(np.array(tempo.beats)[tempo.downbeat :: 3] - bar).min() < 1e-6

@@ -9,7 +9,7 @@ import pytest
 
 from hf_model.music.fitted import FOLDER, load_fitted, save_fitted
 from hf_model.music.key import MODES, key_model
-from hf_model.music.meter import METERS
+from hf_model.music.meter import MAX_DISTANCE, METERS, default_meter_model, tempo_features
 from hf_model.music.repetition_voting import KINDS, Correction
 
 NAMES = ("key", "meter", "repetition_voting", "tempo")
@@ -39,25 +39,27 @@ def test_key_weights_favour_the_degrees_of_the_triad():
     assert 0 < model.scale <= 1
 
 
-def test_meter_tables_are_shares():
+def test_rhythms_are_probabilities():
     assert {name: (meter.steps_per_beat, meter.n_places) for name, meter in METERS.items()} == {
         "2/4": (4, 8),
         "3/4": (4, 12),
         "4/4": (4, 16),
         "6/8": (3, 6),
     }
-    for meter in METERS.values():
-        assert sum(meter.places) == pytest.approx(1.0, abs=0.01)
-        assert sum(meter.distances) == pytest.approx(1.0, abs=0.04), "distances beyond the table have the rest"
-        assert min(*meter.places, *meter.distances) >= 0
-        assert meter.log_prior <= 0
+    model = default_meter_model()
+    assert {rhythm.meter.name for rhythm in model.rhythms} == set(METERS)
+    for rhythm in model.rhythms:
+        assert rhythm.log_transitions.shape == (rhythm.meter.n_places, MAX_DISTANCE + 1)
+        np.testing.assert_allclose(np.exp(rhythm.log_transitions).sum(axis=1), 1.0, atol=0.02)
 
 
-def test_tempo_confidence_rises_with_lead_and_likelihood():
-    fitted = load_fitted("tempo")
-    assert 40 < fitted["median_bpm"] < 200
-    assert len(fitted["confidence_weights"]) == 3
-    assert min(fitted["confidence_weights"][1:]) > 0
+def test_evidence_counts_for_a_reading_and_odd_tempi_against_it():
+    model = default_meter_model()
+    assert min(model.rhythm, model.fit, *model.returns) > 0
+    for steps_per_beat, prior in model.tempo.items():
+        tempi = np.arange(40.0, 200.0)
+        best = tempi[int(np.argmax(np.array(prior) @ tempo_features(tempi, steps_per_beat)))]
+        assert 50 <= best <= 130
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hf_model.config import ConfigError
 from hf_model.music.beat_tracking import fit_beats, follow
-from hf_model.music.meter import METERS
+from hf_model.music.meter import default_meter_model, returning_rhythms
 from hf_model.music.tempo import Tempo, estimate_tempo
 from hf_model.notes.note import Note
 
@@ -140,12 +140,38 @@ def test_seconds_and_beats_are_each_others_inverse(lengths, seconds):
 
 
 def test_common_rhythms_have_a_higher_likelihood():
-    four = METERS["4/4"]
-    plain, odd = np.array([[0], [4], [8], [12], [16]]), np.array([[1], [4], [9], [15], [18]])
-    assert four.of_transitions(plain)[0, 0] > four.of_transitions(odd)[0, 0]
-    shifts = four.of_counts(np.concatenate([plain, odd], axis=1))
-    assert shifts.shape == (16, 2)
-    assert shifts[0, 0] > shifts[1, 0], "quarters lie on quarters"
+    four = next(rhythm for rhythm in default_meter_model().rhythms if rhythm.meter.name == "4/4")
+    steps = np.array([[0, 0], [4, 1], [8, 9], [12, 15], [16, 18]])
+    likelihood = four.log_likelihood(steps)
+    assert likelihood.shape == (16, 2)
+    assert likelihood[0, 0] > likelihood[0, 1] + 3, "quarters, and a rhythm that nobody sings"
+    assert likelihood[0, 0] > likelihood[1, 0] + 3, "quarters lie on quarters"
+
+
+def test_rhythms_that_return_are_counted():
+    steps = np.array([0, 4, 6, 8, 16, 20, 22, 24])[:, None]
+    assert returning_rhythms(steps, 16)[0] == pytest.approx(np.sqrt(4)), "all four that can return do"
+    assert returning_rhythms(steps, 5)[0] == 0
+
+
+KNOWN = {
+    "4/4": [
+        bar * 4 + place for bar in range(8) for place in ([0, 1, 2, 3], [0, 1, 2], [0, 1, 2, 2.5, 3], [0, 2])[bar % 4]
+    ],
+    "3/4": WALTZ,
+    "6/8": [beat + place / 3 for beat in range(24) for place in ([0, 2], [0, 1, 2], [0, 2], [0])[beat % 4]],
+}
+
+
+@pytest.mark.parametrize("meter", KNOWN)
+@pytest.mark.parametrize("bpm", [84, 100, 116])
+def test_plain_tunes_in_every_metre(meter, bpm):
+    places, bpm = KNOWN[meter], 0.7 * bpm if meter == "6/8" else bpm
+    found = estimate_tempo(tune(places, bpm, jitter=0.015))
+    assert found.meter_name == meter
+    told = estimate_tempo(tune(places, bpm, jitter=0.015), bpm=bpm, meter=meter)
+    whole = 1 if meter == "6/8" else told.beats_per_bar  # which of its two beats is the first is ambiguous
+    assert np.cos(2 * np.pi * (told.to_beats(0.5) - told.downbeat) / whole) > 0.7
 
 
 def test_steps_and_beats_of_a_constant_tempo():
@@ -156,3 +182,34 @@ def test_steps_and_beats_of_a_constant_tempo():
     beats, first = fit_beats(onsets, grids.steps[:, best] - grids.steps[0, best], 4)
     assert first == 0
     np.testing.assert_allclose(beats[:7], 0.2 + 0.6 * np.arange(7), atol=1e-3)
+
+
+FOUR = Tempo(120.0, 0.8, tuple(0.5 * k for k in range(17)), 2, (4, 4), 0.7)
+
+
+@pytest.mark.parametrize(("seconds", "downbeat"), [(1.0, 2), (1.5, 3), (2.0, 0), (6.5, 1)])
+def test_a_bar_begins_where_it_is_set(seconds, downbeat):
+    moved = FOUR.with_downbeat(seconds)
+    assert (moved.beats, moved.downbeat) == (FOUR.beats, downbeat)
+
+
+@pytest.mark.parametrize("seconds", [1.2, 1.3, 3.9])
+def test_beats_move_with_a_downbeat_between_them(seconds):
+    moved = FOUR.with_downbeat(seconds)
+    bars = np.array(moved.beats)[moved.downbeat :: 4]
+    assert np.abs(bars - seconds).min() < 1e-9
+    np.testing.assert_allclose(np.diff(moved.beats), 0.5)
+    assert moved.beats[0] <= 0.0 or moved.beats[0] < 0.5
+
+
+def test_beats_are_halved_and_doubled_for_a_tempo_that_is_set():
+    assert FOUR.with_settings(None, None) == FOUR
+    slow, fast = FOUR.with_settings(60.0, None), FOUR.with_settings(238.0, "4/4")
+    assert (slow.beats[:3], slow.bpm, slow.confidence) == ((0.0, 1.0, 2.0), 60.0, 1.0)
+    assert (fast.beats[:3], fast.bpm) == ((0.0, 0.25, 0.5), 240.0)
+    assert FOUR.with_settings(95.0, None) is None, "these are not the beats of that tempo"
+
+
+def test_other_metre_keeps_beats_unless_of_three_parts():
+    assert FOUR.with_settings(None, "3/4").meter == (3, 4)
+    assert FOUR.with_settings(None, "6/8") is None
