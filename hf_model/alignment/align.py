@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +26,14 @@ from hf_model.alignment.pairing import (
     sing_phrase,
     uses_labels,
 )
+from hf_model.alignment.song_pairs import SONGS, make_song, song_jobs
 from hf_model.audio.reader import SUFFIXES
 from hf_model.config import check_range
 from hf_model.corpora.catalogue import get, read
 from hf_model.corpora.readers.scores import is_piano_test_song
 from hf_model.corpora.records import ScoreRecord, VoiceRecord
 from hf_model.corpora.score_file import SCORE_FILE, read_scores
+from hf_model.files import read_json, write_json
 from hf_model.parallel.workers import Workers, run_all
 
 MADE = "made"
@@ -64,6 +65,13 @@ class AlignSettings:
         A folder of your own recordings: ``<name>_voice.*`` and ``<name>_piano.*`` of the same song in the same key, and
         optionally ``<name>.mid``, the piano's notes. DVC does not track it: after a change run
         ``dvc repro --force align``.
+    songs, recorded_songs : int
+        Songs to make with synthetic singers, and with singers of ssvd: each a voice over a band that plays a song of
+        pop909, of which only what ``separator`` leaves of the voice is kept. They need FluidSynth.
+    song_seconds : float
+        Duration of each; a multiple of 5.12 fills the rows of the shards.
+    separator : str
+        See :func:`hf_model.separator.choice.load_separator`.
     """
 
     made_phrases: int = 300
@@ -73,6 +81,10 @@ class AlignSettings:
     min_quality: float = 0.3
     render_piano: bool = True
     own_pairs: str = ""
+    songs: int = 0
+    recorded_songs: int = 0
+    song_seconds: float = 40.96
+    separator: str = "default"
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -81,6 +93,9 @@ class AlignSettings:
         check_range("made_seconds", self.made_seconds, 0.5, 600.0)
         check_range("seed", self.seed, 0, 2**31)
         check_range("min_quality", self.min_quality, 0.0, 1.0)
+        check_range("songs", self.songs, 0, 10_000_000)
+        check_range("recorded_songs", self.recorded_songs, 0, 10_000_000)
+        check_range("song_seconds", self.song_seconds, 5.0, 600.0)
 
 
 def align(raw: Path, folder: Path, settings: AlignSettings, workers: Workers = 1) -> dict[str, Any]:
@@ -108,10 +123,13 @@ def align(raw: Path, folder: Path, settings: AlignSettings, workers: Workers = 1
         If no pair could be made.
     hf_model.audio.reader.AudioError, hf_model.corpora.records.CorpusError, hf_model.notes.midi.MidiFileError
         For a recording or a label file that cannot be read; the message names it.
+    hf_model.config.ConfigError
+        For a damaged list of corpora.
     """
     report: dict[str, Any] = {}
     seen: dict[Path, str] = {}
     names = _corpora(raw) + ([OWN] if settings.own_pairs else [])
+    names += [SONGS] if settings.songs + settings.recorded_songs else []  # last: recordings sing in them
     for name in names:
         for kind in ("voice", "piano"):
             (folder / name / kind).mkdir(parents=True, exist_ok=True)
@@ -123,7 +141,7 @@ def align(raw: Path, folder: Path, settings: AlignSettings, workers: Workers = 1
         raise AlignError(msg)
     for left in folder.rglob(".*.part"):
         left.unlink()  # written by workers that died
-    (folder / "report.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_json(folder / "report.json", report, indent=1)
     return report
 
 
@@ -131,7 +149,7 @@ def _corpora(raw: Path) -> list[str]:
     """List the downloaded corpora; those with complete labels first, so that duplicates keep the better labels."""
     listing = raw / "corpora.json"
     if listing.is_file():
-        names = list(json.loads(listing.read_text(encoding="utf-8")))
+        names = list(read_json(listing, "run dvc repro --force download"))
     else:
         names = [path.name for path in raw.iterdir() if path.is_dir()] if raw.is_dir() else []
     return sorted(names, key=lambda name: (name in ALIGNED_BY_SCORE, name))
@@ -146,6 +164,11 @@ def _outcomes(
         return
     if name == OWN:
         yield from run_all(pair_recorded, _own(folder, settings), workers=workers, title="warping pianos")
+        return
+    if name == SONGS:
+        counts = settings.songs, settings.recorded_songs, settings.song_seconds, settings.seed
+        songs = song_jobs(raw, folder, *counts, settings.separator)
+        yield from run_all(make_song, songs, workers=workers, title="making songs")
         return
     packed = raw / name / SCORE_FILE
     records = read_scores(packed, name) if packed.is_file() else list(read(name, raw))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, resampled_length
+from hf_model.files import replacing
 from hf_model.notes.note import Note
 
 ROLES = ("train", "measure")
@@ -58,6 +60,9 @@ SCHEMA = pa.schema(
     ]
 )
 """The manifest: one row a pair."""
+
+_DIGEST = b"rows_sha256"
+"""Key of the file's metadata: :func:`_rows_sha256`. Older files lack it."""
 
 
 class PairError(ValueError):
@@ -167,7 +172,10 @@ def write_manifest(path: Path | str, pairs: Iterable[Pair]) -> None:
         row = asdict(pair)
         row["notes"] = list(row["notes"])
         rows.append({**row, "duration": pair.duration})
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), str(path), compression="zstd")
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    table = table.replace_schema_metadata({_DIGEST: _rows_sha256(table.to_pylist())})
+    with replacing(path) as partial:
+        pq.write_table(table, str(partial), compression="zstd", write_page_checksum=True)
 
 
 def read_manifest(path: Path | str) -> list[Pair]:
@@ -179,17 +187,29 @@ def read_manifest(path: Path | str) -> list[Pair]:
         If the file is missing or damaged; the message names it and how to rebuild it.
     """
     try:
-        rows = pq.read_table(str(path), schema=SCHEMA).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        msg = f"{path}: cannot be read ({error}); rebuild it: dvc repro --force align"
+        with pq.ParquetFile(str(path), page_checksum_verification=True) as file:
+            digest = (file.schema_arrow.metadata or {}).get(_DIGEST)
+            rows = file.read().cast(SCHEMA).to_pylist()
+        if digest is not None and digest != _rows_sha256(rows):
+            msg = "its digest differs"
+            raise ValueError(msg)
+        return [_row_to_pair(row) for row in rows]
+    except (OSError, pa.ArrowException, LookupError, TypeError, ValueError) as error:
+        found = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({' '.join(str(error).split())})"
+        msg = f"{path}: {found}; rebuild it: dvc repro --force align"
         raise PairError(msg) from error
-    pairs = []
-    for row in rows:
-        del row["duration"]
-        row["notes"] = tuple(rows_to_notes(row["notes"]))
-        row["correction"] = Correction(**row["correction"])
-        pairs.append(Pair(**row))
-    return pairs
+
+
+def _row_to_pair(row: dict[str, Any]) -> Pair:
+    del row["duration"]
+    row["notes"] = tuple(rows_to_notes(row["notes"]))
+    row["correction"] = Correction(**row["correction"])
+    return Pair(**row)
+
+
+def _rows_sha256(rows: list[dict[str, Any]]) -> bytes:
+    """Hash the values of all rows: Parquet's own checksums do not cover its headers."""
+    return hashlib.sha256(repr([sorted(row.items()) for row in rows]).encode()).hexdigest().encode()
 
 
 def read_manifests(aligned: Path | str) -> list[Pair]:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.evaluation.note_matching import match_notes
+from hf_model.evaluation.note_matching import match_notes, match_pairs
 from hf_model.notes.note import Note
-from hf_model.transcriber.decoding import DecoderConfig
+from hf_model.transcriber.confidence import ConfidenceFeatures, fit_weights
+from hf_model.transcriber.decoding import DecoderConfig, Evidence
 
 RANGES = {
     "offset_weight": (0.1, 3.0),
@@ -81,3 +82,21 @@ def fit_decoder(
     fitted, first_figures = settings(centre), measure(start)
     figures = measure(fitted)
     return (fitted, figures) if objective(figures) > objective(first_figures) else (start, first_figures)
+
+
+def fit_confidence(recordings: Sequence[tuple[Evidence, Sequence[Note]]], decoder: DecoderConfig) -> DecoderConfig:
+    """Fit the confidence of notes to recordings that the network was not trained on.
+
+    Parameters
+    ----------
+    recordings : sequence of (evidence, reference)
+    decoder : DecoderConfig
+        Its other settings stay; without any decoded note, all of them.
+    """
+    features, correct = list[ConfidenceFeatures](), list[bool]()
+    for evidence, reference in recordings:
+        found = evidence.decode_with_features(decoder)
+        right = {index for _, index in match_pairs(reference, [note for note, _ in found], "conp")}
+        features += [measured for _, measured in found]
+        correct += [index in right for index in range(len(found))]
+    return replace(decoder, confidence=fit_weights(features, correct)) if features else decoder

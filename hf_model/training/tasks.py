@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from hf_model.audio.grid import VOICE_STFT
 from hf_model.audio.stft import istft
 from hf_model.augmentation.augment import AugmentConfig, augment
-from hf_model.config import ConfigError, to_mapping
+from hf_model.config import ConfigError, check_range, to_mapping
 from hf_model.direct.network import Direct, DirectConfig
 from hf_model.evaluation.note_matching import Matches, add_matches, match_notes
 from hf_model.notes.note import Note
@@ -21,11 +21,11 @@ from hf_model.parallel.distributed import local_rows, n_processes
 from hf_model.pretrained import Pretrained
 from hf_model.synthesizer.network import Synthesizer, SynthesizerConfig
 from hf_model.training.dataset import hash_seed
-from hf_model.training.decoder_tuning import Decode, fit_decoder
+from hf_model.training.decoder_tuning import fit_confidence, fit_decoder
 from hf_model.training.fit_config import FitConfig
 from hf_model.training.losses import direct_loss, synthesizer_loss, transcriber_loss
 from hf_model.training.piano_excerpts import ExcerptConfig, PianoExcerpts, with_excerpts
-from hf_model.transcriber.decoding import DecoderConfig
+from hf_model.transcriber.decoding import DecoderConfig, Evidence
 from hf_model.transcriber.features import set_level
 from hf_model.transcriber.network import Posteriors, Transcriber, TranscriberConfig
 
@@ -83,7 +83,9 @@ class TranscriberTraining:
     """Settings of the transcriber's training (params.yaml: train.transcriber).
 
     ``start`` is the folder of a transcriber of the same shape to fine-tune, with its decoder settings; by default the
-    initial weights are random.
+    initial weights are random. ``start_share`` is the share of these weights in the final ones, which are interpolated:
+    what was learnt before is forgotten less. ``fit_confidence`` fits the confidence of notes to the validation
+    recordings, as ``decoder_rounds`` fits the decoder's other settings (0 keeps them).
     """
 
     model: TranscriberConfig = field(default_factory=TranscriberConfig)
@@ -91,7 +93,13 @@ class TranscriberTraining:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     decoder_rounds: int = 60
+    fit_confidence: bool = False
     start: str = ""
+    start_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the share."""
+        check_range("start_share", self.start_share, 0.0, 0.0 if not self.start else 1.0)
 
 
 class TranscriberTask(Task):
@@ -105,14 +113,14 @@ class TranscriberTask(Task):
 
     def __init__(self, settings: TranscriberTraining) -> None:
         super().__init__(settings)
-        self.decoder = settings.decoder
+        self.decoder, self._start = settings.decoder, dict[str, Tensor]()
         if settings.start:
             trained = Transcriber.from_pretrained(settings.start)
             if trained.config != settings.model:
                 msg = f"start is {settings.start}, whose model has another shape than train.transcriber.model asks for"
                 raise ConfigError(msg)
             self.model.load_state_dict(trained.state_dict())
-            self.decoder = trained.decoder
+            self.decoder, self._start = trained.decoder, trained.state_dict()
 
     def losses(self, model: Pretrained, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         """Cross entropies on voices with the augmentation of the step."""
@@ -127,7 +135,7 @@ class TranscriberTask(Task):
         config = self.settings.model
         loss = transcriber_loss(posteriors, batch["notes"], batch["n_frames"], config, VOICE_STFT.frame_rate)
         recordings = self._decoder_inputs(posteriors, batch)
-        matches = add_matches([match_notes(notes, decode(self.decoder)) for decode, notes in recordings])
+        matches = add_matches([match_notes(notes, evidence.decode(self.decoder)) for evidence, notes in recordings])
         return matches, float(loss["loss"])
 
     def summarize(self, parts: Sequence[Any]) -> Figures:
@@ -136,12 +144,17 @@ class TranscriberTask(Task):
         return {**figures, "loss": sum(loss for _, loss in parts) / max(1, len(parts))}
 
     def finish(self, model: Pretrained, batches: Iterable[dict[str, Tensor]]) -> tuple[Figures, dict[str, Any]]:
-        """Fit the decoder to the trained network, on augmented voices as in training: clean ones would bias it."""
+        """Fit the decoder to the final network, on augmented voices as in training: clean ones would bias it."""
+        if self.settings.start_share:
+            interpolate_weights(model, self._start, self.settings.start_share)
         recordings = []
         for number, batch in enumerate(batches):
             waveform, notes, n_frames = self._augmented(batch, hash_seed(self.fit.seed, number))
             recordings += self._decoder_inputs(model(waveform), {"notes": notes, "n_frames": n_frames})
-        decoder, figures = fit_decoder(recordings, self.decoder, self.settings.decoder_rounds, self.fit.seed)
+        pairs = [(evidence.decode, reference) for evidence, reference in recordings]
+        decoder, figures = fit_decoder(pairs, self.decoder, self.settings.decoder_rounds, self.fit.seed)
+        if self.settings.fit_confidence:
+            decoder = fit_confidence(recordings, decoder)
         return {f"fitted_{name}": value for name, value in figures.items()}, {"decoder": to_mapping(decoder)}
 
     def _augmented(self, batch: dict[str, Tensor], seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -153,15 +166,15 @@ class TranscriberTask(Task):
             )
             return set_level(waveform), notes, n_frames
 
-    def _decoder_inputs(self, posteriors: Posteriors, batch: dict[str, Tensor]) -> list[tuple[Decode, list[Note]]]:
-        """Pair each example's decode function with its reference notes."""
+    def _decoder_inputs(self, posteriors: Posteriors, batch: dict[str, Tensor]) -> list[tuple[Evidence, list[Note]]]:
+        """Pair each example's evidence with its reference notes."""
         probabilities = [torch.sigmoid(item).cpu().numpy() for item in posteriors[:3]]
         pitch = posteriors.pitch.softmax(-1).cpu().numpy()
-        pairs: list[tuple[Decode, list[Note]]] = []
+        pairs: list[tuple[Evidence, list[Note]]] = []
         for row, (notes, n_frames) in enumerate(zip(batch["notes"].cpu(), batch["n_frames"].tolist(), strict=True)):
             onset, offset, voicing = (item[row, :n_frames] for item in probabilities)
             evidence = self.settings.model.evidence(onset, offset, voicing, pitch[row, :n_frames], self.decoder)
-            pairs.append((evidence.decode, _reference_notes(notes, n_frames / VOICE_STFT.frame_rate)))
+            pairs.append((evidence, _reference_notes(notes, n_frames / VOICE_STFT.frame_rate)))
         return pairs
 
 
@@ -254,6 +267,20 @@ def voice_waveform(batch: dict[str, Tensor]) -> Tensor:
     """Convert a batch's voice spectra back to audio (batch, sample) at 16 kHz, for augmentation."""
     spectrum = batch["voice_stft"]
     return istft(spectrum, VOICE_STFT, (spectrum.shape[1] - 1) * VOICE_STFT.hop_length)
+
+
+def interpolate_weights(model: Pretrained, other: Mapping[str, Tensor], share: float) -> None:
+    """Move the weights of a model towards others by a share of the way; integers stay.
+
+    References
+    ----------
+    Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022: weights between those before and after
+    fine-tuning keep most of the gain, and lose less on other data.
+    """
+    with torch.no_grad():
+        for name, value in model.state_dict().items():
+            if value.dtype.is_floating_point:
+                value.lerp_(other[name].to(value), share)
 
 
 def _reference_notes(rows: Tensor, duration: float) -> list[Note]:

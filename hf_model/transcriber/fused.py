@@ -167,9 +167,3 @@ class FusedTranscriber:
         for layer, mix in self.lines:
             line.add_(mix(F.relu_(layer(line))))
         return self.heads(line)[0, :, 0].float().sigmoid()
-
-
-def fast_dtype() -> torch.dtype:
-    """Return the fastest precision of convolutions: bfloat16 if the processor has instructions for it."""
-    is_fast = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
-    return torch.bfloat16 if is_fast else torch.float32

@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from hf_model.audio.grid import VOICE_STFT, StftConfig
-from hf_model.config import check_range, from_mapping
+from hf_model.config import check_range
 from hf_model.notes.note import Note
+from hf_model.parallel.precision import fast_dtype
 from hf_model.parallel.threads import in_threads
-from hf_model.pretrained import Pretrained
+from hf_model.pretrained import Pretrained, part_of_config
 from hf_model.transcriber.decoding import DecoderConfig, Evidence, PitchAxis
 from hf_model.transcriber.features import VoiceFeatures
-from hf_model.transcriber.fused import Convolution, FusedTranscriber, Pointwise, fast_dtype
+from hf_model.transcriber.fused import Convolution, FusedTranscriber, Pointwise
 from hf_model.transcriber.note_stream import NoteStream
 from hf_model.transcriber.posteriors import CHUNK_FRAMES, PosteriorArrays, PosteriorStream
 
@@ -226,7 +227,7 @@ class Transcriber(Pretrained):
     def from_pretrained(cls, folder: Path | str, *, revision: str | None = None) -> Self:
         """Read weights and the decoder settings that were fitted to them; see :class:`Pretrained`."""
         model = super().from_pretrained(folder, revision=revision)
-        model.decoder = from_mapping(DecoderConfig, model.facts.get("decoder", {}), "decoder")
+        model.decoder = part_of_config(DecoderConfig, folder, model.facts, "decoder")
         return model
 
     def fused(self) -> FusedTranscriber:

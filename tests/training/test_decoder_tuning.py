@@ -10,7 +10,8 @@ import pytest
 
 from hf_model.evaluation.note_matching import add_matches, match_notes
 from hf_model.notes.note import Note
-from hf_model.training.decoder_tuning import RANGES, fit_decoder
+from hf_model.training.decoder_tuning import RANGES, fit_confidence, fit_decoder
+from hf_model.transcriber.confidence import ConfidenceFeatures, estimate_confidence
 from hf_model.transcriber.decoding import DecoderConfig, PitchAxis, decode
 
 MELODY = [Note(0.2 + 0.5 * n, 0.6 + 0.5 * n, 50.0 + n) for n in range(8)]
@@ -86,3 +87,26 @@ def test_weak_onsets_are_decoded_and_the_fit_is_reproducible():
     assert figures["conpoff"] > 0.95
     assert fit_decoder(recordings, start, rounds=60) == (fitted, figures)
     assert fit_decoder(recordings, start, rounds=60, seed=1)[0] != fitted
+
+
+def test_confidence_is_fitted_to_notes_that_are_right_and_wrong():
+    clear, doubtful = ConfidenceFeatures(0.95, 0.9, 0.9, 0.3), ConfidenceFeatures(0.2, 0.5, 0.5, 0.3)
+
+    class Decoded:
+        def decode_with_features(self, _config):
+            wrong = [(Note(note.onset, note.offset, note.pitch + 3), doubtful) for note in MELODY[:4]]
+            return wrong + [(note, clear) for note in MELODY[4:]]
+
+    decoder = fit_confidence([(Decoded(), MELODY)], DecoderConfig(note_cost=1.0))
+    assert decoder.note_cost == 1.0
+    assert (
+        estimate_confidence(clear, decoder.confidence) > 0.8 > 0.2 > estimate_confidence(doubtful, decoder.confidence)
+    )
+
+
+def test_without_notes_the_confidence_stays():
+    class Nothing:
+        def decode_with_features(self, _config):
+            return []
+
+    assert fit_confidence([(Nothing(), MELODY)], DecoderConfig()) == DecoderConfig()

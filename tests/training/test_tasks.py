@@ -177,3 +177,25 @@ def test_a_transcriber_is_fine_tuned_from_another(tmp_path):
     other = replace(task.settings, start=str(tmp_path / "trained"), model=replace(task.settings.model, width=24))
     with pytest.raises(ConfigError, match="another shape"):
         type(task)(other)
+
+
+def test_final_weights_lie_between_those_before_and_after(tmp_path, batches):
+    task, batch = batches("transcriber")
+    task.model.save_pretrained(tmp_path / "trained")
+    settings = replace(task.settings, start=str(tmp_path / "trained"), start_share=0.25, decoder_rounds=0)
+    tuned = type(task)(replace(settings, fit_confidence=True))
+    before = {name: value.clone() for name, value in tuned.model.state_dict().items()}
+    with torch.no_grad():
+        for parameter in tuned.model.parameters():
+            parameter.add_(0.4)
+    with torch.inference_mode():
+        _, added = tuned.finish(tuned.model.eval(), [batch])
+    for name, _ in tuned.model.named_parameters():
+        torch.testing.assert_close(tuned.model.state_dict()[name], before[name] + 0.3)
+    assert added["decoder"]["note_cost"] == DecoderConfig().note_cost
+
+
+def test_a_share_of_first_weights_needs_these(batches):
+    task, _ = batches("transcriber")
+    with pytest.raises(ConfigError, match="start_share"):
+        replace(task.settings, start_share=0.3)
