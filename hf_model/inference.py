@@ -1,116 +1,50 @@
-"""The Python interface: a recording of singing to notes, and to a piano recording of the same length."""
+"""The Python interface: a recording of singing, or a song, to notes and to a piano recording of the same length."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, VOICE_STFT, resampled_length
-from hf_model.audio.recording import Recording, as_recording
-from hf_model.config import check_choice, check_range
-from hf_model.hub import model_folder
+from hf_model.audio.recording import Recording, as_recording, read_recording
+from hf_model.config import check_range
+from hf_model.export.rendition import Rendition
 from hf_model.music.arrangement import MIN_NOTE, Arranged, Arrangement, arrange, filter_notes
 from hf_model.notes.note import Note, to_keys
 from hf_model.notes.pitch import estimate_tuning
 from hf_model.notes.velocity import estimate_velocities
-from hf_model.piano.performance import SOUNDS, Performance, perform, play
-from hf_model.piano.rendering import Renderer
-from hf_model.piano.sampled import SampledPiano
-from hf_model.weights import WEIGHTS
+from hf_model.piano.performance import Performance, perform, play
+from hf_model.preparation.models import Models, TranscriberLike, default_models
+from hf_model.preparation.separation import SOURCES, Separated, separate
+from hf_model.transcriber.lead import choose_lead
 
 if TYPE_CHECKING:
+    from hf_model.separator.choice import SeparatorLike
     from hf_model.transcriber.note_stream import NoteStream
 
+__all__ = [
+    "SOURCES",
+    "Melody",
+    "Models",
+    "Rendition",
+    "Separated",
+    "TranscriberLike",
+    "arrange_recording",
+    "convert",
+    "default_models",
+    "listen",
+    "render",
+    "separate",
+    "transcribe",
+    "transcribe_recording",
+]
+
 DEFAULT_ARRANGEMENT, DEFAULT_PERFORMANCE = Arrangement(), Performance()
-
-
-class TranscriberLike(Protocol):
-    """The part of a transcriber's interface that is used here."""
-
-    def transcribe(self, audio: NDArray[np.float32], /) -> list[Note]:
-        """Transcribe audio (sample,) at 16 kHz into sorted notes."""
-        ...
-
-
-class Models:
-    """The transcriber and the piano renderers, loaded on first use and cached.
-
-    Parameters
-    ----------
-    folder : path or str, optional
-        A transcriber's folder, or one with the subfolder ``transcriber`` and optionally ``synthesizer``; otherwise
-        the synthesizer that ships is used. Or ``owner/name`` on the Hugging Face Hub, downloaded on first use.
-    sound_font : path, optional
-        For the sound "reference"; by default the one that the piano samples were made from.
-    transcriber, renderers : optional
-        Used instead of loading.
-    """
-
-    def __init__(
-        self,
-        folder: Path | str | None = None,
-        *,
-        sound_font: Path | str | None = None,
-        transcriber: TranscriberLike | None = None,
-        renderers: Mapping[str, Renderer] | None = None,
-    ) -> None:
-        self._source = folder
-        self.sound_font = sound_font
-        self._transcriber = transcriber
-        self._renderers = dict(renderers or {})
-
-    @functools.cached_property
-    def folder(self) -> Path:
-        """The folder of the models, downloaded if necessary."""
-        return WEIGHTS if self._source is None else model_folder(self._source)
-
-    @property
-    def transcriber(self) -> TranscriberLike:
-        """The transcriber.
-
-        Raises
-        ------
-        FileNotFoundError
-            If the folder has none.
-        """
-        if self._transcriber is None:
-            from hf_model.transcriber.network import Transcriber
-
-            is_transcriber = (self.folder / "config.json").is_file()
-            folder = self.folder if is_transcriber else self.folder / "transcriber"
-            self._transcriber = Transcriber.from_pretrained(folder)
-        return self._transcriber
-
-    def renderer(self, sound: str) -> Renderer:
-        """Return the piano renderer of that name (one of ``SOUNDS``)."""
-        check_choice("sound", sound, SOUNDS)
-        if sound not in self._renderers:
-            self._renderers[sound] = self._load_renderer(sound)
-        return self._renderers[sound]
-
-    def _load_renderer(self, sound: str) -> Renderer:
-        if sound == "sampled":
-            return SampledPiano.load()
-        if sound == "reference":
-            from hf_model.piano.fluidsynth import ReferencePiano
-
-            return ReferencePiano(self.sound_font)
-        from hf_model.synthesizer.network import Synthesizer
-
-        own = self.folder / "synthesizer"
-        return Synthesizer.from_pretrained(own if own.is_dir() else WEIGHTS / "synthesizer")
-
-
-@functools.cache
-def default_models() -> Models:
-    """Return the models that ship, loaded once per process."""
-    return Models()
 
 
 @dataclass(frozen=True)
@@ -134,51 +68,39 @@ class Melody:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Rendition(Arranged):
-    """An arrangement and its audio; for the other attributes see :class:`hf_model.music.arrangement.Arranged`.
-
-    Attributes
-    ----------
-    warnings : tuple of str
-        Problems of the recording.
-    audio : ndarray, shape (channel, sample)
-        float32 in [-1, 1], exactly as long as the recording.
-    sample_rate : int
-        44100 Hz.
-    gain : float
-        Factor that was applied to the piano.
-    """
-
-    warnings: tuple[str, ...] = ()
-    audio: NDArray[np.float32] = field(default_factory=lambda: np.zeros((1, 0), dtype=np.float32))
-    sample_rate: int = PIANO_SAMPLE_RATE
-    gain: float = 1.0
-
-
 def convert(
-    audio: ArrayLike,
-    sample_rate: int,
+    audio: ArrayLike | Path | str,
+    sample_rate: int | None = None,
     *,
     arrangement: Arrangement = DEFAULT_ARRANGEMENT,
     performance: Performance = DEFAULT_PERFORMANCE,
     tuning: float | None = None,
+    source: str = "auto",
+    separator: SeparatorLike | Path | str | None = None,
+    start: float = 0.0,
+    end: float | None = None,
     models: Models | None = None,
 ) -> Rendition:
-    """Convert a recording of singing into a piano recording.
+    """Convert a recording of singing, or a song, into a piano recording.
 
     Parameters
     ----------
-    audio : array_like, shape (sample,) or (channel, sample)
-        Floating point, full scale at 1.
-    sample_rate : int
-        Hz.
+    audio : array_like, shape (sample,) or (channel, sample), or path
+        Floating point, full scale at 1; or a file.
+    sample_rate : int, optional
+        Hz; required for an array, unused for a file.
     arrangement : Arrangement
         Which notes are played, and when; by default all, as they were sung.
     performance : Performance
         The piano's sound and playing.
     tuning : float, optional
         The singer's offset from 440 Hz in semitones, -1 to 1; estimated by default.
+    source : {"auto", "voice", "song"}
+        A voice alone, or a song, whose voice is separated first; "auto" decides from the audio.
+    separator : str, path or SeparatorLike, optional
+        Separates songs: "default", "none", "demucs", or a folder; by default that of the models.
+    start, end : float
+        Seconds: the part to convert, by default the whole.
     models : Models, optional
         By default the ones that ship.
 
@@ -192,23 +114,44 @@ def convert(
     AudioError, ConfigError
         For unusable audio or a setting outside its range.
     """
-    chosen = models or default_models()
-    recording = as_recording(audio, sample_rate)
-    arranged, warnings = arrange_recording(recording, arrangement, tuning=tuning, models=chosen)
-    n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_SAMPLE_RATE)
+    chosen = _choose_models(models, separator)
+    separated = _separated(_open(audio, sample_rate, start, end), source, chosen)
+    arranged, warnings = arrange_recording(separated, arrangement, tuning=tuning, models=chosen)
+    voice = separated.voice
+    n_samples = resampled_length(voice.n_samples, voice.sample_rate, PIANO_SAMPLE_RATE)
     with perform(arranged.both_hands, n_samples, performance, chosen) as take:
         sound = np.concatenate(list(take.blocks()), axis=1)
-    return Rendition(**vars(arranged), warnings=warnings, audio=sound, gain=take.gain)
+    pedals = tuple(performance.pedals(arranged.both_hands))
+    return Rendition(
+        **vars(arranged), warnings=warnings, audio=sound, gain=take.gain, source=separated.source, pedals=pedals
+    )
+
+
+def _choose_models(models: Models | None, separator: SeparatorLike | Path | str | None) -> Models:
+    chosen = models or default_models()
+    return chosen if separator is None else chosen.with_separator(separator)
+
+
+def _open(audio: ArrayLike | Path | str, sample_rate: int | None, start: float, end: float | None) -> Recording:
+    if isinstance(audio, str | Path):
+        return read_recording(audio, start=start, end=end)
+    if sample_rate is None:
+        msg = "sample_rate is missing: an array needs it"
+        raise TypeError(msg)
+    return as_recording(audio, sample_rate, start=start, end=end)
 
 
 def arrange_recording(
-    recording: Recording,
+    recording: Recording | Separated,
     arrangement: Arrangement = DEFAULT_ARRANGEMENT,
     *,
     tuning: float | None = None,
+    source: str = "auto",
     models: Models | None = None,
 ) -> tuple[Arranged, tuple[str, ...]]:
     """Transcribe and arrange a recording; parameters as for :func:`convert`.
+
+    Beats, bars and chords of a song are those of its accompaniment.
 
     Returns
     -------
@@ -216,24 +159,44 @@ def arrange_recording(
     warnings : tuple of str
         Problems of the recording.
     """
-    notes = _detect_notes(recording, tuning, models)
-    arranged = arrange(notes, recording.duration, arrangement, tuning=tuning, voice=recording.voice)
-    return arranged, _warnings(recording, len(notes), len(arranged.notes))
+    separated = _separated(recording, source, models)
+    notes = _detect_notes(separated, tuning, models)
+    voice, band = separated.voice, separated.band
+    arranged = arrange(
+        notes,
+        voice.duration,
+        arrangement,
+        tuning=tuning,
+        voice=voice.voice,
+        band_tempo=band.tempo,
+        band_chords=band.chords,
+    )
+    return arranged, _warnings(separated, len(notes), len(arranged.notes))
+
+
+def _separated(recording: Recording | Separated, source: str, models: Models | None) -> Separated:
+    if isinstance(recording, Separated):
+        return recording
+    return separate(recording, lambda: (models or default_models()).separator, source)
 
 
 def transcribe(
-    audio: ArrayLike,
-    sample_rate: int,
+    audio: ArrayLike | Path | str,
+    sample_rate: int | None = None,
     *,
     min_note: float = MIN_NOTE,
     min_confidence: float = 0.0,
+    source: str = "auto",
+    separator: SeparatorLike | Path | str | None = None,
+    start: float = 0.0,
+    end: float | None = None,
     models: Models | None = None,
 ) -> list[Note]:
     """Transcribe singing into notes with float pitch.
 
     Parameters
     ----------
-    audio, sample_rate, models
+    audio, sample_rate, source, separator, start, end, models
         As for :func:`convert`.
     min_note : float
         Seconds, 0 to 10; shorter notes are left out.
@@ -245,8 +208,11 @@ def transcribe(
     AudioError, ConfigError
         For unusable audio or a setting outside its range.
     """
-    recording = as_recording(audio, sample_rate)
-    return transcribe_recording(recording, min_note=min_note, min_confidence=min_confidence, models=models).notes
+    recording = _open(audio, sample_rate, start, end)
+    chosen = _choose_models(models, separator)
+    return transcribe_recording(
+        recording, min_note=min_note, min_confidence=min_confidence, source=source, models=chosen
+    ).notes
 
 
 def listen(sample_rate: int = 16000, *, chunk_seconds: float | None = None, models: Models | None = None) -> NoteStream:
@@ -282,11 +248,12 @@ def listen(sample_rate: int = 16000, *, chunk_seconds: float | None = None, mode
 
 
 def transcribe_recording(
-    recording: Recording,
+    recording: Recording | Separated,
     *,
     min_note: float = 0.0,
     min_confidence: float = 0.0,
     tuning: float | None = None,
+    source: str = "auto",
     models: Models | None = None,
 ) -> Melody:
     """Transcribe a recording into notes and piano keys: all that are detected, unless limits are given.
@@ -300,24 +267,32 @@ def transcribe_recording(
     """
     check_range("min_note", min_note, 0.0, 10.0)
     check_range("min_confidence", min_confidence, 0.0, 1.0)
-    detected = _detect_notes(recording, tuning, models)
+    separated = _separated(recording, source, models)
+    detected = _detect_notes(separated, tuning, models)
     kept = filter_notes(detected, min_note, min_confidence)
-    notes = estimate_velocities(recording.voice, VOICE_STFT.sample_rate, kept)
+    notes = estimate_velocities(separated.voice.voice, VOICE_STFT.sample_rate, kept)
     if tuning is None:
         tuning = estimate_tuning([note.pitch for note in notes], [note.duration for note in notes])
-    return Melody(notes, to_keys(notes, tuning), tuning, _warnings(recording, len(detected), len(notes)))
+    return Melody(notes, to_keys(notes, tuning), tuning, _warnings(separated, len(detected), len(notes)))
 
 
-def _detect_notes(recording: Recording, tuning: float | None, models: Models | None) -> list[Note]:
+def _detect_notes(separated: Separated, tuning: float | None, models: Models | None) -> list[Note]:
     check_range("tuning", tuning or 0.0, -1.0, 1.0)
-    return (models or default_models()).transcriber.transcribe(recording.voice)
+    chosen = models or default_models()
+    if separated.song is None:
+        return chosen.transcriber.transcribe(separated.voice.voice)
+    if not separated.song.has_singing:
+        return []
+    detected = chosen.song_transcriber.transcribe(separated.song.blended)
+    return choose_lead(detected, separated.voice.voice, VOICE_STFT.sample_rate)
 
 
-def _warnings(recording: Recording, n_detected: int, n_kept: int) -> tuple[str, ...]:
-    if n_kept or recording.warnings:
-        return recording.warnings
+def _warnings(separated: Separated, n_detected: int, n_kept: int) -> tuple[str, ...]:
+    warnings = separated.voice.warnings
+    if n_kept or (warnings and separated.song is None):
+        return warnings
     cause = "all notes were left out" if n_detected else "no singing was found"
-    return (f"{cause}: the piano is silent",)
+    return (*warnings, f"{cause}: the piano is silent")
 
 
 def render(

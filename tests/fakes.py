@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import av
@@ -60,9 +60,24 @@ class TonePiano:
         return audio
 
 
+class LeftSeparator:
+    """A separator of songs whose voice is the left channel; what plays beside it is on the right."""
+
+    def separate(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        """Yield the left channel of blocks (2, sample) as the left of the voice, some samples later."""
+        waiting = np.zeros((2, 0), dtype=np.float32)
+        for block in blocks:
+            joined = np.concatenate([waiting, np.stack([block[0], 0 * block[0]])], axis=1)
+            n_ready = max(0, joined.shape[1] - 1000)
+            yield joined[:, :n_ready]
+            waiting = joined[:, n_ready:]
+        yield waiting
+
+
 def tone_models(level: float = 0.3) -> Models:
-    """Make models without weights: a tone transcriber and sine pianos."""
-    return Models(transcriber=ToneTranscriber(), renderers={"sampled": TonePiano(level), "neural": TonePiano(level)})
+    """Make models without weights: a tone transcriber, sine pianos, and a separator of the channels."""
+    pianos = {"sampled": TonePiano(level), "neural": TonePiano(level)}
+    return Models(transcriber=ToneTranscriber(), renderers=pianos, separator=LeftSeparator())
 
 
 def tones(pitches: Sequence[float], sample_rate: int = 16000, duration: float = 0.3) -> NDArray[np.float32]:

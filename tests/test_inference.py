@@ -1,3 +1,4 @@
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -6,14 +7,17 @@ from numpy.typing import NDArray
 
 import hf_model
 from hf_model.audio.grid import resampled_length
+from hf_model.audio.io import read_audio, write_audio
 from hf_model.audio.reader import AudioError
 from hf_model.audio.recording import as_recording
+from hf_model.audio.resampling import resample
 from hf_model.config import ConfigError
 from hf_model.inference import Models, convert, render, transcribe, transcribe_recording
 from hf_model.music.arrangement import Arrangement
 from hf_model.notes.note import Note
 from hf_model.piano.performance import Performance
-from tests.fakes import TonePiano, ToneTranscriber, tone_models, tones
+from hf_model.separator.source import Source
+from tests.fakes import LeftSeparator, TonePiano, tone_models, tones
 
 MELODY = [60, 62, 64, 65, 67]
 
@@ -130,13 +134,6 @@ def test_no_samples_render_to_no_samples() -> None:
     assert render([], 0, models=tone_models()).shape == (1, 0)
 
 
-def test_models_are_cached_and_a_missing_one_is_named(tmp_path: Path) -> None:
-    models = Models(transcriber=ToneTranscriber())
-    assert models.renderer("sampled") is models.renderer("sampled")
-    with pytest.raises(FileNotFoundError, match=r"no model in .*transcriber: there is no such folder"):
-        _ = Models(tmp_path).transcriber
-
-
 def test_a_recording_is_transcribed() -> None:
     melody = transcribe_recording(as_recording(tones(MELODY), 16000), models=tone_models())
     assert [note.pitch for note in melody.piano_notes] == MELODY
@@ -204,3 +201,81 @@ def test_the_package_offers_the_interface() -> None:
     assert hf_model.transcribe is transcribe
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = hf_model.nothing
+
+
+SONG = np.stack([tones(MELODY, 44100), 0.3 * tones([40] * 5, 44100)])
+
+
+def test_the_voice_of_a_song_is_played() -> None:
+    rendition = convert(SONG, 44100, source="song", models=tone_models())
+    assert [note.pitch for note in rendition.piano_notes] == MELODY
+    assert (rendition.source.kind, rendition.source.confidence) == ("song", 1.0)
+    assert rendition.audio.shape[1] == SONG.shape[1]
+    notes = transcribe(SONG, 44100, source="song", models=tone_models())
+    assert [round(note.pitch) for note in notes] == MELODY
+
+
+def test_a_voice_alone_is_converted_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hf_model.preparation.separation.detect_source", lambda *_: Source("voice", 0.9))
+    decided, given = (convert(tones(MELODY), 16000, source=one, models=tone_models()) for one in ("auto", "voice"))
+    assert (decided.source.confidence, given.source.confidence) == (0.9, 1.0)
+    assert decided.notes == given.notes
+    np.testing.assert_array_equal(decided.audio, given.audio)
+
+
+def test_songs_have_their_own_transcriber() -> None:
+    models = Models(
+        transcriber=GivenNotes([Note(0.1, 0.4, 50.0)]),
+        song_transcriber=GivenNotes([Note(0.1, 0.4, 70.0)]),
+        separator=LeftSeparator(),
+    )
+    pitches = [transcribe(SONG, 44100, source=kind, models=models)[0].pitch for kind in ("voice", "song")]
+    assert pitches == [50.0, 70.0]
+
+
+def test_a_separator_can_be_given() -> None:
+    class Right(LeftSeparator):
+        def separate(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+            return super().separate(block[::-1] for block in blocks)
+
+    notes = transcribe(SONG, 44100, source="song", separator=Right(), models=tone_models())
+    assert {round(note.pitch) for note in notes} == {40}
+
+
+def test_a_song_without_singing_is_silent() -> None:
+    models = Models(song_transcriber=GivenNotes([Note(0.1, 0.4, 50.0)]), separator=LeftSeparator())
+    silent = np.stack([0 * SONG[1], SONG[1]])
+    melody = transcribe_recording(as_recording(silent, 44100), source="song", models=models)
+    assert melody.notes == []
+    assert melody.warnings == ("no singing was found: the piano is silent",)
+
+
+def test_a_path_and_a_part_are_converted(tmp_path: Path) -> None:
+    write_audio(tmp_path / "a.wav", tones(MELODY, 44100), 44100)
+    whole = convert(tmp_path / "a.wav", source="voice", models=tone_models())
+    part = convert(str(tmp_path / "a.wav"), source="voice", start=0.45, end=1.25, models=tone_models())
+    assert [note.pitch for note in whole.piano_notes] == MELODY
+    assert [note.pitch for note in part.piano_notes] == MELODY[1:3]
+    assert part.audio.shape[1] == round(0.8 * 44100)
+    assert part.piano_notes[0].onset == pytest.approx(0.05, abs=0.02)
+    with pytest.raises(TypeError, match="sample_rate is missing"):
+        convert(tones(MELODY), models=tone_models())
+
+
+def test_a_singer_over_a_piano_is_found(root: Path) -> None:
+    """With the models that ship: the example's singer, over chords of the sampled piano that are 6 dB softer."""
+    voice, rate = read_audio(root / "examples" / "twinkle.wav")
+    alone = transcribe(voice, rate, source="voice")
+    triads = ((38, 50, 54, 57), (43, 50, 55, 59))
+    chords = [Note(1.1 * k, 1.1 * k + 1.0, pitch, 70) for k in range(8) for pitch in triads[k % 2]]
+    seconds = voice.shape[1] / rate
+    band = render(chords, round(seconds * 44100))
+    sung = resample(voice.mean(axis=0), rate, 44100)[: band.shape[1]]
+    mix = sung + 0.5 * band * sung.std() / band.std()
+    rendition = convert(mix, 44100)
+    assert rendition.source.kind == "song"
+    played = [(note.onset, round(note.pitch)) for note in rendition.notes]
+    found = [any(abs(note.onset - t) < 0.1 and round(note.pitch) == key for t, key in played) for note in alone]
+    assert sum(found) >= 0.85 * len(alone)
+    assert len(rendition.notes) <= 1.2 * len(alone)
+    assert convert(voice, rate).source.kind == "voice"

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import glob
-import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, resampled_length
-from hf_model.audio.reader import SUFFIXES, AudioError
-from hf_model.audio.recording import read_recording
+from hf_model.audio.reader import AudioError, has_audio_suffix
+from hf_model.audio.recording import Recording, TooLongError, read_recording
+from hf_model.cli.report import Report
 from hf_model.export.outputs import Conversion, OutputError, all_or_none
 from hf_model.inference import Models, arrange_recording, default_models
-from hf_model.music.arrangement import Arranged, Arrangement
-from hf_model.notes.note import Note
-from hf_model.notes.pitch import pitch_to_name
-from hf_model.piano.performance import Performance, Take, perform
+from hf_model.music.arrangement import Arrangement
+from hf_model.parallel.memory import release_freed_memory
+from hf_model.piano.performance import Performance, perform
+from hf_model.preparation.separation import Separated, separate
 
 OUTPUT_ENDING = "_piano"
+
+MAX_SECONDS = 2 * 3600.0
+"""Longer recordings are refused: they would need more than a gigabyte of memory."""
+
+LONG = 120.0
+"""Seconds of a voice alone from which its steps are shown."""
+
+SONG_OUTPUTS = {"cover": "_cover", "voice": "_voice"}
+"""Endings of the outputs that only a song has."""
+
+MISSING = {"cover": "there is no accompaniment", "voice": "the recording is a voice alone"}
+"""Why a voice alone does not have them."""
+
+Progress = Callable[[float, str], object]
+"""Called for a song with the share that is done, 0 to 1, and the step that begins or goes on."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +62,10 @@ class Options:
     ----------
     out_dir : path, optional
         Folder of the outputs; the folder of each input when not given.
-    csv, musicxml, plot, structure, overwrite : bool
+    csv, musicxml, plot, structure, cover, voice, overwrite : bool
+    source : {"auto", "voice", "song"}
+    start, end : float
+        Seconds: the part that is converted.
     arrangement, performance, tuning
         As for :func:`hf_model.inference.convert`.
     """
@@ -57,122 +75,74 @@ class Options:
     musicxml: bool = False
     plot: bool = False
     structure: bool = False
+    cover: bool = False
+    voice: bool = False
+    source: str = "auto"
+    start: float = 0.0
+    end: float | None = None
     overwrite: bool = False
     arrangement: Arrangement = field(default_factory=Arrangement)
     performance: Performance = field(default_factory=Performance)
     tuning: float | None = None
 
-
-@dataclass
-class Report:
-    """The result of one input: fields as ``--json`` prints them, times in seconds.
-
-    ``notes`` is the right hand, with ``sung``, the float pitch of the voice; ``accompaniment`` is the left hand.
-    ``repeats`` lists the onset and offset of each repetition of a phrase. ``gain`` brought the piano to its level;
-    ``loudness`` (LUFS) and ``true_peak`` (dB) include it and are missing for silence. ``timings`` is how long
-    transcription ("listen") and rendering ("play") took.
-    """
-
-    input: str
-    outputs: dict[str, str] = field(default_factory=dict)
-    duration: float | None = None
-    n_notes: int | None = None
-    tuning_cents: float | None = None
-    tempo: dict[str, Any] | None = None
-    key: dict[str, Any] | None = None
-    notes: list[dict[str, Any]] = field(default_factory=list)
-    accompaniment: list[dict[str, Any]] = field(default_factory=list)
-    repeats: list[list[list[float]]] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    gain: float | None = None
-    loudness: float | None = None
-    true_peak: float | None = None
-    warnings: list[str] = field(default_factory=list)
-    timings: dict[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-    error: str | None = None
-
-    def as_mapping(self) -> dict[str, Any]:
-        """Give plain values for JSON."""
-        return asdict(self)
-
-    def add_level(self, take: Take) -> None:
-        """Set gain, loudness and true peak."""
-        self.gain = round(take.gain, 4)
-        self.loudness, self.true_peak = (
-            round(level, 2) if math.isfinite(level) else None for level in (take.loudness, take.true_peak)
-        )
-
-    def add_music(self, arranged: Arranged) -> None:
-        """Set the notes, tempo, key, tuning, repeats and remarks."""
-        tempo, key = arranged.tempo, arranged.key
-        self.n_notes = len(arranged.piano_notes)
-        self.tuning_cents = round(100 * arranged.tuning, 1)
-        self.tempo = {
-            "bpm": round(tempo.bpm, 2),
-            "confidence": round(tempo.confidence, 3),
-            "meter": tempo.meter_name,
-            "meter_confidence": round(tempo.meter_confidence, 3),
-            "beats": [round(beat, 3) for beat in tempo.beats],
-            "downbeat": tempo.downbeat,
-        }
-        self.key = {"name": key.name, "confidence": round(key.confidence, 3)}
-        self.notes = [
-            _note_fields(played, sung=round(sung.pitch, 3), confidence=round(sung.confidence, 3))
-            for sung, played in zip(arranged.notes, arranged.piano_notes, strict=True)
-        ]
-        self.accompaniment = [_note_fields(note) for note in arranged.accompaniment]
-        self.repeats = [
-            [[round(onset, 3), round(offset, 3)] for onset, offset in phrase] for phrase in arranged.repeats
-        ]
-        self.remarks = list(arranged.remarks)
-
-
-def _note_fields(note: Note, **more: float) -> dict[str, Any]:
-    key = int(note.pitch)
-    times = {"onset": round(note.onset, 4), "offset": round(note.offset, 4)}
-    return {**times, "pitch": key, "name": pitch_to_name(key), "velocity": note.velocity, **more}
+    @property
+    def stems(self) -> set[str]:
+        """The stems of a song that the outputs are made of."""
+        return ({"voice"} if self.voice or self.cover else set()) | ({"backing"} if self.cover else set())
 
 
 def find_inputs(patterns: Iterable[str]) -> list[Job]:
     """Resolve files, folders (recursively) and globs to one job per input, in order, without duplicates.
 
-    Folders and globs leave out hidden files and outputs of this program (``*_piano.wav``).
+    Folders and globs leave out hidden files and outputs of this program (``*_piano.wav``, and covers and voices beside
+    one).
     """
     jobs: dict[str, Job] = {}
     for pattern in patterns:
         try:
-            found, problem = _search(pattern)
+            found, problems = _search(pattern)
         except OSError as error:
-            found, problem = [], f"{pattern}: {error.strerror}"
-        if problem:
-            jobs[pattern] = Job(Path(pattern), problem=problem)
+            found, problems = [], {pattern: f"{pattern}: {error.strerror}"}
+        jobs |= {where: Job(Path(where), problem=problem) for where, problem in problems.items()}
         for item in found:
             jobs.setdefault(os.path.realpath(item), Job(item))
     return list(jobs.values())
 
 
-def _search(pattern: str) -> tuple[list[Path], str | None]:
-    """Give the files of one argument, or the reason why there are none."""
+def _search(pattern: str) -> tuple[list[Path], dict[str, str]]:
+    """Give the files of one argument, and the reason for each place where there are none."""
     path = Path(pattern)
     if path.is_dir():
-        found = sorted(item for item in path.rglob("*") if item.suffix.lower() in SUFFIXES and _is_input(item))
-        return found, None if found else f"{path}: no audio files in this folder"
+        unreadable: list[OSError] = []
+        walk = os.walk(path, onerror=unreadable.append)
+        files = (Path(folder, name) for folder, _, names in walk for name in names)
+        found = sorted(item for item in files if has_audio_suffix(item) and _is_input(item))
+        problems = {str(error.filename): f"{error.filename}: {error.strerror}" for error in unreadable}
+        return found, problems if found or problems else {pattern: f"{path}: no audio files in this folder"}
     if glob.has_magic(pattern) and not path.exists():
         matches = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207 (Path.glob refuses absolute ones)
         found = sorted(filter(_is_input, matches))
-        return found, None if found else f"{pattern}: no file matches"
-    return [path], None
+        return found, {} if found else {pattern: f"{pattern}: no file matches"}
+    return [path], {}
 
 
 def _is_input(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith(".") and not path.stem.endswith(OUTPUT_ENDING)
+    return path.is_file() and not path.name.startswith(".") and not _is_output(path)
+
+
+def _is_output(path: Path) -> bool:
+    """Whether a file is named as an output; a cover or voice is one only beside its piano."""
+    ending = next((ending for ending in SONG_OUTPUTS.values() if path.stem.endswith(ending)), None)
+    if ending is not None and path.suffix == ".wav":
+        return path.with_name(f"{path.stem.removesuffix(ending)}{OUTPUT_ENDING}.wav").exists()
+    return path.stem.endswith(OUTPUT_ENDING)
 
 
 def plan(jobs: Sequence[Job], options: Options) -> list[Job]:
     """Name the outputs of each job; skip inputs that are outputs of another job (``*.wav`` twice in one folder)."""
     outputs = [name_outputs(job.source, options) for job in jobs]
-    written = {os.path.realpath(paths["wav"]) for paths in outputs}
+    kinds = ("wav", *SONG_OUTPUTS)
+    written = {os.path.realpath(paths[kind]) for paths in outputs for kind in kinds if kind in paths}
     planned = []
     for job, paths in zip(jobs, outputs, strict=True):
         is_output = not job.problem and os.path.realpath(job.source) in written
@@ -189,10 +159,14 @@ def name_outputs(source: Path, options: Options) -> dict[str, Path]:
     endings |= {"musicxml": "musicxml"} if options.musicxml else {}
     endings |= {"plot": "png"} if options.plot else {}
     endings |= {"structure": "structure.png"} if options.structure else {}
-    return {kind: folder / f"{source.stem}{OUTPUT_ENDING}.{ending}" for kind, ending in endings.items()}
+    named = {kind: folder / f"{source.stem}{OUTPUT_ENDING}.{ending}" for kind, ending in endings.items()}
+    endings = {kind: ending for kind, ending in SONG_OUTPUTS.items() if getattr(options, kind)}
+    return named | {kind: folder / f"{source.stem}{ending}.wav" for kind, ending in endings.items()}
 
 
-def convert_jobs(jobs: Iterable[Job], options: Options, models: Models | None = None) -> Iterator[Report]:
+def convert_jobs(
+    jobs: Iterable[Job], options: Options, models: Models | None = None, progress: Progress = lambda *_: None
+) -> Iterator[Report]:
     """Convert files one by one; a file that fails has its error in the report and no outputs."""
     written: dict[str, Path] = {}
     for job in jobs:
@@ -203,8 +177,10 @@ def convert_jobs(jobs: Iterable[Job], options: Options, models: Models | None = 
                 report.warnings.append(job.skipped)
             elif not job.problem:
                 _check_outputs(job, options, written)
-                _convert(job, options, models or default_models(), report)
+                _convert(job, options, models or default_models(), report, progress)
                 written[os.path.realpath(job.outputs["wav"])] = job.source
+        except TooLongError as error:
+            report.error = f"{error}; convert a part of it with --start and --end"
         except AudioError as error:
             report.error = str(error)
         except OutputError as error:
@@ -223,7 +199,7 @@ def _check_outputs(job: Job, options: Options, written: Mapping[str, Path]) -> N
     """Refuse to replace outputs of this run, and older files unless ``options.overwrite``."""
     wav = job.outputs["wav"]
     first = written.get(os.path.realpath(wav))
-    older = next((path for path in job.outputs.values() if path.exists()), None)
+    older = next((path for path in job.outputs.values() if os.path.lexists(path)), None)
     problem = None
     if older and not options.overwrite:
         problem = f"{older} exists; add --overwrite to replace it"
@@ -233,24 +209,56 @@ def _check_outputs(job: Job, options: Options, written: Mapping[str, Path]) -> N
         raise OutputError(problem)
 
 
-def _convert(job: Job, options: Options, models: Models, report: Report) -> None:
+def _convert(job: Job, options: Options, models: Models, report: Report, progress: Progress) -> None:
     started = time.perf_counter()
-    recording = read_recording(job.source)
-    with all_or_none(job.outputs, make_folder=True) as temporary:
-        arranged, warnings = arrange_recording(recording, options.arrangement, tuning=options.tuning, models=models)
+    recording = read_recording(job.source, max_seconds=MAX_SECONDS, start=options.start, end=options.end)
+    with (
+        all_or_none(job.outputs, make_folder=True) as temporary,
+        closing(_separate(recording, options, models, progress)) as separated,
+    ):
+        prepared = time.perf_counter()
+        written, missing = _without_song_outputs(job.outputs, separated)
+        for kind in missing:
+            del temporary[kind]
+        if not separated.song and recording.duration > LONG:
+            progress(0.1, "transcribing the voice")
+        arranged, warnings = arrange_recording(separated, options.arrangement, tuning=options.tuning, models=models)
         transcribed = time.perf_counter()
+        if separated.song or recording.duration > LONG:
+            release_freed_memory()
+            progress(0.9, "playing the piano")
         n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_SAMPLE_RATE)
-        with perform(arranged.both_hands, n_samples, options.performance, models) as take:
-            pedals = options.performance.pedals(arranged.both_hands)
-            Conversion(job.source.name, recording, arranged, pedals, take).write(temporary)
+        performance = options.performance
+        with perform(arranged.both_hands, n_samples, performance, models) as take:
+            pedals, voice = performance.pedals(arranged.both_hands), separated.voice
+            stems, normalize = separated.stems, performance.normalize
+            Conversion(job.source.name, voice, arranged, pedals, take, stems, normalize).write(temporary)
             report.add_level(take)
-    report.outputs = {kind: str(path) for kind, path in job.outputs.items()}
+        _check_outputs(job, options, {})  # another program may have written them meanwhile
+    report.outputs = {kind: str(path) for kind, path in written.items()}
     report.duration = round(recording.duration, 6)
-    report.warnings = list(warnings)
+    report.warnings = [*warnings, *(f"{MISSING[kind]}: {job.outputs[kind].name} is not written" for kind in missing)]
+    report.add_source(separated.source)
     report.add_music(arranged)
     if report.gain is not None and report.gain < 1 and not options.performance.normalize:
         report.warnings.append(f"the piano was turned down to {100 * report.gain:.0f} % to avoid clipping")
-    report.timings = {
-        "listen": round(transcribed - started, 3),
+    report.timings = {"separate": round(prepared - started, 3)} if separated.song else {}
+    report.timings |= {
+        "listen": round(transcribed - (prepared if separated.song else started), 3),
         "play": round(time.perf_counter() - transcribed, 3),
     }
+
+
+def _separate(recording: Recording, options: Options, models: Models, progress: Progress) -> Separated:
+    """Separate the voice of a song, with the progress of this step and the beginning of the next."""
+
+    def report(share: float) -> None:
+        progress(0.75 * share, "separating the voice" if share < 1 else "transcribing the voice")
+
+    return separate(recording, lambda: models.separator, options.source, keep=options.stems, progress=report)
+
+
+def _without_song_outputs(outputs: Mapping[str, Path], separated: Separated) -> tuple[dict[str, Path], list[str]]:
+    """Split the outputs of a voice alone into those that it has, and the kinds that only a song has."""
+    missing = [kind for kind in outputs if kind in SONG_OUTPUTS and separated.song is None]
+    return {kind: path for kind, path in outputs.items() if kind not in missing}, missing

@@ -6,88 +6,43 @@ import argparse
 import functools
 import json
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from hf_model import __version__
 from hf_model.cli.completion import INSTALLATION, SHELLS, completion_script
-from hf_model.cli.options import add_arrangement_options, add_sound_options, arrangement_from, number, performance_from
+from hf_model.cli.help_texts import (
+    APP,
+    APP_NOTES,
+    COMPLETION,
+    CONVERT_EXAMPLES,
+    DESCRIPTION,
+    EXAMPLES,
+    RENDER,
+    RENDER_EXAMPLES,
+)
+from hf_model.cli.options import (
+    add_arrangement_options,
+    add_song_options,
+    add_sound_options,
+    arrangement_from,
+    number,
+    part_from,
+    performance_from,
+)
+from hf_model.cli.progress import ProgressBars
+from hf_model.cli.streams import BROKEN_PIPE, StandardOutputError, guarded_output, sigterm_as_interrupt
 
 if TYPE_CHECKING:
-    from hf_model.cli.convert import Report
+    from hf_model.cli.report import Report
     from hf_model.inference import Models
 
+INPUT_HELP = "audio files (wav flac ogg mp3 m4a opus aiff caf), videos (mp4 mov mkv webm 3gp), folders, globs"
+
 OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
-
-DESCRIPTION = "Convert singing or humming to piano: same melody, same timing, same length."
-
-RENDER = "Render a MIDI file or an edited table of notes with the same piano."
-
-APP = "Serve a page in the browser to record, listen, edit and download."
-
-COMPLETION = "Print a script for tab completion of commands, options and files."
-
-EXAMPLES = """\
-examples:
-  hummingface convert hum.wav                     write hum_piano.wav and hum_piano.mid next to hum.wav
-  hummingface convert hum.m4a --csv --plot        also a table of the notes and a picture
-  hummingface convert takes/ --out-dir piano      all recordings in a folder
-  hummingface convert "takes/*.mp3" --transpose 12      an octave higher
-  hummingface convert hum.wav --json | jq '.files[0].n_notes'
-  hummingface render hum_piano.mid -o new.wav     render a MIDI file or a table of notes
-  hummingface app                                 the same in the browser, with a microphone
-  hummingface info                                versions, weights, licences
-"""
-
-CONVERT_EXAMPLES = """\
-outputs for hum.wav:
-  hum_piano.wav   the piano: 44.1 kHz, exactly as long as the recording
-  hum_piano.mid   the notes as performed, with tempo, time signature and key, for a DAW
-  hum_piano.csv   (--csv) onset,offset,pitch,note,velocity,confidence: onset and offset in seconds, pitch of the voice
-                  as a MIDI number with decimals, note as played on the piano, velocity 0-127, confidence 0-1
-  hum_piano.musicxml   (--musicxml) the score, for notation software
-  hum_piano.png   (--plot) the notes over the spectrogram of the voice
-  hum_piano.structure.png   (--structure) the repeated phrases of the melody
-
-examples:
-  hummingface convert hum.wav
-  hummingface convert monday.m4a tuesday.m4a --out-dir piano --overwrite
-  hummingface convert hum.wav --quantize 1/8 --simplify 1     on the grid, without ornaments
-  hummingface convert hum.wav --tempo 96 --meter 4/4 --key "F major"     known values instead of estimates
-  hummingface convert hum.wav --preset beginner --accompany     simple, with chords in the left hand
-  hummingface convert takes/ --min-note 0.1 --min-confidence 0.3     fewer, more certain notes
-  hummingface convert hum.wav --tuning 0          no correction of a flat or sharp voice
-  hummingface convert hum.wav --pedal --reverb 0.3      sustain pedal and reverb
-
-exit code: 0 all converted, 1 a file failed (the others are converted), 2 wrong usage, 130 interrupted
-"""
-
-RENDER_EXAMPLES = """\
-NOTES is a MIDI file (all instruments but drums, with its tempo changes, velocities and pedal) or a table as written by
-`convert --csv`, of which the columns onset, offset, note and velocity are used: onset and offset in seconds, note as a
-MIDI number (60) or a name (C4).
-
-examples:
-  hummingface render tune.mid                     write tune.wav next to it
-  hummingface render hum_piano.csv -o edited.wav  notes edited in a spreadsheet
-  hummingface render tune.mid --pedal --reverb 0.3      sustain pedal and reverb
-  hummingface render tune.mid --sound reference -o compare.wav    FluidSynth, at the same loudness
-  hummingface render tune.mid --duration 60       exactly one minute
-
-exit code: 0 rendered, 1 the notes or the piano cannot be loaded, 2 wrong usage, 130 interrupted
-"""
-
-
-APP_NOTES = """\
-The page needs: pip install 'hummingface[app]'. It runs locally: nothing is sent to another server. Recordings are
-deleted when the user leaves, or after 20 minutes. Only this machine can open the page, unless --host is given; browsers
-allow the microphone on localhost and over https only.
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,16 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    options = build_parser().parse_args(arguments)
     try:
-        with _sigterm_as_interrupt():
+        with sigterm_as_interrupt(), guarded_output():
+            options = build_parser().parse_args(arguments)
             code: int = options.run(options)
-            sys.stdout.flush()
     except KeyboardInterrupt:
         _print_message("interrupted: no incomplete files are left")
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes it once more at exit
+        return BROKEN_PIPE
+    except StandardOutputError as error:
+        _print_message(str(error))
         return FAILED
     return code
 
@@ -138,7 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_convert_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("inputs", nargs="+", metavar="INPUT", help="audio files (wav flac ogg mp3 m4a webm opus aiff), folders, globs")
+    add("inputs", nargs="+", metavar="INPUT", help=INPUT_HELP)
     add("--out-dir", type=Path, metavar="DIR", help="folder for all outputs (that of each input)")
     add("--csv", action="store_true", help="also write a table of the notes")
     add("--musicxml", action="store_true", help="also write a score (needs hummingface[score])")
@@ -146,6 +102,7 @@ def _add_convert_options(parser: argparse.ArgumentParser) -> None:
     add("--structure", action="store_true", help="also write a picture of the repeated phrases")
     add("--overwrite", action="store_true", help="replace existing outputs")
     _add_shared_options(parser)
+    add_song_options(parser)
     add_arrangement_options(parser)
     add_sound_options(parser)
     parser.set_defaults(run=_convert)
@@ -177,17 +134,23 @@ def _add_app_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--max-seconds",
         type=number(float, 1, 600),
-        default=60.0,
+        default=300.0,
         metavar="SECONDS",
         help="longest part of a recording to convert at once (%(default)g)",
     )
     add("--model", type=Path, metavar="DIR", help="other weights")
+    add(
+        "--token",
+        default=os.environ.get("HUMMINGFACE_TOKEN", ""),
+        metavar="SECRET",
+        help="only who knows it can open the page; auto: a random one ($HUMMINGFACE_TOKEN, else none)",
+    )
     parser.set_defaults(run=_app)
 
 
 def _app(arguments: argparse.Namespace) -> int:
     _use_passive_threads()
-    from hf_model.app.server import serve
+    from hf_model.app.server import TokenError, serve
 
     try:
         serve(
@@ -195,18 +158,23 @@ def _app(arguments: argparse.Namespace) -> int:
             arguments.port,
             part_seconds=arguments.max_seconds,
             model=arguments.model,
+            token=arguments.token,
             announce=lambda address: print(f"HummingFace is at {address}  (Ctrl-C to stop)", flush=True),
+            warn=functools.partial(_print_message, kind="warning"),
         )
     except KeyboardInterrupt:
         return OK  # the normal end of a server
     except ModuleNotFoundError as error:
-        if error.name not in {"fastapi", "gradio", "uvicorn"}:
+        if error.name not in {"h11", "starlette", "uvicorn"}:
             raise
         _print_message(f"{error.name} is not installed: pip install 'hummingface[app]'")
         return FAILED
     except OSError as error:
         _print_message(f"cannot listen at {arguments.host}:{arguments.port}: {error.strerror or error}")
         return FAILED
+    except TokenError as error:
+        _print_message(str(error))
+        return WRONG_USAGE
     return OK
 
 
@@ -231,7 +199,8 @@ def _convert(arguments: argparse.Namespace) -> int:
 
     try:
         arrangement = arrangement_from(arguments)
-    except ConfigError as error:
+        start, end = part_from(arguments)
+    except (ConfigError, ValueError) as error:
         _print_message(str(error))
         return WRONG_USAGE
     options = Options(
@@ -240,6 +209,11 @@ def _convert(arguments: argparse.Namespace) -> int:
         musicxml=arguments.musicxml,
         plot=arguments.plot,
         structure=arguments.structure,
+        cover=arguments.backing == "keep",
+        voice=arguments.voice,
+        source=arguments.source,
+        start=start,
+        end=end,
         overwrite=arguments.overwrite,
         arrangement=arrangement,
         performance=performance_from(arguments),
@@ -250,13 +224,16 @@ def _convert(arguments: argparse.Namespace) -> int:
     problem = None
     try:
         models = _load_models(arguments) if any(job.is_ready for job in jobs) else None
-        with _progress(len(jobs), hidden=arguments.quiet) as advance:
-            for report in convert_jobs(jobs, options, models):
+        with ProgressBars(len(jobs), hidden=arguments.quiet) as bars:
+            for report in convert_jobs(jobs, options, models, bars.step):
                 reports.append(report)
-                _print_report(report, quiet=arguments.quiet, on_stdout=not arguments.json)
+                is_decided = arguments.source == "auto"
+                is_separated = getattr(arguments, "separator", None) != "none"
+                source = _source(report, is_decided=is_decided, is_separated=is_separated)
+                _print_report(report, quiet=arguments.quiet, on_stdout=not arguments.json, source=source)
                 if arrangement != Arrangement() and not (arguments.quiet or arguments.json or report.error):
                     print("  " + "; ".join(report.remarks), flush=True)
-                advance()
+                bars.finish_file()
     except ModelError as error:
         problem = str(error)
         _print_message(problem)
@@ -275,7 +252,9 @@ def _render(arguments: argparse.Namespace) -> int:
     report: Report | None = None
     problem = None
     try:
-        report = render_file(arguments.notes, options, _load_models(arguments, transcriber=False))
+        models = _load_models(arguments, transcriber=False)
+        with ProgressBars(1, hidden=arguments.quiet) as bars:
+            report = render_file(arguments.notes, options, models, lambda share: bars.step(share, "playing the piano"))
         _print_report(report, quiet=arguments.quiet, on_stdout=not arguments.json)
     except ModelError as error:
         problem = str(error)
@@ -287,8 +266,12 @@ def _render(arguments: argparse.Namespace) -> int:
 
 
 def _use_passive_threads() -> None:
-    """Make OpenMP threads wait without spinning, which slows a busy machine tenfold; call it before importing torch."""
+    """Make OpenMP threads wait without spinning, which slows a busy machine tenfold; call it before importing torch.
+
+    NumPy's matrices are small here: threads for them spin longer than they calculate.
+    """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def _print_json(reports: Sequence[Report], problem: str | None) -> None:
@@ -307,30 +290,19 @@ def _load_models(arguments: argparse.Namespace, *, transcriber: bool = True) -> 
 
     is_custom = arguments.model or arguments.sound_font
     models = Models(arguments.model, sound_font=arguments.sound_font) if is_custom else default_models()
+    separator = getattr(arguments, "separator", None)
+    models = models.with_separator(separator) if separator else models
     try:
         _ = models.transcriber if transcriber else None, models.renderer(arguments.sound)
+        if separator or getattr(arguments, "source", "auto") == "song":
+            _ = models.separator, models.song_transcriber
     except (OSError, ConfigError, RuntimeError, KeyError, ValueError) as error:
         msg = f"the model cannot be loaded: {_one_line(error)}"
         raise ModelError(msg) from error
     return models
 
 
-@contextmanager
-def _progress(n_files: int, *, hidden: bool) -> Iterator[Callable[[], object]]:
-    """Show a progress bar on a terminal if there are several files."""
-    if hidden or n_files < 2 or not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("converting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), redirect_stdout=sys.stdout.isatty()) as bar:
-        task = bar.add_task("", total=n_files)
-        yield lambda: bar.advance(task)
-
-
-def _print_report(report: Report, *, quiet: bool, on_stdout: bool) -> None:
+def _print_report(report: Report, *, quiet: bool, on_stdout: bool, source: str = "") -> None:
     """Print the result of a file: errors and warnings to standard error, the rest to standard output."""
     if report.error:
         _print_message(report.error)
@@ -345,42 +317,35 @@ def _print_report(report: Report, *, quiet: bool, on_stdout: bool) -> None:
         tuning = f", {abs(cents):.0f} cents {'sharp' if cents > 0 else 'flat'}" if abs(cents) >= 0.5 else ""
         notes = "1 note" if report.n_notes == 1 else f"{report.n_notes} notes"
         music = f"{notes} in {report.duration:.2f} s{tuning}{_tempo_and_key(report)}"
-        print(f"{report.input}: {music} -> {names}", flush=True)
+        print(f"{report.input}: {source}{music} -> {names}", flush=True)
+
+
+def _source(report: Report, *, is_decided: bool, is_separated: bool) -> str:
+    """Describe what the recording is; a voice alone that the user named is no news."""
+    if report.source is None or (report.source["kind"] == "voice" and not is_decided):
+        return ""
+    song = "song, voice separated" if is_separated else "song"
+    what = song if report.source["kind"] == "song" else "voice alone"
+    return f"{what} ({min(99.0, 100 * report.source['confidence']):.0f} %), " if is_decided else f"{what}, "
 
 
 def _tempo_and_key(report: Report) -> str:
     """Describe tempo and key, with a question mark for a guess."""
     if not report.n_notes or report.tempo is None or report.key is None:
         return ""
-    from hf_model.music.arrangement import UNSURE
+    from hf_model.music.remarks import UNSURE
 
     marks = ["?" if estimate["confidence"] < UNSURE else "" for estimate in (report.tempo, report.key)]
     return f", {report.tempo['bpm']:.0f} bpm{marks[0]}, {report.key['name']}{marks[1]}"
 
 
 def _print_message(text: str, kind: str = "error") -> None:
-    print(f"hummingface: {kind}: {_one_line(text)}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # a standard error that is full or closed
+        print(f"hummingface: {kind}: {_one_line(text)}", file=sys.stderr, flush=True)
 
 
 def _one_line(text: object) -> str:
     return " ".join(str(text).split())
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Handle SIGTERM like Ctrl-C, so that files are cleaned up."""
-
-    def interrupt(_number: int, _frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread can set signal handlers
-        return
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 if __name__ == "__main__":

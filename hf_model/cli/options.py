@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Repeated from hf_model.music and hf_model.piano, which would import NumPy; tests compare them.
 QUANTIZE = ("off", "1/4", "1/8", "1/16", "1/8t", "1/16t")
 SWINGS = ("keep", "straighten")
+SOURCES = ("auto", "voice", "song")
 METERS = ("2/4", "3/4", "4/4", "6/8")
 SLOWEST, FASTEST, MIN_NOTE = 30, 300, 0.05
 SOUNDS = ("sampled", "neural", "reference")
@@ -47,6 +48,8 @@ def add_arrangement_options(parser: argparse.ArgumentParser) -> None:
     add = _group(parser, "rhythm")
     add("--tempo", type=number(float, SLOWEST, FASTEST), metavar="BPM", help="tempo in bpm (estimated)")
     add("--meter", choices=METERS, help="time signature (estimated)")
+    add("--downbeat", type=number(float, 0, 36000), metavar="SECONDS", help="time at which a bar begins (estimated)")
+    add("--pickup", type=number(float, 0, 12), metavar="BEATS", help="beats before the first bar line (estimated)")
     add("--quantize", choices=QUANTIZE, help="snap notes to a grid; t: triplets (off)")
     add("--strength", type=number(float, 0, 1), metavar="0-1", help="quantize strength; 1 is exactly on the grid (1)")
     add("--swing", choices=SWINGS, help="swung eighths when quantizing: keep or straighten (keep)")
@@ -72,6 +75,49 @@ def arrangement_from(arguments: argparse.Namespace) -> Arrangement:
 
     given = {field.name: getattr(arguments, field.name) for field in fields(Arrangement) if field.name in arguments}
     return Arrangement(**(PRESETS[arguments.preset] | given))
+
+
+def add_song_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options for songs, and for parts of a recording (:func:`part_from`)."""
+    add = parser.add_argument_group("songs").add_argument
+    source_help = "voice: a voice alone; song: separate the voice first; auto: decide from the audio (%(default)s)"
+    add("--source", choices=SOURCES, default="auto", help=source_help)
+    separator_help = "default; none; demucs, if installed; or the folder of a separator (default)"
+    add("--separator", metavar="NAME", help=separator_help)
+    add("--start", type=clock, default=0.0, metavar="TIME", help="convert from here on: seconds (65) or m:ss (1:05)")
+    add("--end", type=clock, metavar="TIME", help="convert up to here; times in the outputs count from --start")
+    backing_help = "keep: also write the song with the piano in the singer's place, INPUT_cover.wav (%(default)s)"
+    add("--backing", choices=("drop", "keep"), default="drop", help=backing_help)
+    add("--voice", action="store_true", help="also write the separated voice, INPUT_voice.wav")
+
+
+def part_from(arguments: argparse.Namespace) -> tuple[float, float | None]:
+    """Give the start and the end of the part to convert, in seconds.
+
+    Raises
+    ------
+    ValueError
+        If the end is not after the start, or if the separator "none" is to make a cover or a voice.
+    """
+    if arguments.separator == "none" and (arguments.voice or arguments.backing == "keep"):
+        msg = "--separator none separates nothing: leave out --backing keep and --voice"
+        raise ValueError(msg)
+    if arguments.end is not None and arguments.end <= arguments.start:
+        from hf_model.audio.clock import format_clock
+
+        msg = f"--end {format_clock(arguments.end)} is not after --start {format_clock(arguments.start)}"
+        raise ValueError(msg)
+    return arguments.start, arguments.end
+
+
+def clock(text: str) -> float:
+    """Read a time: an argparse type."""
+    from hf_model.audio.clock import parse_clock
+
+    try:
+        return parse_clock(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_sound_options(parser: argparse.ArgumentParser) -> None:

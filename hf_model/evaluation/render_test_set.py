@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hf_model import inference
@@ -27,6 +25,7 @@ from hf_model.notes.note_files import write_csv
 from hf_model.parallel.workers import run_all
 from hf_model.piano.performance import Performance
 from hf_model.piano.rendering import gain_for
+from hf_model.shards.index import ShardIndex
 
 S = TypeVar("S")
 
@@ -154,21 +153,21 @@ def read_listing(folder: Path) -> list[Item]:
     path = folder / LISTING
     try:
         return [from_mapping(Item, row) for row in json.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError) as error:
-        msg = f"{path}: cannot be read ({error}); rebuild it: dvc repro --force render"
+    except (OSError, TypeError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        msg = f"{path}: cannot be read ({reason}); rebuild it: dvc repro --force render"
         raise RenderError(msg) from error
 
 
 def pairs_of_test_split(aligned: Path, shards: Path) -> list[Pair]:
-    """List the pairs of the test split, in the order of corpora and ids."""
-    chosen: set[tuple[str, str]] = set()
-    for path in sorted((shards / "test").glob("*.parquet")):
-        try:
-            table = pq.read_table(str(path), columns=["corpus", "pair_id"])
-        except (OSError, pa.ArrowException) as error:
-            msg = f"{path}: cannot be read ({error}); rebuild it: dvc repro --force stft"
-            raise RenderError(msg) from error
-        chosen.update(zip(table["corpus"].to_pylist(), table["pair_id"].to_pylist(), strict=True))
+    """List the pairs of the test split, in the order of corpora and ids.
+
+    Raises
+    ------
+    hf_model.shards.manifest.ShardError
+        If a shard is damaged or missing.
+    """
+    chosen = {(row["corpus"], row["pair_id"]) for row in ShardIndex(shards, "test", columns=()).rows()}
     pairs = [pair for pair in read_manifests(aligned) if (pair.corpus, pair.pair_id) in chosen]
     return sorted(pairs, key=lambda pair: (pair.corpus, pair.pair_id))
 
@@ -213,7 +212,8 @@ def _render(job: tuple[Item, Path, Path, RenderSettings]) -> Item:
     item, folder_of_models, folder, settings = job
     models = _models(folder_of_models)
     recording = read_recording(item.voice)
-    melody = inference.transcribe_recording(recording, min_note=settings.min_note, models=models)
+    # All are voices alone: a wrong decision would be an error of another model than the one that is measured.
+    melody = inference.transcribe_recording(recording, min_note=settings.min_note, source="voice", models=models)
     n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_SAMPLE_RATE)
     write_csv(item.path(folder, ".csv"), melody.notes, melody.piano_notes)
     write_midi(item.path(folder, ".mid"), melody.piano_notes)

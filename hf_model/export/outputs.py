@@ -6,21 +6,23 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import uuid4
 
 from hf_model.audio.grid import PIANO_SAMPLE_RATE
 from hf_model.audio.io import write_wav_blocks
 from hf_model.audio.recording import Recording
+from hf_model.export.cover import write_cover
 from hf_model.export.midi_score import write_score
 from hf_model.export.musicxml import MusicXMLError, write_musicxml
 from hf_model.export.picture import save_picture
 from hf_model.export.repetition_picture import save_repeats_picture
+from hf_model.files import flush_file, remove_leftovers, temporary_path
 from hf_model.music.arrangement import Arranged
 from hf_model.notes.note_files import write_csv
 from hf_model.notes.pedal import Pedal
 from hf_model.piano.performance import Take
+from hf_model.separator.song import Stem
 
 
 class OutputError(Exception):
@@ -43,7 +45,11 @@ class Conversion:
     arranged : Arranged
     pedals : sequence of Pedal
     take : Take, optional
-        The piano's performance; only "wav" needs it.
+        The piano's performance; "wav" and "cover" need it.
+    stems : mapping of {"voice", "backing"} to Stem
+        Of a song: "cover" needs both, "voice" the first.
+    normalize : bool
+        Whether the cover is normalized.
     """
 
     name: str
@@ -51,13 +57,15 @@ class Conversion:
     arranged: Arranged
     pedals: Sequence[Pedal] = ()
     take: Take | None = None
+    stems: Mapping[str, Stem] = field(default_factory=dict)
+    normalize: bool = True
 
     def write(self, paths: Mapping[str, Path]) -> None:
         """Write each kind of output to its path.
 
         Parameters
         ----------
-        paths : mapping of {"wav", "midi", "csv", "musicxml", "plot", "structure"} to path
+        paths : mapping of {"wav", "midi", "csv", "musicxml", "plot", "structure", "cover", "voice"} to path
 
         Raises
         ------
@@ -74,6 +82,8 @@ class Conversion:
             "musicxml": lambda path: write_musicxml(path, self.arranged, Path(title).stem),
             "plot": lambda path: save_picture(path, self.recording.voice, notes, self.arranged.piano_notes, title),
             "structure": lambda path: save_repeats_picture(path, notes, title, self.arranged.tuning),
+            "cover": self._write_cover,
+            "voice": self._write_voice,
         }
         for kind, path in paths.items():
             try:
@@ -83,10 +93,27 @@ class Conversion:
                 raise OutputError(str(error)) from error
 
     def _write_wav(self, path: Path) -> None:
+        write_take(path, self._required_take())
+
+    def _write_cover(self, path: Path) -> None:
+        voice, backing = self._required_stem("voice"), self._required_stem("backing")
+        write_cover(path, self._required_take(), voice, backing, normalize=self.normalize)
+
+    def _write_voice(self, path: Path) -> None:
+        voice = self._required_stem("voice")
+        write_wav_blocks(path, voice.blocks(), PIANO_SAMPLE_RATE, voice.n_samples)
+
+    def _required_take(self) -> Take:
         if self.take is None:
-            msg = "take is missing, and wav needs it"
+            msg = "take is missing, and wav and cover need it"
             raise ValueError(msg)
-        write_take(path, self.take)
+        return self.take
+
+    def _required_stem(self, name: str) -> Stem:
+        if name not in self.stems:
+            msg = f"the stem {name!r} is missing: it must be kept when the song is separated"
+            raise ValueError(msg)
+        return self.stems[name]
 
 
 def _printable(name: str) -> str:
@@ -113,6 +140,8 @@ def write_take(path: Path, take: Take) -> None:
 def all_or_none(outputs: Mapping[str, Path], *, make_folder: bool = False) -> Iterator[dict[str, Path]]:
     """Give temporary paths in the same folder; rename all of them at the end, or remove them after an exception.
 
+    A kind that is deleted from the mapping is not written.
+
     Parameters
     ----------
     outputs : mapping of kind to path
@@ -125,23 +154,25 @@ def all_or_none(outputs: Mapping[str, Path], *, make_folder: bool = False) -> It
     DiskError
         If the folder cannot be written to.
     """
-    tag = uuid4().hex[:12]
-    temporary = {kind: path.with_name(f".hummingface-{tag}.{kind}.part") for kind, path in outputs.items()}
+    temporary = {kind: temporary_path(path.with_name(f"hummingface.{kind}")) for kind, path in outputs.items()}
     folder = next(iter(outputs.values())).parent
-    is_new = not folder.exists()
+    is_new = not os.path.lexists(folder)
     try:
         with _disk_errors(folder):
             if make_folder:
                 folder.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(folder, ".hummingface*.part")
             for path in temporary.values():
                 path.touch(exist_ok=False)
-        yield temporary
+        given = dict(temporary)
+        yield given
         with _disk_errors(folder):
-            _rename_all({temporary[kind]: path for kind, path in outputs.items()})
+            _rename_all({given[kind]: outputs[kind] for kind in given})
     finally:
-        if folder.is_dir():
+        if os.path.isdir(folder):  # noqa: PTH112 (that of Path raises where a folder cannot be entered)
             for path in temporary.values():
-                path.unlink(missing_ok=True)
+                with suppress(PermissionError):  # then it could not be made either
+                    path.unlink(missing_ok=True)
             if is_new and not any(folder.iterdir()):
                 folder.rmdir()
 
@@ -153,9 +184,10 @@ def _rename_all(names: Mapping[Path, Path]) -> None:
     try:
         for old, new in names.items():
             if new.exists() or new.is_symlink():
-                backups[new] = old.with_suffix(".old.part")
+                backups[new] = temporary_path(new.with_name("hummingface.old"))
                 _add_name(new, backups[new])
             replaced.append(new)
+            flush_file(old)  # else a power failure may leave nothing of an older file and nothing of the new one
             old.replace(new)
     except BaseException:
         for new in tuple(replaced):
@@ -168,6 +200,9 @@ def _rename_all(names: Mapping[Path, Path]) -> None:
         for new, backup in backups.items():
             if new not in replaced:
                 backup.unlink(missing_ok=True)
+            else:  # the only copy of the older file: the next run must not take it for a leftover
+                with suppress(OSError):
+                    backup.rename(backup.with_suffix(".kept"))
         raise
     for backup in backups.values():
         backup.unlink(missing_ok=True)

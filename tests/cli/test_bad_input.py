@@ -233,7 +233,7 @@ def test_any_exception_is_one_line_of_its_file(
 ) -> None:
     from hf_model.cli.convert import read_recording
 
-    def fail_for_bad(path: Path) -> object:
+    def fail_for_bad(path: Path, **_: object) -> object:
         if path.name == "bad.wav":
             raise error
         return read_recording(path)
@@ -247,7 +247,7 @@ def test_any_exception_is_one_line_of_its_file(
 
 
 def test_an_interrupt_ends_the_batch(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(_: Path) -> object:
+    def interrupt(_: Path, **__: object) -> object:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("hf_model.cli.convert.read_recording", interrupt)

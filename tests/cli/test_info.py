@@ -46,3 +46,14 @@ def test_info_finds_nested_descriptions_of_weights(tmp_path: Path, monkeypatch: 
     assert (a["licence"], a["trained_on"], a["card"]) == ("CC0", "", "")
     assert b["trained_on"] == "x, y"
     assert c["card"] == str(tmp_path / "c" / "README.md")
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "{", "\udcff"])
+def test_info_names_a_damaged_description(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "config.json").write_text(content, errors="surrogateescape")
+    monkeypatch.setattr("hf_model.cli.info.WEIGHTS", tmp_path)
+    assert main(["info"]) == 0
+    assert f"problem: {tmp_path / 'a' / 'config.json'} " in capsys.readouterr().out

@@ -91,7 +91,8 @@ def test_convert_prints_one_line_per_file(hum: Path, capsys: Capture) -> None:
     assert main(["convert", str(hum)]) == 0
     captured = capsys.readouterr()
     wav, midi = hum.with_name("hum_piano.wav"), hum.with_name("hum_piano.mid")
-    found = rf"{hum}: 2 notes in 0\.90 s, 20 cents flat, \d+ bpm\??, [A-G][#b]? (major|minor)\?? -> {wav}  {midi}\n"
+    music = r"2 notes in 0\.90 s, 20 cents flat, \d+ bpm\??, [A-G][#b]? (major|minor)\??"
+    found = rf"{hum}: voice alone \(99 %\), {music} -> {wav}  {midi}\n"
     assert re.fullmatch(found, captured.out)
     assert captured.err == ""
     assert [note.pitch for note in read_midi(midi)] == [60, 64]
@@ -222,7 +223,7 @@ def test_a_broken_pipe_is_no_traceback() -> None:
 
 def test_defaults_equal_those_of_the_library() -> None:
     arguments, options = build_parser().parse_args(["convert", "a.wav"]), Options()
-    for name in ("out_dir", "csv", "musicxml", "plot", "structure", "overwrite"):
+    for name in ("out_dir", "csv", "musicxml", "plot", "structure", "source", "start", "end", "voice", "overwrite"):
         assert getattr(arguments, name) == getattr(options, name), name
     assert arrangement_from(arguments) == options.arrangement
     assert performance_from(arguments) == options.performance

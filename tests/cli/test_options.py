@@ -38,6 +38,7 @@ def test_every_field_has_an_option(parser):
 def test_options_set_all_fields(parser):
     words = (
         "--simplify 2 --quantize 1/8t --strength 0.5 --swing straighten --snap-key --tempo 90 --meter 3/4 "
+        "--downbeat 1.5 --pickup 1 "
         "--transpose -12 --legato --min-note 0.1 --min-confidence 0.3 --agree-repeats --accompany"
     )
     chosen = arrangement(parser, *words.split(), "--key", "F# minor")
@@ -50,6 +51,8 @@ def test_options_set_all_fields(parser):
         key="F# minor",
         tempo=90.0,
         meter="3/4",
+        downbeat=1.5,
+        pickup=1.0,
         transpose=-12,
         legato=True,
         min_note=0.1,

@@ -19,9 +19,11 @@ from hf_model.evaluation.render_test_set import (
     render_split,
     spread,
 )
+from hf_model.files import write_json
 from hf_model.notes.midi import read_midi
 from hf_model.notes.note import Note
 from hf_model.notes.note_files import read_csv
+from hf_model.shards.manifest import ShardError, read_shard_manifest
 from hf_model.shards.writer import StftSettings, write_shards
 from tests.fakes import tone_models, tones
 
@@ -98,15 +100,23 @@ def test_the_direct_baseline_is_rendered(aligned, monkeypatch):
 def test_a_broken_shard_is_named(aligned):
     shard = next((aligned.parent / "stft" / "test").glob("*.parquet"))
     shard.write_bytes(b"nothing")
-    with pytest.raises(RenderError, match=shard.name):
+    with pytest.raises(ShardError, match=shard.name):
         pairs_of_test_split(aligned, aligned.parent / "stft")
 
 
 def test_nothing_to_render(aligned):
-    for shard in (aligned.parent / "stft" / "test").glob("*.parquet"):
-        shard.unlink()
+    manifest = read_shard_manifest(aligned.parent / "stft")
+    others = [entry for entry in manifest["files"] if entry["split"] != "test"]
+    write_json(aligned.parent / "stft" / "manifest.json", manifest | {"files": others})
     with pytest.raises(RenderError, match="no recording in the test split"):
         render(aligned)
+
+
+def test_missing_shards_end_the_stage(aligned):
+    for shard in (aligned.parent / "stft" / "test").glob("*.parquet"):
+        shard.unlink()
+        with pytest.raises(ShardError, match=rf"{shard.name}: is missing; rebuild it: dvc repro --force stft"):
+            render(aligned)
 
 
 def test_unlabelled_recordings_are_rendered_as_well(aligned, monkeypatch):

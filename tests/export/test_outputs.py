@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hf_model import files
 from hf_model.audio.io import write_audio
 from hf_model.audio.recording import Recording, as_recording
 from hf_model.export.outputs import Conversion, DiskError, OutputError, all_or_none, write_take
@@ -128,7 +129,7 @@ def test_a_backup_that_cannot_be_restored_is_kept(tmp_path: Path, monkeypatch: p
     rename = Path.replace
 
     def fail_for_one(old: Path, new: Path) -> Path:
-        if old.name.endswith(".old.part") and new.name == "a.wav":
+        if old.name.startswith(".hummingface.old") and new.name == "a.wav":
             raise OSError("the disk is gone")
         return rename(old, new)
 
@@ -144,6 +145,22 @@ def test_a_backup_that_cannot_be_restored_is_kept(tmp_path: Path, monkeypatch: p
     contents = {path.name: path.read_text() for path in tmp_path.iterdir() if path.is_file()}
     assert (contents.pop("a.wav"), contents.pop("a.mid"), contents.pop("a.csv")) == ("new", "old mid", "old csv")
     assert list(contents.values()) == ["old wav"]
+    monkeypatch.undo()
+    monkeypatch.setattr(files, "_START", "0")  # as in another run
+    with all_or_none({"wav": outputs["wav"]}):
+        pass
+    assert "old wav" in [path.read_text() for path in tmp_path.iterdir() if path.is_file()], "it is no leftover"
+
+
+def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = [all_or_none({"wav": tmp_path / f"{number}.wav"}) for number in (1, 2)]
+    for one in stopped:
+        one.__enter__()["wav"].write_text("half")
+    assert len(list(tmp_path.iterdir())) == 2, "both are in use"
+    monkeypatch.setattr(files, "_START", "0")  # as in another run
+    with all_or_none({"wav": tmp_path / "3.wav"}) as temporary:
+        temporary["wav"].write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["3.wav"]
 
 
 @pytest.mark.parametrize(
