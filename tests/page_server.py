@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -49,7 +48,7 @@ class PageServer:
         assert self.process.stdout
         line = self.process.stdout.readline()
         assert line.startswith("HummingFace is at http://127.0.0.1:"), line + self.errors.read_text()
-        self.address = line.split()[3]
+        self.address, _, self.token = line.split()[3].partition("/?token=")
         for _ in range(600):
             if self.is_alive():
                 break
@@ -67,7 +66,7 @@ class PageServer:
 
     def is_alive(self) -> bool:
         try:
-            return self.get("/health")[0] == 200
+            return self.get("/health")[0] == (401 if self.token else 200)
         except OSError:
             return False
 
@@ -80,29 +79,33 @@ class PageServer:
         status, response = self._send(request)
         return status, json.loads(response) if response[:1] in b"{[" and response else response
 
-    def job(self, function: int, *data: Any) -> tuple[bool, Any]:
-        """Run a job of the queue: whether it succeeded, and its result or the error shown to the user."""
-        session = secrets.token_hex(16)
-        join = json.dumps({"data": data, "fn_index": function, "session_hash": session}).encode()
-        status, response = self.post("/engine/gradio_api/queue/join", join, **{"Content-Type": "application/json"})
-        if status != 200:
-            return False, f"{status}: {response}"
-        events = self.address + f"/engine/gradio_api/queue/data?session_hash={session}"
-        with urllib.request.urlopen(events, timeout=120) as messages:
-            for raw in messages:
-                message = json.loads(raw[5:]) if raw.startswith(b"data:") else {}
-                if message.get("msg") == "process_completed":
-                    output = message["output"]
-                    return message["success"], output["data"][0] if message["success"] else output["error"]
-        return False, "the events ended"
+    def run_job(self, body: Any) -> tuple[bool, Any]:
+        """Run a job: whether it succeeded, and its result or the error shown to the user."""
+        request = urllib.request.Request(
+            self.address + "/jobs", json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=120) as lines:
+                messages = [json.loads(line) for line in lines if line.strip()]
+        except urllib.error.HTTPError as error:
+            with error:
+                return False, f"{error.code}: {error.read().decode()}"
+        last = messages[-1] if messages else {}
+        return "result" in last, last.get("result", last.get("error", "the messages ended"))
+
+    def render(self, recording: str, notes: Any, settings: Any) -> tuple[bool, Any]:
+        return self.run_job({"job": "render", "recording": recording, "notes": notes, "settings": settings})
 
     def convert(self, recording: bytes) -> tuple[bool, Any]:
         """Upload and convert a recording: as :meth:`job`; the result has its id under "id"."""
         status, response = self.post("/recordings", recording)
         if status != 200:
             return False, response["error"]
-        done, result = self.job(0, response["recording"], 0, {})
+        done, result = self.convert_uploaded(response["recording"])
         return done, result | {"id": response["recording"]} if done else result
+
+    def convert_uploaded(self, recording: Any) -> tuple[bool, Any]:
+        return self.run_job({"job": "convert", "recording": recording, "start": 0, "settings": {}})
 
     def files(self) -> set[str]:
         """Everything in the folder for temporary files, other than the server's own folder, lock and sockets."""
@@ -118,8 +121,27 @@ class PageServer:
 
     def peak_megabytes(self) -> float:
         """Peak memory of the process."""
+        return self._status("VmHWM") / 1024
+
+    def memory_megabytes(self) -> float:
+        """Memory of the process now."""
+        return self._status("VmRSS") / 1024
+
+    def threads(self) -> int:
+        return self._status("Threads")
+
+    def descriptors(self) -> int:
+        """Open files and connections of the process."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def cpu_seconds(self) -> float:
+        """CPU time of the process and of its decoders that ended."""
+        ticks = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:15]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+    def _status(self, name: str) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(f"{name}:"))
 
     @staticmethod
     def _send(request: urllib.request.Request) -> tuple[int, bytes]:

@@ -1,60 +1,150 @@
-"""The job queue, by Gradio: one conversion at a time, so that memory is bounded."""
+"""The job queue: one conversion at a time, so that memory is bounded, and clients by turns."""
 
+from __future__ import annotations
+
+import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
-import gradio
-from gradio.events import api
+from hf_model.app.jobs import Progress
+from hf_model.app.limits import BusyError, Limits, PageError
 
-from hf_model.app.jobs import convert_part, render_notes
-from hf_model.app.limits import PageError
-from hf_model.app.sessions import Sessions
-from hf_model.inference import Models
-
+BUSY = "The server is busy. Please try again in a minute."
+TOO_MANY_JOBS = "Too many conversions of yours are waiting. Please wait until they are done."
 FAILED = "Something went wrong on the server. Please try again."
+
+Message = dict[str, Any]
+"""For JSON, with one of the keys "waiting" (number of jobs before this one), "step" (and "share", 0 to 1), "result" and
+"error" (a sentence for the user). The last two end a job."""
+
+Work = Callable[[Progress], dict[str, Any]]
+"""What a job does, in a thread; it gives the result."""
 
 _LOG = logging.getLogger(__name__)
 
 
-def build_queue(sessions: Sessions, models: Models) -> gradio.Blocks:
-    """Build one queue for the two jobs: ``convert_part`` (function 0) and ``render_notes`` (function 1)."""
-    limits = sessions.limits
-
-    def convert_job(recording: str, start: float, settings: dict[str, Any]) -> dict[str, Any]:
-        def progress(share: float, step: str) -> None:
-            gradio.Info(step, title=f"{share:.2f}")  # the queue's only way to send a message while a job runs
-
-        with _user_errors():
-            session = sessions.find(recording)
-            try:
-                return convert_part(session, start, settings, models, limits, progress)
-            except BaseException:
-                if session.part is None:  # nothing of it was converted
-                    sessions.delete(recording)
-                raise
-
-    def render_job(recording: str, notes: list[Any], settings: dict[str, Any]) -> dict[str, Any]:
-        with _user_errors():
-            return render_notes(sessions.find(recording), notes, settings, models, limits)
-
-    blocks = gradio.Blocks(analytics_enabled=False)
-    with blocks:
-        # "listen" and "play" are the public names of the two jobs in Gradio's API: kept for its existing clients.
-        for job, name in ((convert_job, "listen"), (render_job, "play")):
-            api(job, api_name=name, concurrency_id="piano", concurrency_limit=1)
-    blocks.queue(max_size=limits.waiting, api_open=False)
-    return blocks
+class AbandonedError(Exception):
+    """The client of a job has gone: raised inside the job, at its next step."""
 
 
-@contextmanager
-def _user_errors() -> Iterator[None]:
-    """Show a PageError to the user; log any other exception, and show nothing of it."""
+@dataclass(eq=False)
+class Job:
+    """One job of one client.
+
+    Attributes
+    ----------
+    client : str
+        Whose job it is, as :func:`hf_model.app.connections.client_of` names it.
+    work : callable
+    messages : asyncio.Queue of Message
+        What is to be sent to the client.
+    waiting : int
+        The last number of jobs before this one that was announced.
+    is_abandoned : bool
+    """
+
+    client: str
+    work: Work
+    messages: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
+    waiting: int = -1
+    is_abandoned: bool = False
+
+
+class JobQueue:
+    """The jobs that wait, and the one that runs. All methods belong to the event loop's thread."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._waiting: list[Job] = []
+        self._running: Job | None = None
+        self._served: dict[str, int] = {}
+        self._added = asyncio.Event()
+
+    def add(self, client: str, work: Work) -> Job:
+        """Add a job.
+
+        Raises
+        ------
+        BusyError
+            If too many jobs wait, of this client or of all.
+        """
+        if len(self._waiting) >= self.limits.waiting:
+            raise BusyError(BUSY)
+        if sum(job.client == client for job in self._waiting) >= self.limits.waiting_per_client:
+            raise BusyError(TOO_MANY_JOBS)
+        job = Job(client, work)
+        self._waiting.append(job)
+        self._announce()
+        self._added.set()
+        return job
+
+    def leave(self, job: Job) -> None:
+        """Drop a job whose client has gone; one that runs ends at its next step."""
+        job.is_abandoned = True
+        if job in self._waiting:
+            self._waiting.remove(job)
+            self._announce()
+
+    async def run(self) -> None:
+        """Run the jobs one by one, until cancelled."""
+        thread = ThreadPoolExecutor(1, thread_name_prefix="conversion")
+        try:
+            while True:
+                while not self._waiting:
+                    self._added.clear()
+                    await self._added.wait()
+                job = self._running = self._in_order()[0]
+                self._waiting.remove(job)
+                present = {other.client for other in self._waiting}
+                turn = max(self._served.values(), default=0) + 1
+                self._served = {client: n for client, n in self._served.items() if client in present}
+                self._served[job.client] = turn
+                self._announce()
+                loop = asyncio.get_running_loop()
+                outcome = await loop.run_in_executor(thread, _attempt, job, loop)
+                self._running = None
+                job.messages.put_nowait(outcome)
+        finally:
+            for job in [*self._waiting, *([self._running] if self._running else [])]:
+                self.leave(job)
+            # A thread inside native code while the interpreter shuts down aborts the process.
+            await asyncio.to_thread(thread.shutdown)
+
+    def _in_order(self) -> list[Job]:
+        """Sort the waiting jobs: the first of every client, the last one served at the end; then the second, ..."""
+        own: Counter[str] = Counter()
+        numbered = []
+        for job in self._waiting:
+            numbered.append(((own[job.client], self._served.get(job.client, 0)), job))
+            own[job.client] += 1
+        return [job for _, job in sorted(numbered, key=lambda entry: entry[0])]
+
+    def _announce(self) -> None:
+        """Tell every waiting job how many are before it."""
+        for number, job in enumerate(self._in_order(), start=self._running is not None):
+            if job.waiting != number:
+                job.waiting = number
+                job.messages.put_nowait({"waiting": number})
+
+
+def _attempt(job: Job, loop: asyncio.AbstractEventLoop) -> Message:
+    """Run a job in a thread: a PageError is for the user; any other exception is logged, and nothing of it is shown."""
+
+    def progress(share: float, step: str) -> None:
+        if job.is_abandoned:
+            raise AbandonedError
+        loop.call_soon_threadsafe(job.messages.put_nowait, {"share": round(share, 3), "step": step})
+
     try:
-        yield
+        return {"result": job.work(progress)}
+    except AbandonedError:
+        return {"error": FAILED}
     except PageError as error:
-        raise gradio.Error(str(error), print_exception=False) from error
-    except Exception as error:  # the queue must go on
+        return {"error": str(error)}
+    except Exception:  # noqa: BLE001 - the queue must go on
         _LOG.exception("a conversion failed")
-        raise gradio.Error(FAILED, print_exception=False) from error
+        return {"error": FAILED}

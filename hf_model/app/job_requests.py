@@ -1,18 +1,16 @@
-"""The request body that starts a job: the one accepted form, checked before Gradio reads it.
-
-Gradio opens every path and address that it finds in a value of the form of its ``FileData``, before a job starts.
-"""
+"""The request body that starts a job: exactly one form is accepted."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from hf_model.app.jobs import Settings
 from hf_model.app.limits import PageError
+from hf_model.app.page_json import Settings
+from hf_model.inference import SOURCES
 
 MAX_ROWS = 10_000
 """Most notes in a request; fewer, but more than can be rendered, are refused by the job with a helpful message."""
@@ -25,18 +23,42 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _SETTINGS = {section: set(values) for section, values in asdict(Settings()).items()}
 
 
-def check_job(body: bytes) -> bytes:
-    """Check the body of a job and write it again, as the only input of Gradio.
+@dataclass(frozen=True)
+class JobRequest:
+    """One job, as the page asks for it.
+
+    Attributes
+    ----------
+    kind : str
+        "open", "convert" or "render".
+    recording : str
+        Id of the recording.
+    start, end : float
+        Seconds into the recording: the part to convert. The end None is as late as possible.
+    source : str
+        What is converted, one of :data:`hf_model.inference.SOURCES`.
+    notes : list of [onset, offset, pitch, velocity, confidence]
+        To render.
+    settings : dict
+        Sections and fields of :class:`hf_model.app.page_json.Settings`, whose values the job checks.
+    """
+
+    kind: str
+    recording: str
+    start: float = 0.0
+    end: float | None = None
+    source: str = "auto"
+    notes: list[list[float]] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def check_job(body: bytes) -> JobRequest:
+    """Read the body of a request that starts a job.
 
     Parameters
     ----------
     body : bytes
-        JSON: ``data`` (recording id, then start in seconds or notes, then settings), ``fn_index``, ``session_hash``.
-
-    Returns
-    -------
-    bytes
-        The same values as JSON.
+        JSON: an object of ``job`` and the keys of that job in ``JOBS``.
 
     Raises
     ------
@@ -48,17 +70,14 @@ def check_job(body: bytes) -> bytes:
     except (ValueError, RecursionError) as error:
         msg = "The request is not valid JSON."
         raise PageError(msg) from error
-    _require(isinstance(job, dict) and job.keys() == {"data", "fn_index", "session_hash"}, "keys")
-    data, function = job["data"], job["fn_index"]
-    _require(_is_id(job["session_hash"]), "session_hash")
-    _require(type(function) is int and 0 <= function < len(_INPUTS), "fn_index")
-    _require(isinstance(data, list) and len(data) == 3, "data")
-    recording, second, settings = data
-    _require(_is_id(recording), "recording")
-    name, accepts = _INPUTS[function]
-    _require(accepts(second), name)
-    _require(_is_settings(settings), "settings")
-    return json.dumps(job, allow_nan=False).encode("ascii")
+    _require(isinstance(job, dict), "object")
+    kind = job.pop("job", None)
+    _require(isinstance(kind, str) and kind in JOBS, "job")
+    accepted = JOBS[kind]
+    _require(accepted.keys() - OPTIONAL <= job.keys() <= accepted.keys(), "keys")
+    for name, value in job.items():
+        _require(accepted[name](value), name)
+    return JobRequest(kind, **job)
 
 
 def _require(valid: bool, what: str) -> None:
@@ -105,5 +124,22 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool) or is_text or _is_number(value)
 
 
-_INPUTS: tuple[tuple[str, Callable[[Any], bool]], ...] = (("start", _is_number), ("notes", _are_notes))
-"""The second value of each function of the queue."""
+def _is_source(value: Any) -> bool:
+    return isinstance(value, str) and value in SOURCES
+
+
+JOBS: dict[str, dict[str, Callable[[Any], bool]]] = {
+    "open": {"recording": _is_id},
+    "convert": {
+        "recording": _is_id,
+        "start": _is_number,
+        "end": _is_number,
+        "source": _is_source,
+        "settings": _is_settings,
+    },
+    "render": {"recording": _is_id, "notes": _are_notes, "settings": _is_settings},
+}
+"""The keys of the request for each kind of job, and what checks their values."""
+
+OPTIONAL = {"end", "source"}
+"""Keys that may be missing."""

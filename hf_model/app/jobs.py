@@ -1,41 +1,53 @@
-"""The two jobs of the page: convert a part of a recording, and render its notes again with other settings."""
+"""The jobs of the page: open a recording, convert a part of it, and render its notes again with other settings."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.app.limits import Limits, PageError, format_duration
-from hf_model.app.sandbox import decode
+from hf_model.app.limits import Limits, PageError
+from hf_model.app.page_json import (
+    Part,
+    as_row,
+    as_sentence,
+    describe_beats,
+    describe_tempo,
+    is_fact,
+    read_notes,
+    read_settings,
+)
+from hf_model.app.sandbox import decode, decode_part
 from hf_model.app.sessions import GONE, Session
-from hf_model.app.spectrogram import draw_voice, trace_pitch
+from hf_model.app.spectrogram import draw_voice, measure_peaks, trace_pitch
+from hf_model.app.stems import StoredStem, cover_gains, measure_rms, mix_cover, store
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, VOICE_STFT, resampled_length, seconds_to_samples
 from hf_model.audio.io import write_audio
 from hf_model.audio.recording import MIN_SECONDS, Recording
-from hf_model.config import ConfigError, from_mapping
+from hf_model.band.listener import Band
 from hf_model.export.outputs import Conversion, DiskError, OutputError, all_or_none
-from hf_model.inference import Models, transcribe_recording
-from hf_model.music.arrangement import Arrangement, arrange
-from hf_model.music.tempo import Tempo
-from hf_model.notes.note import Note
-from hf_model.piano.performance import Performance, perform
+from hf_model.inference import Melody, Models, transcribe_recording
+from hf_model.music.arrangement import arrange
+from hf_model.piano.performance import perform
+from hf_model.preparation.separation import Separated, separate
+from hf_model.separator.song import BLOCK_SAMPLES, STEMS
 
 SILENT = "This recording is silent. Is the microphone muted?"
 TOO_SHORT = "This recording is too short for a note. Sing for a second or more."
 NO_VOICE = "No voice was found in this recording. Sing or hum louder, or closer to the microphone."
+NO_SINGING = "No singing was found in this song. Choose another part, or “Only a voice” if nothing else plays."
 
 OUTPUTS = {"wav": "piano.wav", "midi": "piano.mid", "csv": "piano.csv"}
 """Files that every rendering writes, by kind."""
 
-SCORE = "piano.musicxml"
-"""Written when it is downloaded: it takes longer than all the other files."""
+SCORE, COVER = "piano.musicxml", "cover.wav"
+"""Written when they are downloaded: they take longer than the other files."""
 
 TITLE = "HummingFace"
 
@@ -43,25 +55,36 @@ Progress = Callable[[float, str], object]
 """Called with the share that is done, 0 to 1, and the step that begins."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The settings of the page."""
+def open_recording(session: Session, limits: Limits, progress: Progress) -> dict[str, Any]:
+    """Decode a recording.
 
-    arrangement: Arrangement = field(default_factory=Arrangement)
-    performance: Performance = field(default_factory=Performance)
+    Returns
+    -------
+    dict
+        For JSON: its duration in seconds and the peaks of its waveform.
+
+    Raises
+    ------
+    PageError
+        For a file that cannot be used.
+    """
+    with _gone_if_deleted(session):
+        progress(0.02, "Reading the recording")
+        whole = _decoded(session, limits)
+        return {"duration": whole.duration, "peaks": measure_peaks(whole.voice)}
 
 
 def convert_part(
-    session: Session, start: float, settings: Any, models: Models, limits: Limits, progress: Progress
+    session: Session, chosen: Part, settings: Any, models: Models, limits: Limits, progress: Progress
 ) -> dict[str, Any]:
-    """Transcribe a part of a recording and render its notes.
+    """Transcribe a part of a recording, after separating the voice of a song, and render its notes.
 
     Parameters
     ----------
     session : Session
         With an upload, or with the recording that was decoded from it.
-    start : float
-        Seconds into the recording; the part is at most ``limits.part_seconds`` long.
+    chosen : Part
+        At most ``limits.part_seconds`` are converted.
     settings : mapping
         Fields of ``Settings``.
 
@@ -75,39 +98,43 @@ def convert_part(
     PageError
         For a file that cannot be used, and for a recording without a voice.
     """
+    singing = read_settings(settings).singing
     with _gone_if_deleted(session):
-        progress(0.05, "Reading the recording")
-        if session.upload.exists():
-            session.whole = decode(session.upload, session.voice, limits)
-            session.upload.unlink()
-        if session.whole is None:
-            raise PageError(GONE)
-        part, first = _cut(session.whole, start, limits.part_seconds)
+        progress(0.02, "Reading the recording")
+        whole = _decoded(session, limits)
+        part, first = _cut(whole, chosen, limits.part_seconds)
         if part.duration < MIN_SECONDS:
             raise PageError(TOO_SHORT)
-        progress(0.2, "Transcribing the voice")
-        melody = transcribe_recording(part, models=models)
         if "the recording is silent" in part.warnings or not np.any(part.voice):
             raise PageError(SILENT)
-        if not melody.notes:
-            raise PageError(NO_VOICE)
-        session.part, session.tuning = part, melody.tuning
-        progress(0.6, "Drawing the spectrogram")
-        write_audio(session.folder / "voice.wav", part.voice[: _voice_length(part)], VOICE_STFT.sample_rate)
-        lowest, highest = draw_voice(session.folder / "spectrum.png", part.voice, melody.notes)
-        transcription = {
+        progress(0.1, "Finding the voice")
+        separating = _separate(session, part, first, chosen.source, models, limits, progress)
+        with closing(separating) as separated, ThreadPoolExecutor(1, thread_name_prefix="drawing") as thread:
+            part = replace(part, voice=separated.voice.voice, warnings=separated.voice.warnings)
+            progress(0.5, "Transcribing the voice")
+            melody = transcribe_recording(separated, tuning=singing.tuning, models=models)
+            if not melody.notes:
+                raise PageError(NO_VOICE if separated.song is None else NO_SINGING)
+            progress(0.65, "Rendering the piano")
+            drawing = thread.submit(_draw, session, part, melody)
+            _keep(session, separated, part, melody.tuning)
+            notes = [as_row(note) for note in melody.notes]
+            played = render_notes(session, notes, settings, models, limits)
+        return {
             "duration": part.duration,
-            "wholeDuration": session.whole.duration,
+            "wholeDuration": whole.duration,
             "start": first,
-            "remark": _remark_on_part(session.whole, part, first, limits),
-            "warnings": [_as_sentence(warning) for warning in part.warnings],
+            "source": {
+                "kind": separated.source.kind,
+                "confidence": separated.source.confidence,
+                "chosen": chosen.source,
+            },
+            "warnings": [as_sentence(warning) for warning in part.warnings],
             "tuning": melody.tuning,
-            "notes": [_as_row(note) for note in melody.notes],
-            "pitch": trace_pitch(part.voice, part.duration),
-            "spectrum": {"lowest": lowest, "highest": highest},
+            "notes": notes,
+            "played": played,
+            **drawing.result(),
         }
-        progress(0.75, "Rendering the piano")
-        return {**transcription, "played": render_notes(session, transcription["notes"], settings, models, limits)}
 
 
 def render_notes(session: Session, notes: Any, settings: Any, models: Models, limits: Limits) -> dict[str, Any]:
@@ -128,78 +155,63 @@ def render_notes(session: Session, notes: Any, settings: Any, models: Models, li
         raise PageError(GONE)
     chosen = read_settings(settings)
     given = read_notes(notes, part.duration, limits)
+    tuning = session.tuning if chosen.singing.tuning is None else chosen.singing.tuning
     with _gone_if_deleted(session):
-        arranged = arrange(given, part.duration, chosen.arrangement, tuning=session.tuning)
+        band = session.band
+        arranged = arrange(
+            given, part.duration, chosen.arrangement, tuning=tuning, band_tempo=band.tempo, band_chords=band.chords
+        )
         n_samples = resampled_length(part.n_samples, part.sample_rate, PIANO_SAMPLE_RATE)
         paths = {kind: session.folder / name for kind, name in OUTPUTS.items()}
-        with perform(arranged.both_hands, n_samples, chosen.performance, models) as take:
+        with perform(arranged.both_hands, n_samples, chosen.performance, models) as take, session.lock:
             session.version, session.arranged = session.version + 1, arranged
             pedals = chosen.performance.pedals(arranged.both_hands)
             with all_or_none(paths) as temporary:
                 Conversion(TITLE, part, arranged, pedals, take).write(temporary)
-            piano = np.concatenate(list(take.blocks()), axis=1)
-    tempo = arranged.tempo
+            for name in (SCORE, COVER):  # those of the last rendering
+                (session.folder / name).unlink(missing_ok=True)
+            gain = measure_rms(take.blocks()) / max(1e-9, measure_rms([part.voice]))
+            if session.stems:
+                session.stems["piano"] = StoredStem(paths["wav"], n_samples, take.loudness)
     return {
         "version": session.version,
-        "notes": [_as_row(note) for note in arranged.piano_notes],
-        "accompaniment": [_as_row(note) for note in arranged.accompaniment],
-        "tempo": {"bpm": tempo.bpm, "confidence": tempo.confidence, "meter": tempo.meter_name},
-        "beats": _beats(tempo, part.duration),
+        "tuning": tuning,
+        "notes": [as_row(note) for note in arranged.piano_notes],
+        "accompaniment": [as_row(note) for note in arranged.accompaniment],
+        "tempo": describe_tempo(arranged.tempo, chosen.arrangement),
+        "beats": describe_beats(arranged.tempo, part.duration),
         "key": {"name": arranged.key.name, "confidence": arranged.key.confidence},
-        "remarks": [_as_sentence(remark) for remark in arranged.remarks],
-        "voiceGain": _voice_gain(part.voice, piano),
+        "remarks": [as_sentence(remark) for remark in arranged.remarks if not is_fact(remark)],
+        "voiceGain": min(max(gain, 0.1), 10.0) if gain else 1.0,
+        "coverGains": cover_gains(**session.stems) if session.stems else None,
         "length": {"samples": n_samples, "rate": PIANO_SAMPLE_RATE},
     }
 
 
-def write_score_file(session: Session) -> None:
-    """Write the MusicXML score of the last rendering.
+def write_late_file(session: Session, name: str) -> None:
+    """Write the score or the cover of the last rendering.
 
     Raises
     ------
     PageError
         If nothing was rendered, the recording was deleted, or music21 is not installed.
     """
-    if session.part is None or session.arranged is None:
+    if session.part is None or session.arranged is None or (name == COVER and not session.stems):
         raise PageError(GONE)
     with _gone_if_deleted(session), session.lock:
+        path = session.folder / name
+        if path.exists():
+            return
+        if name == COVER:
+            mix_cover(path, **session.stems)
+            return
         try:
-            with all_or_none({"musicxml": session.folder / SCORE}) as temporary:
+            with all_or_none({"musicxml": path}) as temporary:
                 Conversion(TITLE, session.part, session.arranged).write(temporary)
         except DiskError:
             raise
         except OutputError as error:
-            raise PageError(_as_sentence(str(error))) from error
-
-
-def read_settings(settings: Any) -> Settings:
-    """Check the settings of the page, all of which are optional."""
-    try:
-        return from_mapping(Settings, settings if isinstance(settings, Mapping) else {}, "settings")
-    except (ConfigError, ValueError) as error:
-        reason = re.sub(r"(settings|arrangement|performance)[.]", "", str(error))
-        msg = f"These settings are not valid: {reason}."
-        raise PageError(msg) from error
-
-
-def read_notes(notes: Any, duration: float, limits: Limits) -> list[Note]:
-    """Check the notes of the page; those beyond the recording are cut off."""
-    if not isinstance(notes, Sequence) or len(notes) > limits.notes:
-        msg = f"At most {limits.notes} notes can be rendered."
-        raise PageError(msg)
-    found = []
-    for number, row in enumerate(notes, start=1):
-        try:
-            onset, offset, pitch, velocity, confidence = (float(value) for value in row)
-            if not all(math.isfinite(value) for value in (onset, offset, pitch, velocity, confidence)):
-                msg = "every value must be a number"
-                raise ValueError(msg)
-            if onset < duration:
-                found.append(Note(onset, min(offset, duration), pitch, int(velocity), confidence))
-        except (TypeError, ValueError) as error:
-            msg = f"Note {number} is not valid: {error}."
-            raise PageError(msg) from error
-    return sorted(found)
+            raise PageError(as_sentence(str(error))) from error
 
 
 @contextmanager
@@ -213,48 +225,71 @@ def _gone_if_deleted(session: Session) -> Iterator[None]:
         raise PageError(GONE) from error
 
 
-def _cut(whole: Recording, start: float, longest: float) -> tuple[Recording, float]:
+def _decoded(session: Session, limits: Limits) -> Recording:
+    """Decode the upload, unless that is done."""
+    if session.whole is None:
+        if not session.upload.exists():
+            raise PageError(GONE)
+        session.whole = decode(session.upload, session.voice, limits)
+    return session.whole
+
+
+def _cut(whole: Recording, chosen: Part, longest: float) -> tuple[Recording, float]:
     """Give a part of at most ``longest`` seconds, and its start in seconds."""
-    if whole.duration <= longest:
+    start = chosen.start if math.isfinite(chosen.start) else 0.0
+    wanted = longest if chosen.end is None else min(chosen.end, whole.duration) - start
+    length = min(longest, whole.duration, max(wanted, MIN_SECONDS))
+    if length >= whole.duration - MIN_SECONDS / 2:
         return Recording(np.array(whole.voice), whole.n_samples, whole.sample_rate, whole.warnings), 0.0
-    first = min(max(0.0, start if math.isfinite(start) else 0.0), whole.duration - longest)
-    n_samples = seconds_to_samples(longest, whole.sample_rate)
+    first = min(max(0.0, start), whole.duration - length)
+    n_samples = seconds_to_samples(length, whole.sample_rate)
     begin = seconds_to_samples(first, VOICE_STFT.sample_rate)
-    voice = np.array(whole.voice[begin : begin + seconds_to_samples(longest, VOICE_STFT.sample_rate)])
+    voice = np.array(whole.voice[begin : begin + seconds_to_samples(length, VOICE_STFT.sample_rate)])
     return Recording(voice, n_samples, whole.sample_rate, whole.warnings), first
 
 
-def _voice_length(part: Recording) -> int:
-    """Count the samples of the voice, without the padding of a very short one."""
-    return max(1, resampled_length(part.n_samples, part.sample_rate, VOICE_STFT.sample_rate))
+def _separate(
+    session: Session, part: Recording, first: float, source: str, models: Models, limits: Limits, progress: Progress
+) -> Separated:
+    """Find the voice of a part; only a song is decoded in stereo."""
+    path = session.folder / "song.pcm"
+
+    def reopen() -> Iterator[NDArray[np.float32]]:
+        mix = decode_part(session.upload, path, limits, first, first + part.duration)
+        for begin in range(0, len(mix), BLOCK_SAMPLES):
+            yield mix[begin : begin + BLOCK_SAMPLES].T.astype(np.float32) / np.float32(32767)
+
+    shown = 0.0
+
+    def report(share: float) -> None:
+        nonlocal shown
+        if share >= shown:
+            shown = share + 0.05
+            progress(0.1 + 0.4 * share, "Separating the voice")
+
+    n_samples = resampled_length(part.n_samples, part.sample_rate, PIANO_SAMPLE_RATE)
+    recording = Recording(part.voice, n_samples, PIANO_SAMPLE_RATE, part.warnings, reopen)
+    try:
+        return separate(recording, lambda: models.separator, source, keep=STEMS, progress=report)
+    finally:
+        path.unlink(missing_ok=True)
 
 
-def _remark_on_part(whole: Recording, part: Recording, first: float, limits: Limits) -> str:
-    if part.n_samples == whole.n_samples:
-        return ""
-    length = format_duration(limits.part_seconds)
-    which = "the first" if first == 0 else "the selected"
-    return f"This recording is longer than {length}: {which} {length.removeprefix('a ')} of it is converted."
+def _keep(session: Session, separated: Separated, part: Recording, tuning: float) -> None:
+    """Store the voice, and the stems and beats of a song."""
+    for name in ("backing.wav", COVER):
+        (session.folder / name).unlink(missing_ok=True)
+    session.part, session.tuning, session.band, session.stems = part, tuning, Band(), {}
+    if separated.song is None:
+        n_samples = max(1, resampled_length(part.n_samples, part.sample_rate, VOICE_STFT.sample_rate))
+        write_audio(session.folder / "voice.wav", part.voice[:n_samples], VOICE_STFT.sample_rate)
+    else:
+        stems = separated.song.stems
+        session.stems = {name: store(stem, session.folder / f"{name}.wav") for name, stem in stems.items()}
+        session.band = separated.band
 
 
-def _beats(tempo: Tempo, duration: float) -> list[list[float]]:
-    """Give the beats within the recording: seconds, and 1 for the first of a bar."""
-    return [
-        [beat, float((index - tempo.downbeat) % tempo.beats_per_bar == 0)]
-        for index, beat in enumerate(tempo.beats)
-        if 0 <= beat <= duration
-    ]
-
-
-def _voice_gain(voice: NDArray[np.float32], piano: NDArray[np.float32]) -> float:
-    """Give the factor that makes the voice as loud as the piano when both play (0.1 to 10)."""
-    levels = [float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))) for sound in (voice, piano)]
-    return float(np.clip(levels[1] / levels[0], 0.1, 10.0)) if min(levels) > 0 else 1.0
-
-
-def _as_row(note: Note) -> list[float]:
-    return [round(note.onset, 4), round(note.offset, 4), round(note.pitch, 3), note.velocity, round(note.confidence, 3)]
-
-
-def _as_sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+def _draw(session: Session, part: Recording, melody: Melody) -> dict[str, Any]:
+    """Draw the voice, in a thread beside the rendering; for JSON: its pitch, and the range of the picture."""
+    lowest, highest = draw_voice(session.folder / "spectrum.png", part.voice, melody.notes)
+    return {"pitch": trace_pitch(part.voice, part.duration), "spectrum": {"lowest": lowest, "highest": highest}}

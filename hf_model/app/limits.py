@@ -11,6 +11,10 @@ class PageError(Exception):
     """Why a request failed: a sentence for the user, without a path."""
 
 
+class BusyError(PageError):
+    """Why a request cannot be served now, but may be later."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Limits for one user, and for all users together.
@@ -24,36 +28,41 @@ class Limits:
     upload_bytes : int
     upload_seconds : float
         Longest time for an upload.
+    body_seconds : float
+        Longest time for the body of any other request.
     decode_seconds : float
         Longest time to decode a file.
     decode_bytes : int
         Memory for decoding, beyond that of the decoder when it starts.
     notes : int
         Most notes to render.
-    sessions : int
-        Most recordings kept at once.
+    sessions, sessions_per_client : int
+        Most recordings kept at once, of all clients and of one.
     disk_bytes : int
         Most bytes of all recordings kept.
     spare_seconds : float
         A recording unused for so long is deleted when another one needs the space.
     idle_seconds : float
         A recording unused for so long is deleted.
-    waiting : int
-        Most jobs waiting in the queue.
+    waiting, waiting_per_client : int
+        Most jobs waiting in the queue, of all clients and of one.
     """
 
-    part_seconds: float = 60.0
+    part_seconds: float = 300.0
     whole_seconds: float = 600.0
     upload_bytes: int = 64 * MEBIBYTE
     upload_seconds: float = 120.0
+    body_seconds: float = 10.0
     decode_seconds: float = 20.0
     decode_bytes: int = 1024 * MEBIBYTE
-    notes: int = 1000
+    notes: int = 3000
     sessions: int = 64
+    sessions_per_client: int = 24
     disk_bytes: int = 2048 * MEBIBYTE
     spare_seconds: float = 60.0
     idle_seconds: float = 1200.0
     waiting: int = 40
+    waiting_per_client: int = 24
 
     def as_mapping(self) -> dict[str, float]:
         """Give the limits that the browser checks."""

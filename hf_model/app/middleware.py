@@ -1,42 +1,31 @@
-"""Access control of the page: which paths exist, from which origins, and which requests reach Gradio."""
+"""Access control of the page: which paths exist, from which origins, and the token."""
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
+import hmac
 import re
+import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import urlsplit
-
-from hf_model.app.job_requests import check_job
-from hf_model.app.limits import PageError
+from urllib.parse import parse_qs, urlsplit
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-ENGINE = "/engine"
-"""Path where Gradio is mounted."""
-
 SMALL_BODY = 1 << 20
 """Bytes; the largest request body, except for uploads."""
 
-BODY_SECONDS = 10.0
-"""Longest time for the body of a job."""
-
-JOIN = f"{ENGINE}/gradio_api/queue/join"
-DATA = f"{ENGINE}/gradio_api/queue/data"
+LOCKED = "This page needs a token: open the address that the server printed when it started."
 
 _OPEN = re.compile(
-    r"/|/health|/favicon\.ico|/page/[\w.-]{1,64}|/example|/recordings|/recordings/[0-9a-f]{32}/[\w.-]{1,64}"
-    rf"|{JOIN}|{DATA}",
+    r"/|/health|/favicon\.ico|/page/[\w.-]{1,64}|/example|/jobs|/recordings|/recordings/[0-9a-f]{32}/[\w.-]{1,64}",
     re.ASCII,
 )
-"""All open paths. Gradio has many more, for proxies, uploads, files and monitoring: none of them is needed."""
-
-_QUEUE = {JOIN: ("POST", re.compile(rb"")), DATA: ("GET", re.compile(rb"session_hash=[0-9a-f]{32}"))}
-"""Method and query of the paths of Gradio."""
+"""All open paths."""
 
 _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?", re.IGNORECASE)
 
@@ -56,11 +45,16 @@ class AccessMiddleware:
         Whether to refuse host names other than this machine's: protects against DNS rebinding.
     embedded_in : str
         Origins that may show the page in a frame, as in a content security policy.
+    token : str
+        What every request must show, as ``?token=`` once (a cookie then replaces it) or as a bearer token; "" for none.
     """
 
-    def __init__(self, app: App, only_loopback: bool, embedded_in: str = "'none'") -> None:
+    def __init__(self, app: App, only_loopback: bool, embedded_in: str = "'none'", token: str = "") -> None:
         self.app = app
         self.only_loopback = only_loopback
+        self.token = token
+        # The cookie is not the token: it ends with the server.
+        self.cookie = secrets.token_urlsafe(24)
         self.headers = [
             (b"content-security-policy", f"{_POLICY}{embedded_in}".encode()),
             (b"x-content-type-options", b"nosniff"),
@@ -77,9 +71,13 @@ class AccessMiddleware:
             return
         if scope["type"] != "http":
             return  # the page uses no websockets
-        refusal = self._refusal(scope)
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        refusal = self._refusal(scope, headers)
         if refusal:
             await _respond(send, *refusal)
+            return
+        if self.token and not self._is_admitted(scope, headers):
+            await self._admit(scope, send)
             return
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
@@ -89,23 +87,34 @@ class AccessMiddleware:
                 message["headers"] = [*message["headers"], *((n, v) for n, v in extra if n not in known)]
             await send(message)
 
-        if scope["path"] == JOIN:
-            try:
-                async with asyncio.timeout(BODY_SECONDS):
-                    body = check_job(await _read_body(receive))
-            except ConnectionError:
-                return
-            except TimeoutError:
-                await _respond(send, 400, "The request did not arrive in time.")
-                return
-            except PageError as error:
-                await _respond(send, 400, str(error))
-                return
-            scope, receive = _with_body(scope, receive, body)
         await self.app(scope, receive, send_with_headers)
 
-    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    def _is_admitted(self, scope: Scope, headers: dict[bytes, str]) -> bool:
+        """Whether a request has the cookie, or the token as a bearer token."""
+        scheme, _, given = headers.get(b"authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and _equal(given.strip(), self.token):
+            return True
+        try:
+            cookie = SimpleCookie(headers.get(b"cookie", "")).get(_cookie_name(scope))
+        except CookieError:
+            return False
+        return cookie is not None and _equal(cookie.value, self.cookie)
+
+    async def _admit(self, scope: Scope, send: Send) -> None:
+        """Exchange the token in the address for a cookie; the address without it is shown then."""
+        try:
+            given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=9).get("token", [""])[-1]
+        except ValueError:
+            given = ""
+        if scope["path"] != "/" or scope["method"] != "GET" or not _equal(given, self.token):
+            await _respond(send, 401, LOCKED, (b"www-authenticate", b"Bearer"))
+            return
+        secure = "; Secure" if scope.get("scheme") == "https" else ""
+        # Not "Strict": the browser would leave the cookie out after a click on a link in a message.
+        cookie = f"{_cookie_name(scope)}={self.cookie}; Path=/; HttpOnly; SameSite=Lax{secure}"
+        await _respond(send, 303, "", (b"location", b"./"), (b"set-cookie", cookie.encode("ascii")))
+
+    def _refusal(self, scope: Scope, headers: dict[bytes, str]) -> tuple[int, str] | None:
         if self.only_loopback and not _LOOPBACK.fullmatch(headers.get(b"host", "")):
             return 400, "This page is available on its own machine only."
         path = str(scope["path"])
@@ -116,16 +125,11 @@ class AccessMiddleware:
         sends = scope["method"] not in {"GET", "HEAD"}
         if sends and not _is_same_origin(headers):
             return 403, "Requests from other origins are not allowed."
-        if path in _QUEUE:
-            method, query = _QUEUE[path]
-            if scope["method"] != method:
-                return 405, "This method is not allowed."
-            if not query.fullmatch(scope["query_string"]):
-                return 400, "The request is not valid: query."
         length = headers.get(b"content-length", "")
         if sends and path != "/recordings" and not (length.isdecimal() and int(length) <= SMALL_BODY):
             return 413, "This request is too large."
-        if path == JOIN and headers.get(b"content-type", "").partition(";")[0].strip().lower() != "application/json":
+        kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
+        if sends and path == "/jobs" and kind != "application/json":
             return 400, "The request is not valid: content type."
         return None
 
@@ -144,35 +148,26 @@ def _is_same_origin(headers: dict[bytes, str]) -> bool:
         return False
 
 
-async def _read_body(receive: Receive) -> bytes:
-    """Read a body of at most ``SMALL_BODY`` bytes, whatever length is declared."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ConnectionAbortedError
-        body += message.get("body", b"")
-        if len(body) > SMALL_BODY:
-            msg = "This request is too large."
-            raise PageError(msg)
-        if not message.get("more_body", False):
-            return bytes(body)
+def _equal(given: str, expected: str) -> bool:
+    """Compare in a time that tells nothing, not even the length."""
+    digests = [hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in (given, expected)]
+    return hmac.compare_digest(*digests)
 
 
-def _with_body(scope: Scope, receive: Receive, body: bytes) -> tuple[Scope, Receive]:
-    """Replace the body of a request, which was read already."""
-    waiting: list[MutableMapping[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive_body() -> MutableMapping[str, Any]:
-        return waiting.pop() if waiting else await receive()
-
-    headers = [(name, value) for name, value in scope["headers"] if name not in {b"content-length", b"content-type"}]
-    headers += [(b"content-length", str(len(body)).encode()), (b"content-type", b"application/json")]
-    return {**scope, "headers": headers}, receive_body
+def _cookie_name(scope: Scope) -> str:
+    """Name the cookie after the port: browsers do not keep the ports of a host apart."""
+    server = scope.get("server")
+    return f"hummingface-{server[1] if server else 0}"
 
 
-async def _respond(send: Send, status: int, text: str) -> None:
+async def _respond(send: Send, status: int, text: str, *extra: tuple[bytes, bytes]) -> None:
     body = text.encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"cache-control", b"no-store"),
+        *extra,
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

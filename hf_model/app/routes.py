@@ -7,12 +7,13 @@ import shutil
 from importlib.resources import files
 from pathlib import Path
 
-from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
-from starlette.requests import ClientDisconnect
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
-from hf_model.app.jobs import SCORE, write_score_file
-from hf_model.app.limits import Limits, PageError, format_duration
+from hf_model.app.connections import client_of
+from hf_model.app.jobs import COVER, SCORE, write_late_file
+from hf_model.app.limits import BusyError, Limits, PageError, format_duration
 from hf_model.app.sessions import Session, Sessions
 
 PAGE = Path(str(files("hf_model.app"))) / "page"
@@ -22,6 +23,8 @@ EXAMPLE = PAGE / "example.flac"
 
 FILES = {
     "voice.wav": "audio/wav",
+    "backing.wav": "audio/wav",
+    COVER: "audio/wav",
     "spectrum.png": "image/png",
     "piano.wav": "audio/wav",
     "piano.mid": "audio/midi",
@@ -34,7 +37,7 @@ EMPTY = "This file is empty."
 SLOW = "The recording did not arrive in time. Please try again."
 
 
-def add_routes(app: FastAPI, sessions: Sessions) -> None:
+def add_routes(app: Starlette, sessions: Sessions) -> None:
     """Add all routes except the job queue."""
 
     async def show_page(_request: Request) -> Response:
@@ -54,20 +57,21 @@ def add_routes(app: FastAPI, sessions: Sessions) -> None:
     async def receive_recording(request: Request) -> Response:
         return await _receive(request, sessions)
 
-    async def open_example(_request: Request) -> Response:
+    async def open_example(request: Request) -> Response:
         try:
-            session = sessions.open()
+            session = sessions.open(client_of(request.scope))
         except PageError as error:
             return _refused(str(error), 503)
-        shutil.copyfile(EXAMPLE, session.upload)
+        session.n_bytes = shutil.copyfile(EXAMPLE, session.upload).stat().st_size
         return JSONResponse({"recording": session.id})
 
     async def send_file(request: Request) -> Response:
         name = request.path_params["name"]
         try:
             session = sessions.find(request.path_params["recording"])
-            if name == SCORE:
-                await asyncio.to_thread(write_score_file, session)
+            if name in {SCORE, COVER}:
+                await asyncio.to_thread(write_late_file, session, name)
+                sessions.measure(session)
         except PageError as error:
             return _refused(str(error), 404)
         path = session.folder / name
@@ -96,14 +100,17 @@ async def _receive(request: Request, sessions: Sessions) -> Response:
     if not declared.isdecimal() or int(declared) > limits.upload_bytes:
         return _refused(_too_large(limits), 413)
     try:
-        session = sessions.open()
+        session = sessions.open(client_of(request.scope))
     except PageError as error:
         return _refused(str(error), 503)
+    status = 400
     try:
         async with asyncio.timeout(limits.upload_seconds):
-            problem = await _store(request, session, limits)
+            problem = await _store(request, session, sessions)
     except TimeoutError:
-        problem = SLOW
+        problem, status = SLOW, 408
+    except BusyError as error:
+        problem, status = str(error), 503
     except BaseException as error:
         sessions.delete(session.id)
         if isinstance(error, ClientDisconnect):
@@ -111,26 +118,27 @@ async def _receive(request: Request, sessions: Sessions) -> Response:
         raise
     if problem:
         sessions.delete(session.id)
-        return _refused(problem, 413 if problem == _too_large(limits) else 400)
+        return _refused(problem, 413 if problem == _too_large(limits) else status)
     return JSONResponse({"recording": session.id})
 
 
-async def _store(request: Request, session: Session, limits: Limits) -> str:
+async def _store(request: Request, session: Session, sessions: Sessions) -> str:
     """Write the body to the session's folder; give the reason if it is refused."""
-    n_bytes = 0
+    limits, n_bytes = sessions.limits, 0
     with session.upload.open("wb") as file:
         async for chunk in request.stream():
             n_bytes += len(chunk)
             if n_bytes > limits.upload_bytes:
                 return _too_large(limits)
+            sessions.add_bytes(session, len(chunk))
             file.write(chunk)
     return "" if n_bytes else EMPTY
 
 
 def _too_large(limits: Limits) -> str:
     return (
-        f"This file is larger than {limits.upload_bytes >> 20} MB. A few minutes of singing are enough: "
-        f"{format_duration(limits.part_seconds)} at a time is converted."
+        f"This file is larger than {limits.upload_bytes >> 20} MB. A compressed one (mp3, m4a, ogg) is "
+        f"smaller; at most {format_duration(limits.part_seconds)} are converted at a time."
     )
 
 

@@ -7,14 +7,19 @@ import json
 import multiprocessing
 import resource
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hf_model.app.limits import Limits, PageError
-from hf_model.audio.reader import AudioError
+from hf_model.audio.grid import seconds_to_samples
+from hf_model.audio.part import Part
+from hf_model.audio.reader import AudioError, AudioReader
 from hf_model.audio.recording import Recording, read_recording
 
 TOO_SLOW = "This file takes too long to decode. Is it really a recording?"
@@ -43,8 +48,33 @@ def decode(source: Path, target: Path, limits: Limits) -> Recording:
     PageError
         If it cannot be decoded within the limits: the reason, without a path.
     """
+    result = _run(attempt, source, target, limits)
+    voice = np.load(target, mmap_mode="r", allow_pickle=False)
+    return Recording(voice, result["n_samples"], result["sample_rate"], tuple(result["warnings"]))
+
+
+def decode_part(source: Path, target: Path, limits: Limits, start: float, end: float) -> NDArray[np.int16]:
+    """Decode a part of a file, from ``start`` to ``end`` in seconds, to stereo at 44.1 kHz, stored in ``target``.
+
+    Returns
+    -------
+    ndarray, shape (sample, 2)
+        16 bits, mapped from the file.
+
+    Raises
+    ------
+    PageError
+        As for :func:`decode`.
+    """
+    _run(attempt_part, source, target, limits, start, end)
+    return np.memmap(target, np.int16, mode="r").reshape(-1, 2)
+
+
+def _run(task: Callable[..., dict[str, object]], source: Path, target: Path, limits: Limits, *more: float) -> Any:
+    """Run a task in a separate process and give its result; an error becomes a PageError."""
     receiver, sender = _processes.Pipe(duplex=False)
-    process = _processes.Process(target=_decode_and_send, args=(str(source), str(target), limits, sender), daemon=True)
+    arguments = (task, str(source), str(target), limits, more, sender)
+    process = _processes.Process(target=_run_and_send, args=arguments, daemon=True)
     process.start()
     sender.close()
     result: dict[str, Any]
@@ -60,29 +90,57 @@ def decode(source: Path, target: Path, limits: Limits) -> Recording:
     if "error" in result:
         target.unlink(missing_ok=True)
         raise PageError(result["error"])
-    voice = np.load(target, mmap_mode="r", allow_pickle=False)
-    return Recording(voice, result["n_samples"], result["sample_rate"], tuple(result["warnings"]))
+    return result
 
 
-def _decode_and_send(source: str, target: str, limits: Limits, sender: Connection) -> None:
+def _run_and_send(
+    task: Callable[..., dict[str, object]],
+    source: str,
+    target: str,
+    limits: Limits,
+    more: tuple[float, ...],
+    sender: Connection,
+) -> None:
     """Run in the separate process."""
     importlib.import_module(LIBSNDFILE)  # the fork server may have been started without it
     _limit_memory(limits.decode_bytes)
-    sender.send_bytes(json.dumps(attempt(Path(source), Path(target), limits)).encode())
+    sender.send_bytes(json.dumps(task(Path(source), Path(target), limits, *more)).encode())
 
 
 def attempt(source: Path, target: Path, limits: Limits) -> dict[str, object]:
     """Decode, and give the fields of the recording, or the error."""
-    try:
+    with _reported(source) as result:
         recording = read_recording(source, limits.whole_seconds)
         np.save(target, recording.voice)
+        result |= {"n_samples": recording.n_samples, "sample_rate": recording.sample_rate}
+        result["warnings"] = recording.warnings
+    return result
+
+
+def attempt_part(source: Path, target: Path, _limits: Limits, start: float, end: float) -> dict[str, object]:
+    """Decode a part, block by block, and give nothing, or the error."""
+    with _reported(source) as result, target.open("wb") as file:
+        reader = AudioReader(source)
+        n_samples = seconds_to_samples(end - start, reader.sample_rate)
+        blocks = Part(start, end).cut(reader, reader.sample_rate)
+        part = Recording(np.zeros(0, dtype=np.float32), n_samples, reader.sample_rate, reopen=lambda: blocks)
+        for block in part.stereo_blocks():
+            file.write(np.round(32767 * np.clip(block.T, -1, 1)).astype(np.int16).tobytes())
+    return result
+
+
+@contextmanager
+def _reported(source: Path) -> Iterator[dict[str, object]]:
+    """Give a result to fill in; an exception is reported in it, without a path."""
+    result: dict[str, object] = {}
+    try:
+        yield result
     except AudioError as error:
-        return {"error": f"This file cannot be used: {str(error).removeprefix(f'{source}: ')}."}
+        result["error"] = f"This file cannot be used: {str(error).removeprefix(f'{source}: ')}."
     except MemoryError:
-        return {"error": "This file needs too much memory to decode. Is it really a recording?"}
+        result["error"] = "This file needs too much memory to decode. Is it really a recording?"
     except OSError:
-        return {"error": "The server has no room for this recording."}
-    return {"n_samples": recording.n_samples, "sample_rate": recording.sample_rate, "warnings": recording.warnings}
+        result["error"] = "The server has no room for this recording."
 
 
 def _limit_memory(n_bytes: int) -> None:

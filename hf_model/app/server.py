@@ -5,32 +5,46 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import re
+import secrets
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hf_model.app.limits import Limits
-from hf_model.app.middleware import ENGINE, AccessMiddleware
+from hf_model.app.middleware import AccessMiddleware
 from hf_model.app.sandbox import warm_up
 from hf_model.app.sessions import Sessions
 from hf_model.inference import Models, default_models
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.applications import Starlette
 
 HOST, PORT = "127.0.0.1", 7860
+
+TOKEN = re.compile(r"[\w.~-]{8,128}", re.ASCII)
+"""What a token may be."""
+
+
+class TokenError(ValueError):
+    """Why a token is refused."""
+
+
+Background = Callable[[], Coroutine[Any, Any, None]]
 
 
 def serve(
     host: str = HOST,
     port: int = PORT,
     *,
-    part_seconds: float = 60.0,
+    part_seconds: float = 300.0,
     model: Path | None = None,
+    token: str = "",
     announce: Callable[[str], object] = lambda _address: None,
+    warn: Callable[[str], object] = lambda _remark: None,
 ) -> None:
     """Serve the page until the process is interrupted.
 
@@ -44,68 +58,98 @@ def serve(
         Longest part of a recording that is converted at once.
     model : path, optional
         Weights to use instead of the ones that ship.
+    token : str
+        What the address must contain to open the page, as ``TOKEN``; "auto" for a random one, "" for none.
     announce : callable
         Called with the page's address.
+    warn : callable
+        Called with what is open to whom, if other machines can open the page.
 
     Raises
     ------
     OSError
         If the address cannot be used.
+    TokenError
+        If the token is too short, or has other characters.
     """
-    _disable_telemetry()
     import uvicorn
 
+    from hf_model.app.connections import Connections, bounded_protocol, connection_limits, raise_descriptor_limit
+
+    token = secrets.token_urlsafe(24) if token == "auto" else token
+    if token and not TOKEN.fullmatch(token):
+        msg = "a token has 8 to 128 letters, digits or any of - . _ ~"
+        raise TokenError(msg)
+    # An address in a header is believed only from proxies that the operator names, as uvicorn does.
+    proxies = os.environ.get("FORWARDED_ALLOW_IPS", "*" if "SPACE_ID" in os.environ else "")
     with _bind(host, port) as listening:
         sessions = Sessions(Limits(part_seconds=part_seconds, whole_seconds=max(600.0, part_seconds)))
         try:
             models = Models(model) if model else default_models()
-            app = build(sessions, models, only_loopback=_is_loopback(host))
+            trusted = frozenset(filter(None, proxies.replace(" ", "").split(",")))
+            connections = Connections(connection_limits(raise_descriptor_limit()), trusted)
+            app = build(sessions, models, connections.watch, only_loopback=_is_loopback(host), token=token)
             config = uvicorn.Config(
-                app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2
+                app,
+                http=bounded_protocol(connections),
+                ws="none",
+                proxy_headers=bool(proxies),
+                forwarded_allow_ips=proxies,
+                log_level="error",  # a warning for every request that is not HTTP would let anyone fill the log
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=2,
             )
-            name = f"[{host}]" if ":" in host else host
-            announce(f"http://{name}:{listening.getsockname()[1]}")
+            address = _address(host, listening.getsockname()[1], token)
+            announce(address)
+            if not _is_loopback(host):
+                warn(_describe_exposure(host, token))
             uvicorn.Server(config).run(sockets=[listening])
         finally:
             sessions.close()
 
 
-def build(sessions: Sessions, models: Models, *, only_loopback: bool) -> AccessMiddleware:
-    """Build the ASGI application: routes, job queue and access control."""
-    _disable_telemetry()
-    import gradio
-    from fastapi import FastAPI
+def build(
+    sessions: Sessions, models: Models, *background: Background, only_loopback: bool, token: str = ""
+) -> AccessMiddleware:
+    """Build the ASGI application: routes, job queue and access control; ``background`` runs meanwhile."""
+    from starlette.applications import Starlette
 
-    from hf_model.app.job_queue import build_queue
+    from hf_model.app.job_queue import JobQueue
+    from hf_model.app.job_routes import add_job_route
     from hf_model.app.routes import add_routes
 
-    app = FastAPI(lifespan=_lifespan(sessions, models), docs_url=None, redoc_url=None, openapi_url=None)
+    queue = JobQueue(sessions.limits)
+    app = Starlette(lifespan=_lifespan(sessions, models, queue.run, *background))
     add_routes(app, sessions)
-    gradio.mount_gradio_app(
-        app,
-        build_queue(sessions, models),
-        path=ENGINE,
-        show_error=False,
-        run_history=False,
-        enable_monitoring=False,
-        ssr_mode=False,
-        pwa=False,
-        mcp_server=False,
-    )
+    add_job_route(app, queue, sessions, models)
     # The Hub shows a Space in a frame.
     embedded = "https://huggingface.co https://*.hf.space" if os.environ.get("SPACE_ID") else "'none'"
-    return AccessMiddleware(app, only_loopback, embedded)
+    return AccessMiddleware(app, only_loopback, embedded, token)
 
 
-def _disable_telemetry() -> None:
-    """Switch off telemetry of Gradio and the Hub's library, which read these variables when imported."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    os.environ["DO_NOT_TRACK"] = "1"
+def _address(host: str, port: int, token: str) -> str:
+    """Give an address that a browser on this machine can open."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{name}:{port}" + (f"/?token={token}" if token else "")
 
 
-def _lifespan(sessions: Sessions, models: Models) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """Warm up and delete idle recordings in the background, while requests are served."""
+def _describe_exposure(host: str, token: str) -> str:
+    """Say who can open the page, and what that means."""
+    where = f"all addresses of this machine ({socket.gethostname()})" if host in {"0.0.0.0", "::"} else host
+    who = "all who can reach it and have the token" if token else "all who can reach it (--token auto limits that)"
+    return (
+        f"the page is open at {where} to {who}. "
+        "The connection is not encrypted: others on the network can read along"
+        + (", the token too. " if token else ". ")
+        + "Browsers give the microphone to other machines over https only: a proxy with a certificate provides that"
+    )
+
+
+def _lifespan(
+    sessions: Sessions, models: Models, *background: Background
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    """Warm up, delete idle recordings and run the background while requests are served."""
 
     async def clean() -> None:
         while True:
@@ -113,16 +157,18 @@ def _lifespan(sessions: Sessions, models: Models) -> Callable[[FastAPI], Abstrac
             await asyncio.to_thread(sessions.delete_idle)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         stopping = threading.Event()
         warming = threading.Thread(target=_warm_up, args=(models, stopping), name="warm-up")
         warming.start()
-        cleaning = asyncio.create_task(clean())
+        tasks = [asyncio.create_task(run()) for run in (clean, *background)]
         try:
             yield
         finally:
-            cleaning.cancel()
+            for task in tasks:
+                task.cancel()
             stopping.set()
+            await asyncio.gather(*tasks, return_exceptions=True)
             # A thread inside native code while the interpreter shuts down aborts the process.
             await asyncio.to_thread(warming.join)
 
@@ -139,14 +185,17 @@ def _warm_up(models: Models, stopping: threading.Event) -> None:
     from hf_model.notes.note import Note
 
     tone = np.sin(1400 * np.arange(32000) / 16000).astype(np.float32)
+    sung = as_recording(0.1 * tone, 16000)
     steps: tuple[Callable[[], object], ...] = (
         warm_up,
         lambda: models.transcriber,
-        lambda: transcribe_recording(as_recording(0.1 * tone, 16000), models=models),
+        lambda: transcribe_recording(sung, source="voice", models=models),
         lambda: render([Note(0.0, 0.5, 60.0)], 44100, models=models),
         lambda: trace_pitch(tone, 2.0),
         lambda: importlib.import_module("av"),
         lambda: importlib.import_module("PIL.Image"),
+        lambda: transcribe_recording(sung, models=models),
+        lambda: transcribe_recording(sung, source="song", models=models),
     )
     for step in steps:
         if stopping.is_set():

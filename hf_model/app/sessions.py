@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from hf_model.app.limits import Limits, PageError
+from hf_model.app.limits import BusyError, Limits, PageError
+from hf_model.app.stems import StoredStem
 from hf_model.audio.recording import Recording
+from hf_model.band.listener import Band
 from hf_model.music.arrangement import Arranged
 
 PREFIX = "hummingface-page-"
 """Prefix of a server's folder in the system's folder for temporary files."""
 
 FULL = "The server is full. Please try again in a minute."
+TOO_MANY = "Too many recordings of yours are open. Please try again in a minute."
 GONE = "This recording is no longer on the server. Please load it again."
 
 _LOCK = "in-use"
@@ -39,10 +44,18 @@ class Session:
         Random, so that it cannot be guessed.
     folder : path
         Folder of all its files.
+    client : str
+        Whose it is: the number of recordings of one client is limited.
+    n_bytes : int
+        Size of its files.
     whole, part : Recording, optional
-        The decoded recording, and the part that was transcribed.
+        The decoded recording, and the voice of the part that was transcribed.
     tuning : float
         The singer's offset from 440 Hz in semitones.
+    band : Band
+        What plays beside the voice of a song.
+    stems : mapping of {"voice", "backing", "piano"} to StoredStem
+        Of a song.
     arranged : Arranged, optional
         The last arrangement that was rendered.
     version : int
@@ -50,14 +63,18 @@ class Session:
     touched : float
         Time of the last request, on the monotonic clock.
     lock : Lock
-        Held while the score is written.
+        Held while the score or the cover is written.
     """
 
     id: str
     folder: Path
+    client: str = ""
+    n_bytes: int = 0
     whole: Recording | None = None
     part: Recording | None = None
     tuning: float = 0.0
+    band: Band = field(default_factory=Band)
+    stems: dict[str, StoredStem] = field(default_factory=dict)
     arranged: Arranged | None = None
     version: int = 0
     touched: float = field(default_factory=time.monotonic)
@@ -65,7 +82,7 @@ class Session:
 
     @property
     def upload(self) -> Path:
-        """The uploaded file, until it is decoded."""
+        """The uploaded file: a song is decoded from it in stereo when its voice is separated."""
         return self.folder / "upload"
 
     @property
@@ -89,28 +106,45 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def open(self) -> Session:
-        """Add a recording; if there is no space, delete the longest unused one.
+    def open(self, client: str = "") -> Session:
+        """Add a recording; if there is no space, delete the longest unused ones.
 
         Raises
         ------
-        PageError
-            If the server is full and every recording was used lately.
+        BusyError
+            If the server is full, or the client has too many recordings, and every one was used lately.
         """
         with self._lock:
-            now = time.monotonic()
-            by_age = sorted(self._sessions.values(), key=lambda session: session.touched)
-            spare = iter([session for session in by_age if now - session.touched > self.limits.spare_seconds])
-            while not self._has_room():
-                oldest = next(spare, None)
-                if oldest is None:
-                    raise PageError(FULL)
-                self._remove(oldest.id)
+            most = self.limits.sessions_per_client
+            if not self._make_room(lambda: len(self._of(client)) < most, lambda session: session.client == client):
+                raise BusyError(TOO_MANY)
+            if not self._make_room(lambda: len(self) < self.limits.sessions and self._holds(self.limits.upload_bytes)):
+                raise BusyError(FULL)
             name = secrets.token_hex(16)
             folder = self.folder / name
             folder.mkdir(mode=0o700)
-            self._sessions[name] = Session(name, folder)
+            self._sessions[name] = Session(name, folder, client)
             return self._sessions[name]
+
+    def add_bytes(self, session: Session, n_bytes: int) -> None:
+        """Count bytes before they are written to a recording.
+
+        Raises
+        ------
+        BusyError
+            If there is no space for them.
+        """
+        with self._lock:
+            session.touched = time.monotonic()
+            if not self._make_room(lambda: self._holds(n_bytes)):
+                raise BusyError(FULL)
+            session.n_bytes += n_bytes
+
+    def measure(self, session: Session) -> None:
+        """Count the files of a recording anew, after a job wrote some."""
+        n_bytes = sum(_sizes(session.folder))
+        with self._lock:
+            session.n_bytes, session.touched = n_bytes, time.monotonic()
 
     def find(self, name: object) -> Session:
         """Get a recording by its id.
@@ -147,10 +181,24 @@ class Sessions:
             shutil.rmtree(self.folder, ignore_errors=True)
             self._lock_file.close()
 
-    def _has_room(self) -> bool:
-        # the largest upload must still fit
-        allowed = self.limits.disk_bytes - self.limits.upload_bytes
-        return len(self._sessions) < self.limits.sessions and sum(_sizes(self.folder)) <= allowed
+    def _make_room(
+        self, is_enough: Callable[[], bool], may_go: Callable[[Session], bool] = lambda _session: True
+    ) -> bool:
+        """Delete recordings that were not used lately, the longest unused first, until there is enough room."""
+        now = time.monotonic()
+        unused = [s for s in self._sessions.values() if now - s.touched > self.limits.spare_seconds and may_go(s)]
+        for session in sorted(unused, key=lambda session: session.touched):
+            if is_enough():
+                return True
+            self._remove(session.id)
+        return is_enough()
+
+    def _holds(self, n_bytes: int) -> bool:
+        """Whether so many more bytes fit into the space of all recordings."""
+        return sum(session.n_bytes for session in self._sessions.values()) + n_bytes <= self.limits.disk_bytes
+
+    def _of(self, client: str) -> list[Session]:
+        return [session for session in self._sessions.values() if session.client == client]
 
     def _remove(self, name: str) -> None:
         session = self._sessions.pop(name, None)
@@ -175,9 +223,23 @@ def _locked(folder: Path) -> IO[bytes]:
 def _remove_abandoned(parent: Path) -> None:
     """Delete folders of servers that no longer run."""
     for folder in parent.glob(f"{PREFIX}*"):
+        with suppress(OSError), _open_lock(folder) as lock:  # in use, of another user, or not a server's
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _open_lock(folder: Path) -> Iterator[int]:
+    """Open the lock of a server's folder: follow no link, wait for no pipe, read nothing of another user."""
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        lock = os.open(_LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
         try:
-            with (folder / _LOCK).open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            continue  # in use, of another user, or not a server's
+            if not stat.S_ISREG(os.fstat(lock).st_mode) or os.fstat(place).st_uid != os.geteuid():
+                msg = "not a server's folder"
+                raise PermissionError(msg)
+            yield lock
+        finally:
+            os.close(lock)
+    finally:
+        os.close(place)

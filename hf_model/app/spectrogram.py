@@ -1,9 +1,10 @@
-"""Background of the page's piano roll: the spectrogram of the voice as a picture, and its pitch curve."""
+"""What the page draws of a recording: its waveform, and the spectrogram and pitch curve of the voice."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,24 @@ from hf_model.notes.note import Note
 from hf_model.notes.pitch import hz_to_pitch
 from hf_model.plotting import RANGE_DB, pitch_spectrogram
 
-MAX_COLUMNS = 1200
-"""Columns of the picture; each is the maximum of the frames that it covers."""
-
 MARGIN = 8
 """Semitones drawn under the lowest and over the highest note."""
 
+N_PEAKS = 800
+"""Bars of the waveform of a whole recording."""
+
 FRAMES_PER_POINT = 2
 """Frames of the pitch tracker per point of the curve: 50 points a second."""
+
+
+def measure_peaks(audio: NDArray[np.float32]) -> list[int]:
+    """Measure the peak of each of ``N_PEAKS`` equal parts of audio (sample,), relative to the largest: 0 to 255.
+
+    A part at a time is read, so that the memory does not grow with the length of a mapped file.
+    """
+    edges = np.linspace(0, len(audio), min(N_PEAKS, len(audio)) + 1).astype(int)
+    peaks = np.array([np.abs(audio[first:last]).max() for first, last in pairwise(edges)])
+    return [int(peak) for peak in np.round(255 * peaks / max(float(peaks.max()), 1e-9))]
 
 
 def draw_voice(path: Path, voice: NDArray[np.float32], notes: Sequence[Note]) -> tuple[int, int]:
@@ -37,9 +48,6 @@ def draw_voice(path: Path, voice: NDArray[np.float32], notes: Sequence[Note]) ->
     lowest = max(12, int(min(note.pitch for note in notes)) - MARGIN)
     highest = min(115, int(max(note.pitch for note in notes)) + MARGIN)
     level = pitch_spectrogram(voice, lowest, highest)
-    per_column = -(-level.shape[1] // MAX_COLUMNS)
-    level = np.pad(level, ((0, 0), (0, -level.shape[1] % per_column)), mode="edge")
-    level = level.reshape(level.shape[0], -1, per_column).max(axis=2)
     alpha = np.clip(255 * (1 + level / RANGE_DB), 0, 255).astype(np.uint8)[::-1]
     picture = Image.fromarray(np.stack([np.full_like(alpha, 255), alpha], axis=-1), "LA")
     encoded = io.BytesIO()

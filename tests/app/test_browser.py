@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from itertools import groupby
@@ -107,8 +108,9 @@ def test_the_example_is_converted_shown_and_played(visit: Visit) -> None:
     page.click("#example")
     visit.ready()
     assert page.inner_text("#fact-notes").startswith("14")
-    assert " bpm, " in page.inner_text("#fact-tempo")
+    assert re.fullmatch(r"About \d+ bpm( \(or \d+\))?\s(probably|perhaps) \d/\d", page.inner_text("#fact-tempo"))
     assert page.inner_text("#fact-key").split()[1] in {"major", "minor"}
+    assert page.inner_text("#source-words").startswith("Only a voice")
     assert "cents" in page.inner_text("#fact-tuning")
     assert page.get_attribute("#roll", "aria-label").startswith("Piano roll of 14 notes in ")
     page.click("#play")
@@ -152,6 +154,11 @@ def test_settings_change_the_piano_without_a_new_transcription(visit: Visit, tmp
     page.wait_for_function("() => document.body.dataset.version > 1 && document.body.dataset.state == 'ready'")
     assert "+12 semitones" in page.inner_text("label[for=transpose]")
     assert visit.played(tmp_path) == [key + 12 for key in TWINKLE]
+    page.select_option("#key", "G major")
+    page.fill("#tuning", "-20")
+    page.wait_for_function("() => document.getElementById('fact-tuning').textContent.includes('20 cents')")
+    assert page.inner_text("#fact-key").strip() == "G major", "an octave up it is the same key"
+    page.wait_for_selector("body[data-state=ready]")
     before = visit.version()
     page.select_option("#quantize", "1/8")
     visit.ready(before + 1)
@@ -240,17 +247,113 @@ def test_after_a_bad_file_the_next_one_works(visit: Visit) -> None:
 
 def test_a_part_of_a_long_recording_is_selected(visit: Visit, tmp_path: Path, root: Path) -> None:
     voice, sample_rate = soundfile.read(root / "examples" / "twinkle.wav", dtype="float32")
-    soundfile.write(tmp_path / "long.flac", np.tile(voice, 8), sample_rate)
+    soundfile.write(tmp_path / "long.flac", np.tile(voice, 12), sample_rate)
+    whole = 12 * len(voice) / sample_rate
     page = visit.page
+    page.check("input[name=source][value=voice]", force=True)
     page.set_input_files("#file", tmp_path / "long.flac")
+    page.wait_for_selector("body[data-state=choosing]")
+    assert page.inner_text("#convert-part") == "Convert all of it · 1:45"
+    drag(page, "#handle-start", 0.25)
+    assert page.input_value("#from") == clock(0.25 * whole)
+    drag(page, "#handle-end", 0.375)
+    page.keyboard.press("ArrowRight")
+    assert page.input_value("#to") == clock(0.375 * whole + 1)
+    page.fill("#to", "0:70")
+    page.keyboard.press("Tab")
+    assert page.inner_text("#part .field-error") == "Expected a time like 1:05, up to 1:45."
+    page.fill("#from", "0:26.5")
+    page.keyboard.press("Tab")
+    page.fill("#to", "32")
+    page.keyboard.press("Tab")
+    page.click("#convert-part")
     visit.ready()
-    assert "longer than a minute: the first minute" in page.inner_text("#warnings")
-    assert soundfile.info(visit.download("wav", tmp_path)).frames == 60 * 44100
-    page.fill("#start", "5")
-    assert page.inner_text("label[for=start]") == "Start at 0:05"
-    page.click("#part button")
+    assert page.inner_text("#part-words") == "Converted: 0:26 to 0:32 of 1:45."
+    assert soundfile.info(visit.download("wav", tmp_path)).frames == round(5.5 * 44100)
+
+
+def drag(page, handle: str, share: float) -> None:
+    """Drag a handle to a share of the waveform's width."""
+    wave = page.locator("#wave").bounding_box()
+    page.locator(handle).hover()
+    page.mouse.down()
+    page.mouse.move(wave["x"] + share * wave["width"], wave["y"] + 9, steps=3)
+    page.mouse.up()
+
+
+def clock(seconds: float) -> str:
+    return f"{int(seconds / 60)}:{int(seconds % 60):02d}"
+
+
+def test_a_song_becomes_a_cover(visit: Visit, tmp_path: Path, root: Path) -> None:
+    voice, sample_rate = soundfile.read(root / "examples" / "twinkle.wav", dtype="float32")
+    seconds = np.arange(len(voice)) / sample_rate
+    chord = sum(np.sin(2 * np.pi * hz * seconds) for hz in (147, 185, 220)) * np.exp(-3 * (seconds % 0.5))
+    song = np.stack([voice + 0.1 * chord, voice - 0.1 * chord], axis=1)
+    soundfile.write(tmp_path / "song.ogg", song, sample_rate)
+    page = visit.page
+    page.check("input[name=source][value=song]", force=True)
+    page.set_input_files("#file", tmp_path / "song.ogg")
+    visit.ready()
+    assert page.inner_text("#source-words") == "A song: the voice was separated (as you chose)."
+    assert page.is_visible("#balance-row")
+    page.click("#play")
+    page.wait_for_function("() => document.getElementById('seek').value > 0.3")
+    for mode in ("voice", "original", "piano", "cover"):
+        before = float(page.input_value("#seek"))
+        page.check(f"input[name=mode][value={mode}]", force=True)
+        page.wait_for_timeout(150)
+        assert before < float(page.input_value("#seek")) < before + 2, "the position is kept"
+    page.click("#play")
+    lengths = {soundfile.info(visit.download(which, tmp_path)).frames for which in ("cover", "voice", "wav")}
+    assert lengths == {resampled_length(len(voice), sample_rate, 44100)}
+    page.click("#other-source")
     visit.ready(2)
-    assert "the selected minute" in page.inner_text("#warnings")
+    assert page.inner_text("#source-words") == "Only a voice: nothing was separated (as you chose)."
+    assert page.is_hidden("#get-cover")
+
+
+def test_the_sound_of_a_large_file_is_uploaded(visit: Visit, tmp_path: Path, root: Path) -> None:
+    voice, sample_rate = soundfile.read(root / "examples" / "twinkle.wav", dtype="float32")
+    large = resample(voice, sample_rate, 96000)
+    soundfile.write(tmp_path / "large.wav", np.stack([large, large], axis=1), 96000, subtype="FLOAT")
+    page = visit.page
+
+    def with_lower_limit(route) -> None:
+        route.fulfill(body=re.sub(r"(uploadBytes&quot;: )\d+", r"\g<1>2000000", route.fetch().text()))
+
+    page.route(page.url, with_lower_limit)
+    page.reload()
+    limit = page.evaluate("JSON.parse(document.body.dataset.limits).uploadBytes")
+    assert limit == 2000000 < (tmp_path / "large.wav").stat().st_size
+    page.set_input_files("#file", tmp_path / "large.wav")
+    visit.ready()
+    assert soundfile.info(visit.download("wav", tmp_path)).duration == pytest.approx(len(large) / 96000, abs=1e-4)
+    assert visit.played(tmp_path) == TWINKLE
+
+
+def test_wrong_values_are_told_beside_their_field(chromium, page_server: PageServer) -> None:
+    visit = Visit(chromium, page_server)
+    page = visit.page
+    page.set_viewport_size(PHONE)
+    page.click("#example")
+    visit.ready()
+    page.click("#notes-panel summary")
+    for field, value, message in (
+        ("#tempo", "5", "Expected a whole number from 30 to 300."),
+        ("#tuning", "500", "Expected a whole number from -100 to 100."),
+        ("[aria-label='Note 14, end']", "0", "Expected seconds after the note's start."),
+    ):
+        page.fill(field, value)
+        page.keyboard.press("Tab")
+        page.wait_for_selector(f"{field} + .field-error")
+        told, asked = (page.locator(place).bounding_box() for place in (f"{field} + .field-error", field))
+        assert page.inner_text(f"{field} + .field-error") == message
+        assert asked["y"] < told["y"] < asked["y"] + 80
+        assert 0 < told["y"] < PHONE["height"] - told["height"], "the message is in view"
+    page.fill("#tempo", "100")
+    page.wait_for_selector("#tempo:not([aria-invalid=true])")
+    visit.close()
 
 
 def test_it_works_by_keyboard(visit: Visit) -> None:
@@ -273,7 +376,8 @@ def test_it_works_by_keyboard(visit: Visit) -> None:
     assert float(page.input_value("#seek")) > 8
 
 
-NAMELESS = """() => [...document.querySelectorAll("input, select, button, a, canvas, summary")].filter((item) =>
+CONTROLS = "input, select, button, a, summary, canvas:not([aria-hidden]), [role=slider]"
+NAMELESS = """(controls) => [...document.querySelectorAll(controls)].filter((item) =>
     !(item.labels?.length || item.ariaLabel || item.textContent.trim())).map((item) => item.outerHTML)"""
 
 
@@ -287,7 +391,7 @@ def test_it_is_readable_on_every_screen(chromium, page_server: PageServer, scree
     visit.ready()
     page.click("#notes-panel summary")
     assert page.evaluate("document.documentElement.scrollWidth") <= screen["width"], "nothing to scroll sideways"
-    assert page.evaluate(NAMELESS) == []
+    assert page.evaluate(NAMELESS, CONTROLS) == []
     picture = read_picture(page.screenshot())
     assert (picture.mean() < 90) == (scheme == "dark")
     roll = read_picture(page.locator("#roll").screenshot()).astype(int)

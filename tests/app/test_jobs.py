@@ -11,10 +11,13 @@ import pytest
 import soundfile
 from PIL import Image
 
-from hf_model.app.jobs import convert_part, render_notes, write_score_file
+from hf_model.app.jobs import COVER, SCORE, convert_part, open_recording, render_notes, write_late_file
 from hf_model.app.limits import Limits, PageError
+from hf_model.app.page_json import Part
 from hf_model.app.sessions import Session, Sessions
 from hf_model.audio.grid import resampled_length
+from hf_model.band.listener import Band
+from hf_model.music.tempo import Tempo
 from hf_model.notes.midi import read_midi
 from hf_model.notes.note_files import read_csv
 from tests.fakes import tone_models, tones
@@ -35,9 +38,12 @@ def give(session: Session, audio: np.ndarray, sample_rate: int = 16000) -> None:
     soundfile.write(session.upload, audio, sample_rate, format="WAV", subtype="FLOAT")
 
 
-def convert(session: Session, start: float = 0.0, settings: object = None, limits: Limits = LIMITS):
+def convert(
+    session: Session, start: float = 0.0, settings: object = None, limits: Limits = LIMITS, source: str = "voice"
+):
     shares: list[float] = []
-    result = convert_part(session, start, settings, MODELS, limits, lambda share, _step: shares.append(share))
+    part = Part(start, None, source)
+    result = convert_part(session, part, settings, MODELS, limits, lambda share, _step: shares.append(share))
     assert shares == sorted(shares), "progress increases"
     assert json.loads(json.dumps(result, allow_nan=False)) == result, "the result is plain JSON"
     return result
@@ -54,14 +60,12 @@ def test_the_piano_is_exactly_as_long_as_the_recording(session: Session, sample_
     converted = convert(session)
     assert keys(converted["played"]) == MELODY
     assert converted["duration"] == pytest.approx(len(audio) / sample_rate)
-    assert converted["remark"] == ""
     piano, rate = soundfile.read(session.folder / "piano.wav")
     assert (len(piano), rate) == (resampled_length(len(audio), sample_rate, 44100), 44100)
     voice, rate = soundfile.read(session.folder / "voice.wav")
     assert (len(voice), rate) == (resampled_length(len(audio), sample_rate, 16000), 16000)
     assert [note.pitch for note in read_midi(session.folder / "piano.mid")] == MELODY
     assert [note.pitch for note in read_csv(session.folder / "piano.csv")[1]] == MELODY
-    assert not session.upload.exists(), "uploads are not kept"
     assert not list(session.folder.glob(".*")), "no temporary files are left"
 
 
@@ -83,8 +87,8 @@ def test_a_part_of_a_long_recording_is_converted(session: Session) -> None:
     short = dataclasses.replace(LIMITS, part_seconds=1.0)
     give(session, tones(MELODY, 44100), 44100)  # a tone every 0.4 s
     converted = convert(session, limits=short)
-    assert converted["remark"] == "This recording is longer than 1 seconds: the first 1 seconds of it is converted."
     assert (converted["start"], converted["duration"]) == (0.0, 1.0)
+    assert converted["wholeDuration"] == pytest.approx(2.1)
     assert len(soundfile.read(session.folder / "piano.wav")[0]) == 44100
     later = convert(session, start=99.0, limits=short)
     assert later["start"] == pytest.approx(2.1 - 1.0)
@@ -118,13 +122,16 @@ def test_edited_notes_are_rendered(session: Session) -> None:
 def test_the_score_is_that_of_the_last_rendering(session: Session) -> None:
     give(session, tones(MELODY))
     with pytest.raises(PageError, match="no longer on the server"):
-        write_score_file(session)
+        write_late_file(session, SCORE)
     converted = convert(session)
     for transpose, step in ((0, "C"), (2, "D")):
         render_notes(session, converted["notes"], {"arrangement": {"transpose": transpose}}, MODELS, LIMITS)
-        write_score_file(session)
+        write_late_file(session, SCORE)
         score = ElementTree.parse(session.folder / "piano.musicxml")
         assert next(score.iter("pitch")).findtext("step") == step
+    written = (session.folder / SCORE).stat().st_mtime_ns
+    write_late_file(session, SCORE)
+    assert (session.folder / SCORE).stat().st_mtime_ns == written, "a rendering has one score: it takes a second of CPU"
 
 
 def test_no_notes_give_a_silent_piano_of_the_same_length(session: Session) -> None:
@@ -153,8 +160,8 @@ def test_recordings_without_a_voice_are_an_error(session: Session, audio: np.nda
     ("notes", "message"),
     [
         ("la la la", "Note 1 is not valid"),
-        (7, "At most 1000 notes can be rendered"),
-        ([[0, 1, 60, 80, 1]] * 1001, "At most 1000 notes can be rendered"),
+        (7, "At most 3000 notes can be rendered"),
+        ([[0, 1, 60, 80, 1]] * 3001, "At most 3000 notes can be rendered"),
         ([[0, 1, 60]], "Note 1 is not valid"),
         ([[0, 1, 60, 80, 1], [1, 0, 60, 80, 1]], "Note 2 is not valid"),
         ([[0, 1, 600, 80, 1]], "Note 1 is not valid"),
@@ -202,7 +209,7 @@ def test_a_recording_deleted_meanwhile_is_gone(session: Session) -> None:
     with pytest.raises(PageError, match="no longer on the server"):
         render_notes(Session("0" * 32, session.folder), [], {}, MODELS, LIMITS)
     with pytest.raises(PageError, match="no longer on the server"):
-        write_score_file(session)
+        write_late_file(session, SCORE)
     assert not session.folder.exists()
 
 
@@ -221,3 +228,101 @@ def test_pedal_and_left_hand_are_in_the_files(session: Session) -> None:
     assert set(controls) == {0, 127}
     _, played = read_csv(session.folder / "piano.csv")
     assert len(played) == len(converted["played"]["notes"]) + len(converted["played"]["accompaniment"])
+
+
+BASS = [36, 38, 36, 38, 36]
+
+
+BAND = Band(Tempo(75.0, 0.9, tuple(0.8 * beat for beat in range(4)), 0, (3, 4), 0.8))
+
+
+@pytest.fixture(autouse=True)
+def band(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What plays beside the voice of every song."""
+    monkeypatch.setattr("hf_model.band.listener.BandListener.finish", lambda _listener: BAND)
+
+
+@pytest.fixture
+def song(session: Session) -> Session:
+    """A song whose voice is on the left, and whose accompaniment is on the right: see LeftSeparator."""
+    stereo = np.stack([tones(MELODY, 48000), 0.5 * tones(BASS, 48000)], axis=1)[:-5]
+    give(session, stereo, 48000)
+    return session
+
+
+def test_the_waveform_has_the_peaks_of_the_recording(session: Session) -> None:
+    give(session, np.concatenate([np.zeros(16000), 0.25 * tones([60]), tones([60]), np.zeros(16000)]))
+    opened = open_recording(session, LIMITS, lambda _share, _step: None)
+    assert opened["duration"] == pytest.approx(3.0)
+    peaks = np.array(opened["peaks"])
+    assert len(peaks) == 800
+    assert peaks.max() == 255
+    assert peaks[: 800 // 4].max() == 0
+    assert peaks[round(800 * 1.25 / 3)] == pytest.approx(255 / 4, abs=2)
+
+
+def test_a_song_is_taken_apart_and_covered(song: Session) -> None:
+    converted = convert(song, source="song")
+    assert converted["source"] == {"kind": "song", "confidence": 1.0, "chosen": "song"}
+    assert keys(converted["played"]) == MELODY
+    tempo = {"bpm": 75.0, "confidence": 0.9, "meter": "3/4", "meterConfidence": 0.8}
+    assert converted["played"]["tempo"] == tempo, "that of the band"
+    length = converted["played"]["length"]["samples"]
+    assert length == resampled_length(len(tones(MELODY, 48000)) - 5, 48000, 44100)
+    sounds = {name: soundfile.read(song.folder / f"{name}.wav")[0] for name in ("piano", "voice", "backing")}
+    assert {len(sound) for sound in sounds.values()} == {length}
+    assert not sounds["voice"][:, 1].any()
+    assert not sounds["backing"][:, 0].any()
+    assert np.abs(sounds["backing"][:, 1]).max() == pytest.approx(0.2, abs=0.01)
+    assert not list(song.folder.glob("*.pcm")), "the song itself is not kept in stereo"
+    write_late_file(song, COVER)
+    cover, _ = soundfile.read(song.folder / COVER)
+    gains = converted["played"]["coverGains"]
+    mixed = gains["piano"] * sounds["piano"][:, np.newaxis] + gains["backing"] * sounds["backing"]
+    loudest = np.abs(cover).max()
+    np.testing.assert_allclose(cover / loudest, mixed / np.abs(mixed).max(), atol=0.02)
+
+
+def test_a_part_of_a_song_is_converted_as_a_voice_and_back(song: Session) -> None:
+    part = Part(0.75, 1.75, "song")  # of the tones at 0.5, 0.9, 1.3 and 1.7 s: those that begin in it
+    converted = convert_part(song, part, None, MODELS, LIMITS, lambda _share, _step: None)
+    assert (converted["start"], converted["duration"]) == (0.75, 1.0)
+    assert keys(converted["played"])[1:3] == MELODY[2:4]
+    assert len(soundfile.read(song.folder / "piano.wav")[0]) == 44100
+    voice = convert(song, source="voice")
+    assert voice["source"]["kind"] == "voice"
+    assert voice["played"]["coverGains"] is None
+    assert not (song.folder / "backing.wav").exists()
+    with pytest.raises(PageError, match="no longer"):
+        write_late_file(song, COVER)
+    assert convert(song, source="song")["played"]["version"] == 3
+
+
+def test_the_cover_follows_the_settings(song: Session) -> None:
+    converted = convert(song, source="song")
+    write_late_file(song, COVER)
+    render_notes(song, [], {}, MODELS, LIMITS)
+    assert converted["notes"]
+    write_late_file(song, COVER)
+    cover, _ = soundfile.read(song.folder / COVER)
+    assert not cover[:, 0].any(), "without notes there is no piano"
+    assert cover[:, 1].any()
+
+
+def test_without_singing_a_song_says_so(session: Session) -> None:
+    give(session, np.stack([np.zeros(16000), tones(BASS)[:16000]], axis=1))
+    with pytest.raises(PageError, match="No singing was found in this song"):
+        convert(session, source="song")
+    assert keys(convert(session, source="voice")["played"]), "another choice is possible"
+
+
+def test_the_tuning_can_be_set(session: Session) -> None:
+    give(session, tones([60.4, 64.4, 67.4]))
+    assert convert(session)["tuning"] == pytest.approx(0.4, abs=0.05)
+    converted = convert(session, settings={"singing": {"tuning": -0.3}})
+    assert converted["played"]["tuning"] == -0.3
+    assert keys(converted["played"]) == [61, 65, 68]
+    played = render_notes(session, converted["notes"], {"singing": {"tuning": 0.4}}, MODELS, LIMITS)
+    assert keys(played) == [60, 64, 67]
+    with pytest.raises(PageError, match=r"tuning is 7"):
+        render_notes(session, converted["notes"], {"singing": {"tuning": 7}}, MODELS, LIMITS)

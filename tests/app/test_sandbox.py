@@ -8,9 +8,9 @@ import pytest
 import soundfile
 
 from hf_model.app.limits import Limits, PageError
-from hf_model.app.sandbox import TOO_SLOW, attempt, decode
+from hf_model.app.sandbox import TOO_SLOW, attempt, decode, decode_part
 from hf_model.audio.recording import read_recording
-from tests.fakes import tones, write_with_ffmpeg
+from tests.fakes import strongest_hz, tones, write_with_ffmpeg
 
 LIMITS = Limits()
 
@@ -59,3 +59,12 @@ def test_errors_contain_no_path(tmp_path: Path) -> None:
 def test_a_playlist_opens_no_files(melody: Path, tmp_path: Path, text: str) -> None:
     (tmp_path / "list").write_text(text.format(melody.name))
     assert "no audio can be read from it" in str(attempt(tmp_path / "list", tmp_path / "voice.npy", LIMITS)["error"])
+
+
+def test_a_part_of_a_song_is_decoded_in_stereo(tmp_path: Path) -> None:
+    stereo = np.stack([tones([60, 72], 48000), tones([67, 67], 48000)], axis=1)
+    soundfile.write(tmp_path / "song", stereo, 48000, format="WAV")
+    part = decode_part(tmp_path / "song", tmp_path / "song.pcm", LIMITS, 0.5, 0.8)
+    assert (part.shape, part.dtype) == ((round(0.3 * 44100), 2), np.int16)
+    assert np.abs(part).max() == pytest.approx(0.4 * 32767, rel=0.02)
+    assert [strongest_hz(channel, 44100) for channel in part.T.astype(float)] == pytest.approx([523, 392], rel=0.01)

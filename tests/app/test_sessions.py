@@ -1,15 +1,18 @@
 """Recordings on the server, and when they are deleted."""
 
 import dataclasses
+import os
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from hf_model.app.limits import Limits, PageError, format_duration
-from hf_model.app.sessions import FULL, GONE, PREFIX, Sessions
+from hf_model.app.limits import BusyError, Limits, PageError, format_duration
+from hf_model.app.sessions import FULL, GONE, PREFIX, TOO_MANY, Sessions
 
 SMALL = Limits(sessions=2, spare_seconds=60.0, idle_seconds=100.0, upload_bytes=1000, disk_bytes=5000)
 
@@ -62,12 +65,74 @@ def test_a_full_server_deletes_the_longest_unused_recording(sessions: Sessions) 
     assert not two.folder.exists()
 
 
-def test_disk_space_is_limited(tmp_path: Path) -> None:
+def write(sessions: Sessions, session, n_bytes: int) -> None:
+    sessions.add_bytes(session, n_bytes)
+    with session.upload.open("ab") as file:
+        file.write(bytes(n_bytes))
+
+
+def test_disk_space_is_limited_when_a_recording_is_opened(tmp_path: Path) -> None:
     sessions = Sessions(dataclasses.replace(SMALL, sessions=50), tmp_path)
     for _ in range(2):
-        sessions.open().upload.write_bytes(bytes(2500))
-    with pytest.raises(PageError, match=FULL):
+        write(sessions, sessions.open(), 2500)
+    with pytest.raises(BusyError, match=FULL):
         sessions.open()
+    sessions.close()
+
+
+def test_disk_space_is_limited_while_writing(tmp_path: Path) -> None:
+    sessions = Sessions(dataclasses.replace(SMALL, sessions=50), tmp_path)
+    opened = [sessions.open() for _ in range(20)]
+    for session in (opened * 3)[:50]:
+        write(sessions, session, 100)
+    with pytest.raises(BusyError, match=FULL):
+        write(sessions, opened[0], 1)
+    assert sum(session.upload.stat().st_size for session in opened) == SMALL.disk_bytes
+    sessions.close()
+
+
+def test_files_that_a_job_wrote_are_counted(tmp_path: Path) -> None:
+    sessions = Sessions(dataclasses.replace(SMALL, sessions=50), tmp_path)
+    session = sessions.open()
+    write(sessions, session, 100)
+    session.upload.unlink()
+    (session.folder / "voice.npy").write_bytes(bytes(4001))
+    sessions.measure(session)
+    assert session.n_bytes == 4001
+    with pytest.raises(BusyError, match=FULL):
+        sessions.open()
+    sessions.delete(session.id)
+    sessions.open()
+    sessions.close()
+
+
+def test_writing_deletes_unused_recordings_of_others(tmp_path: Path) -> None:
+    sessions = Sessions(dataclasses.replace(SMALL, disk_bytes=1500), tmp_path)
+    one = sessions.open()
+    write(sessions, one, 500)
+    two = sessions.open()
+    write(sessions, two, 1000)
+    age(one, 61)
+    age(two, 3600)
+    write(sessions, two, 100)
+    assert (one.folder.exists(), two.folder.exists()) == (False, True), "a slow upload is not an unused recording"
+    sessions.close()
+
+
+def test_one_client_leaves_places_for_others(tmp_path: Path) -> None:
+    limits = dataclasses.replace(SMALL, sessions=5, sessions_per_client=3, disk_bytes=50000)
+    sessions = Sessions(limits, tmp_path)
+    own = [sessions.open("10.0.0.1") for _ in range(3)]
+    for _ in range(100):
+        with pytest.raises(BusyError, match=TOO_MANY):
+            sessions.open("10.0.0.1")
+    other = sessions.open("10.0.0.2")
+    age(own[1], 61)
+    age(other, 99)
+    assert sessions.open("10.0.0.1").folder.exists()
+    assert [session.folder.exists() for session in [*own, other]] == [True, False, True, True], (
+        "only its own unused one"
+    )
     sessions.close()
 
 
@@ -109,3 +174,44 @@ def test_folders_of_killed_servers_are_deleted_at_start(tmp_path: Path) -> None:
 
 def test_durations_are_formatted() -> None:
     assert [format_duration(s) for s in (60, 600, 90, 45)] == ["a minute", "10 minutes", "1.5 minutes", "45 seconds"]
+
+
+def test_strange_entries_of_the_temporary_folder_are_left_alone(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "in-use").write_text("a user's own file")
+    parent = tmp_path / "tmp"
+    parent.mkdir()
+    os.mkfifo(parent / f"{PREFIX}pipe")
+    for name in ("pipe-as-lock", "link-as-lock", "folder-as-lock", "socket-as-lock", "device-as-lock", "no-access"):
+        (parent / f"{PREFIX}{name}").mkdir()
+    os.mkfifo(parent / f"{PREFIX}pipe-as-lock" / "in-use")
+    (parent / f"{PREFIX}link-as-lock" / "in-use").symlink_to(outside / "in-use")
+    (parent / f"{PREFIX}folder-as-lock" / "in-use").mkdir()
+    with tempfile.TemporaryDirectory(dir="/tmp") as short, socket.socket(socket.AF_UNIX) as made:
+        made.bind(f"{short}/s")  # at most 107 characters
+        Path(short, "s").rename(parent / f"{PREFIX}socket-as-lock" / "in-use")
+    (parent / f"{PREFIX}device-as-lock" / "in-use").symlink_to("/dev/zero")
+    (parent / f"{PREFIX}no-access").chmod(0)
+    (parent / f"{PREFIX}link").symlink_to(outside)
+    (parent / f"{PREFIX}broken-link").symlink_to(tmp_path / "nowhere")
+    (parent / f"{PREFIX}file").write_text("la")
+    before = sorted(path.name for path in parent.iterdir())
+    began = time.monotonic()
+    sessions = Sessions(SMALL, parent)
+    assert time.monotonic() - began < 2
+    sessions.close()
+    assert sorted(path.name for path in parent.iterdir()) == before
+    assert (outside / "in-use").read_text() == "a user's own file"
+
+
+def test_a_folder_of_another_user_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign = tmp_path / f"{PREFIX}foreign"
+    foreign.mkdir()
+    (foreign / "in-use").touch()
+    monkeypatch.setattr("os.geteuid", lambda: foreign.stat().st_uid + 1)
+    Sessions(SMALL, tmp_path).close()
+    assert foreign.exists()
+    monkeypatch.undo()
+    Sessions(SMALL, tmp_path).close()
+    assert not foreign.exists(), "one's own, of a server that no longer runs"

@@ -1,6 +1,7 @@
 // The table of transcribed notes, which the user can edit.
 
 import { nameOf } from "./roll.js";
+import { showFieldError } from "./status.js";
 
 const STEPS = { C: 0, D: 2, E: 4, F: 5, G: 7, A: 9, B: 11 };
 const SIGNS = { "": 0, "#": 1, "♯": 1, b: -1, "♭": -1 };
@@ -24,8 +25,10 @@ export class NotesTable {
   /** `onChange()` is called after every edit. */
   constructor(table, onChange) {
     this.body = table.tBodies[0];
+    this.panel = table.closest("details");
     this.onChange = onChange;
     this.history = [];
+    this.panel.addEventListener("toggle", () => this.draw());
   }
 
   load({ notes, tuning, duration }) {
@@ -66,8 +69,9 @@ export class NotesTable {
     this.body.lastElementChild?.querySelector("input").select();
   }
 
+  /** Fills the table; a song has hundreds of rows, which are made when they are looked at. */
   draw() {
-    this.body.replaceChildren(...this.notes.map((note, index) => this.row(note, index)));
+    this.body.replaceChildren(...(this.panel.open && this.notes ? this.notes.map((note, index) => this.row(note, index)) : []));
   }
 
   row(note, index) {
@@ -86,7 +90,7 @@ export class NotesTable {
     remove.setAttribute("aria-label", `Delete note ${index + 1}, ${nameOf(this.keyOfNote(note))} at ${note[0].toFixed(2)} seconds`);
     remove.addEventListener("click", () => {
       this.change(this.notes.filter((_, other) => other !== index));
-      (this.body.rows[Math.min(index, this.notes.length - 1)]?.querySelector("button") ?? this.body.closest("details").querySelector("summary")).focus();
+      (this.body.rows[Math.min(index, this.notes.length - 1)]?.querySelector("button") ?? this.panel.querySelector("summary")).focus();
     });
     row.insertCell().append(remove);
     return row;
@@ -99,12 +103,8 @@ export class NotesTable {
     else note[[0, 0, 1, 3][column]] = value;
     const fits = note.every(Number.isFinite) && note[0] >= 0 && note[0] < note[1] && note[1] <= this.duration + 0.01;
     const invalid = !fits || !Number.isInteger(note[3]) || note[3] < 1 || note[3] > 127;
-    input.setAttribute("aria-invalid", invalid);
-    input.setCustomValidity(invalid ? `Expected ${FIELDS[column].expected}` : "");
-    if (invalid) {
-      input.reportValidity();
-      return;
-    }
+    showFieldError(input, invalid ? `Expected ${FIELDS[column].expected}.` : "");
+    if (invalid) return;
     note[1] = Math.min(note[1], this.duration);
     const focused = [index, column];
     this.change(this.notes.map((other, at) => (at === index ? note : other)));
@@ -113,6 +113,7 @@ export class NotesTable {
 
   /** Highlights the notes at a position. */
   highlight(seconds) {
+    if (!this.panel.open) return;
     this.notes.forEach(([onset, offset], index) => this.body.rows[index]?.classList.toggle("now", seconds > 0 && seconds >= onset && seconds < offset));
   }
 }

@@ -4,6 +4,9 @@ const BLACK = new Set([1, 3, 6, 8, 10]);
 const LETTERS = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 const KEYBOARD_WIDTH = 34; // pixels
 const MIN_SECOND_WIDTH = 16; // pixels, also on a narrow screen
+const LONG = 30; // seconds; the notes of a longer part are drawn wider, and the view follows the playhead
+const MAX_LEAP = 5; // semitones between two points of the pitch curve that are connected
+const MAX_PIXELS = 16000; // of a canvas: browsers draw no wider one
 
 export const nameOf = (key) => `${LETTERS[((key % 12) + 12) % 12]}${Math.floor(key / 12) - 1}`;
 
@@ -16,10 +19,9 @@ const loadImage = (url) =>
   });
 
 export class Roll {
-  /** Draws on a canvas; `seek(seconds)` is called with the position of a click. */
-  constructor(canvas, seek) {
-    this.canvas = canvas;
-    this.background = document.createElement("canvas");
+  /** Draws on a canvas, with the playhead over it; `seek(seconds)` is called with the position of a click. */
+  constructor(canvas, playhead, seek) {
+    Object.assign(this, { canvas, playhead });
     canvas.addEventListener("click", ({ offsetX }) => this.transcription && seek((this.transcription.duration * (offsetX - KEYBOARD_WIDTH)) / (canvas.clientWidth - KEYBOARD_WIDTH)));
     new ResizeObserver(() => this.draw()).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
@@ -27,7 +29,8 @@ export class Roll {
 
   async show(transcription, url) {
     this.transcription = transcription;
-    this.canvas.style.minWidth = `${KEYBOARD_WIDTH + Math.ceil(MIN_SECOND_WIDTH * transcription.duration)}px`;
+    const perSecond = MIN_SECOND_WIDTH * (transcription.duration > LONG ? 2 : 1);
+    this.canvas.style.minWidth = `${KEYBOARD_WIDTH + Math.ceil(perSecond * transcription.duration)}px`;
     this.spectrogram = await loadImage(url);
   }
 
@@ -43,11 +46,11 @@ export class Roll {
   }
 
   draw() {
-    const { canvas, background } = this;
+    const { canvas } = this;
     if (!this.rendering || !canvas.clientWidth) return;
-    const scale = devicePixelRatio || 1;
-    for (const one of [canvas, background]) [one.width, one.height] = [canvas.clientWidth * scale, canvas.clientHeight * scale];
-    const pen = background.getContext("2d");
+    const scale = Math.min(devicePixelRatio || 1, MAX_PIXELS / canvas.clientWidth);
+    [canvas.width, canvas.height] = [canvas.clientWidth * scale, canvas.clientHeight * scale];
+    const pen = canvas.getContext("2d");
     pen.scale(scale, scale);
     this.width = canvas.clientWidth;
     this.height = canvas.clientHeight;
@@ -95,13 +98,13 @@ export class Roll {
       pen.globalAlpha = 1;
     }
     this.curve = new Path2D();
-    let isVoiced = false;
+    let before = null;
     pitch.points.forEach((value, index) => {
-      if (value === null || index * pitch.step > duration) isVoiced = false;
-      else {
-        this.curve[isVoiced ? "lineTo" : "moveTo"](this.x(index * pitch.step), this.y(value));
-        isVoiced = true;
+      if (value !== null && index * pitch.step <= duration) {
+        const isConnected = before !== null && Math.abs(value - before) < MAX_LEAP;
+        this.curve[isConnected ? "lineTo" : "moveTo"](this.x(index * pitch.step), this.y(value));
       }
+      before = value;
     });
   }
 
@@ -144,12 +147,9 @@ export class Roll {
   movePlayhead(seconds) {
     this.seconds = seconds;
     if (!this.rendering) return;
-    const pen = this.canvas.getContext("2d");
-    pen.drawImage(this.background, 0, 0);
-    const scale = devicePixelRatio || 1;
-    pen.fillStyle = this.colour("accent");
-    pen.fillRect(this.x(seconds) * scale - scale, 0, 2 * scale, this.canvas.height);
+    const at = this.x(seconds);
+    this.playhead.style.transform = `translateX(${at - 1}px)`;
     const view = this.canvas.parentElement;
-    if (this.x(seconds) < view.scrollLeft || this.x(seconds) > view.scrollLeft + view.clientWidth - KEYBOARD_WIDTH) view.scrollLeft = this.x(seconds) - KEYBOARD_WIDTH - 8;
+    if (at < view.scrollLeft || at > view.scrollLeft + view.clientWidth - KEYBOARD_WIDTH) view.scrollLeft = at - KEYBOARD_WIDTH - 8;
   }
 }
