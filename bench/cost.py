@@ -32,9 +32,9 @@ from hf_model.evaluation.report import markdown_table
 from hf_model.inference import Models, transcribe_recording
 from hf_model.music.arrangement import MIN_NOTE
 from hf_model.notes.note import Note
+from hf_model.parallel.precision import fast_dtype
 from hf_model.singer.composition import compose
 from hf_model.singer.synthesis import SingerConfig, sing
-from hf_model.transcriber.fused import fast_dtype
 from hf_model.transcriber.network import Transcriber
 
 RATE = VOICE_STFT.sample_rate

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bench import music_chords, music_structure
 from bench.excerpts import Performance, jittered, sing_all, sung
+from hf_model.corpora.abc_tunes import read_collection
 from hf_model.corpora.pop909_excerpts import Excerpt, read_excerpts, read_segments
 from hf_model.evaluation.metrics import bootstrap_mean
 from hf_model.evaluation.report import format_interval, markdown_table
@@ -26,7 +27,8 @@ from hf_model.music.key import estimate_key, parse_key
 from hf_model.music.quantization import quantize
 from hf_model.music.tempo import Tempo, estimate_tempo
 from hf_model.notes.note import Note
-from hf_model.training.music_fitting import fit_key, fit_meter
+from hf_model.training.meter_fitting import fit_meter_model, from_excerpt, from_tune
+from hf_model.training.music_fitting import fit_key
 
 PARTS = ("timing", "structure", "chords")
 NEAR = 0.07
@@ -131,11 +133,13 @@ def _on_their_sixteenth(excerpt: Excerpt, notes: Sequence[Note], beats: NDArray[
 
 
 def fit(mirror: Path) -> None:
-    """Fit tempo.json (the median), meter.json (the tables) and key.json on the training songs."""
+    """Fit meter.json and tempo.json on folk tunes and the training songs, and key.json on the training songs."""
     excerpts = read_excerpts(mirror, held_out=False)
-    median = round(float(np.median([excerpt.tempo.bpm for excerpt in excerpts])), 1)
-    save_fitted("tempo", {**load_fitted("tempo"), "median_bpm": median})
-    save_fitted("meter", fit_meter(excerpts, load_fitted("meter")))
+    tunes = [tune for name in ("oneill", "aird") for tune in read_collection(name)]
+    folk = [found for tune in tunes if (found := from_tune(tune)) is not None]
+    meter, tempo = fit_meter_model(folk, [from_excerpt(excerpt) for excerpt in excerpts])
+    save_fitted("meter", meter)
+    save_fitted("tempo", tempo)
     segments = [(notes, parse_key(name)) for notes, name in read_segments(mirror)]
     save_fitted("key", {**load_fitted("key"), **fit_key(segments)})
     print(f"key: {len(segments)} segments")

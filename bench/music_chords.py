@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from hf_model.notes.midi import skyline
 from hf_model.notes.note import Note, to_keys
 from hf_model.notes.pitch import NAMES
 from hf_model.training.music_fitting import ChordExample, fit_chords, share_of_right_chords
+from hf_model.weights import write_tensors
 
 CHECK_EVERY = 4
 """One in so many training songs chooses the settings."""
@@ -77,8 +77,6 @@ def recall(excerpt: Excerpt, chords: list[Chord], clock: Callable[[float], float
 
 def fit(mirror: Path) -> None:
     """Choose the settings, fit on all training songs, and write weights/harmony."""
-    from safetensors.numpy import save_file
-
     songs = read_songs(mirror)
     held_back, rest = songs[::CHECK_EVERY], [song for k, song in enumerate(songs) if k % CHECK_EVERY]
     tried = {}
@@ -88,9 +86,7 @@ def fit(mirror: Path) -> None:
             print(f"sharpness {sharpness}, fairness {fairness}: {tried[sharpness, fairness]:.3f}")
     sharpness, fairness = max(tried, key=lambda setting: tried[setting])
     model = fit_chords(songs, sharpness, fairness)
-    MODEL.mkdir(parents=True, exist_ok=True)
     tables = {name: getattr(model, name).astype(np.float32) for name in ("emission", "transition", "change")}
-    save_file(tables, MODEL / "model.safetensors")
     settings = {
         "kind": "harmony",
         "sharpness": sharpness,
@@ -99,7 +95,7 @@ def fit(mirror: Path) -> None:
         "right_beats_in_songs_held_back": round(tried[sharpness, fairness], 3),
         "licence": "MIT",
     }
-    (MODEL / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_tensors(MODEL, tables, settings)
 
 
 def read_songs(mirror: Path) -> list[ChordExample]:

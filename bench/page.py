@@ -1,4 +1,4 @@
-"""Measure the page on this machine: start of the server, and the time from the example to a playable piano.
+"""Measure the page on this machine: start of the server, and the time from a recording to a playable piano.
 
 Wall-clock seconds, and the CPU seconds of the server until it answers, which depend less on the load.
 """
@@ -24,11 +24,12 @@ BROWSER_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networ
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("--times", type=int, default=5, help="how often the example is converted (%(default)s)")
+    parser.add_argument("--times", type=int, default=5, help="how often each recording is converted (%(default)s)")
+    parser.add_argument("--song", type=Path, metavar="FILE", help="a song to convert beside the example")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Start a server, convert the example, and print how long it takes."""
+    """Start a server, convert the example and a song, and print how long it takes."""
     began = time.monotonic()
     command = [sys.executable, "-m", "hf_model.cli.main", "app", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
@@ -37,11 +38,14 @@ def run(options: argparse.Namespace) -> None:
             ticks = Path(f"/proc/{server.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
             cpu = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
             print(f"start of the server: {time.monotonic() - began:.1f} s (CPU {cpu:.1f} s)")
-            waits = [convert_example(url) for _ in range(options.times + 1)]
+            recordings = [None, options.song] if options.song else [None]
+            for recording in recordings:
+                waits = [convert(url, recording) for _ in range(options.times + 1)]
+                name = f"{recording.name if recording else 'example'} to playable piano"
+                print(f"{name}, first: {waits[0]:.2f} s")
+                print(f"{name}, warm: {statistics.median(waits[1:]):.2f} s, slowest {max(waits[1:]):.2f} s")
         finally:
             server.terminate()
-    print(f"example to playable piano, first: {waits[0]:.2f} s")
-    print(f"example to playable piano, warm: {statistics.median(waits[1:]):.2f} s, slowest {max(waits[1:]):.2f} s")
 
 
 def wait_for(output: IO[str] | None) -> str:
@@ -55,15 +59,24 @@ def wait_for(output: IO[str] | None) -> str:
         time.sleep(0.02)
 
 
-def convert_example(url: str) -> float:
-    """Seconds from a click on the example to an enabled play button."""
+def convert(url: str, recording: Path | None) -> float:
+    """Seconds from the choice of a recording, or of the example without one, to an enabled play button."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=BROWSER_OPTIONS)
         page = browser.new_page()
+        page.set_default_timeout(300_000)
         page.goto(url)
         began = time.monotonic()
-        page.click("#example")
+        if recording is None:
+            page.click("#example")
+        else:
+            page.set_input_files("#file", recording)
+            page.wait_for_selector("#play:enabled, body[data-state=choosing]")
+            if page.get_attribute("body", "data-state") == "choosing":  # long: it asks which part
+                page.click("#convert-part")
         page.wait_for_selector("#play:enabled")
         seconds = time.monotonic() - began
+        if recording is not None:
+            print(page.inner_text("#source-words"))
         browser.close()
     return seconds
