@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run app test lint check repro ui peers format lock clean docs
+.PHONY: help setup run app test lint check repro ui peers audit sbom format lock clean docs
 
 BIN := .venv/bin
 SETUP := .ci/setup
@@ -50,6 +50,14 @@ docs: setup ## Build the documentation into site/
 # The metadata of basic-pitch requires TensorFlow and NumPy 1; it also runs on onnxruntime, which is installed.
 peers: setup ## Install basic-pitch, another baseline of the evaluation
 	.venv/uv/bin/uv pip install --quiet --python .venv/bin/python --no-deps basic-pitch==0.4.0 resampy==0.4.3
+
+# The versions of constraints.txt are looked up in the advisory database of PyPI, or OSV with AUDIT_SERVICE=osv.
+audit: setup ## Look for known vulnerabilities in the pinned versions (needs the internet)
+	.venv/uv/bin/uvx --python .venv/bin/python pip-audit --requirement constraints.txt --no-deps --disable-pip \
+	    --strict --vulnerability-service $${AUDIT_SERVICE:-pypi} --progress-spinner off
+
+sbom: setup ## Write the list of components, sbom.json (CycloneDX)
+	python -m hf_model.cli.sbom --extra app --extra hub --extra pipeline --out sbom.json
 
 format: setup ## Format the code and apply lint fixes
 	ruff format .

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_model.audio.grid import VOICE_STFT
-from hf_model.config import ConfigError, check_choice, check_range, from_mapping, to_mapping
+from hf_model.config import ConfigError, check_choice, check_range, from_mapping, mask_passwords, to_mapping
 
 
 @dataclass(frozen=True)
@@ -146,3 +146,27 @@ def test_settings_are_frozen():
 def test_nan_is_outside_every_range():
     with pytest.raises(ConfigError, match=r"rate is nan, allowed is 0 to 1"):
         check_range("rate", float("nan"), 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://ada:s3cret@example.org/a b", "https://***@example.org/a b"),
+        ("at http://token@example.org:80/x?key=s3cret&b=1 failed", "at http://***@example.org:80/x?*** failed"),
+        ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
+        ("postgresql://u:p@ss@host/db: refused", "postgresql://***@host/db: refused"),
+        ("why? a=b", "why? a=b"),
+        ("mail a@b.org", "mail a@b.org"),
+    ],
+)
+def test_passwords_are_masked(text, shown):
+    assert mask_passwords(text) == shown
+
+
+def test_odd_keys_and_huge_numbers_are_config_errors():
+    with pytest.raises(ConfigError, match="unknown setting 1; known"):
+        from_mapping(Optimizer, {1: 2, "x": 3})
+    with pytest.raises(ConfigError, match=r"is 1000000.*\.\.\., expected float"):
+        from_mapping(Optimizer, {"rate": 10**400})
+    with pytest.raises(ConfigError, match="rate is int, expected float"):
+        from_mapping(Optimizer, {"rate": 10**6000})
