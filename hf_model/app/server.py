@@ -72,6 +72,8 @@ def serve(
     TokenError
         If the token is too short, or has other characters.
     """
+    # oneDNN keeps the compiled convolutions of 1,024 shapes: every length of a recording would take memory for good.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
     import uvicorn
 
     from hf_model.app.connections import Connections, bounded_protocol, connection_limits, raise_descriptor_limit

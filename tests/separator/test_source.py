@@ -16,7 +16,7 @@ from hf_model.config import ConfigError
 from hf_model.separator import source
 from hf_model.separator.choice import NoSeparator, load_separator
 from hf_model.separator.source import FOLDER, LogisticModel, Source, cut_excerpts, detect_source
-from hf_model.separator.source_features import NAMES
+from hf_model.separator.source_features import NAMES, has_partials
 from hf_model.singer.composition import twinkle
 from hf_model.singer.synthesis import sing
 
@@ -61,6 +61,12 @@ def test_noise_of_any_colour_is_no_song(slope, seconds):
     spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(round(seconds * RATE)))
     coloured = np.fft.irfft(spectrum / np.maximum(100.0, np.arange(len(spectrum)) / seconds) ** slope)
     assert detect_source((0.1 * coloured / np.abs(coloured).max()).astype(np.float32), refuse) == Source("voice", 0.5)
+
+
+@pytest.mark.parametrize("hiss", [0.0, 1e-3, 1e-2])
+def test_a_tone_in_a_soft_noise_has_partials(hiss):
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)
+    assert has_partials((tone + hiss * np.random.default_rng(0).standard_normal(RATE)).astype(np.float32))
 
 
 def test_a_click_of_one_sample_is_decided():
