@@ -15,7 +15,7 @@ from hf_model.files import read_json
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 """``owner/name``."""
 
-FILES = ("config.json", "model.safetensors", "README.md")
+FILES = ("config.json", "model.safetensors", "model.onnx", "context.onnx", "README.md")
 """Files of a model; no others are downloaded or uploaded, and none is a pickle."""
 
 INSTALL = "pip install 'hummingface[hub]'"
@@ -64,7 +64,14 @@ def model_folder(source: Path | str, revision: str | None = None) -> Path:
 
 
 def push_folder(
-    folder: Path | str, name: str, *, private: bool = False, token: str | None = None, message: str | None = None
+    folder: Path | str,
+    repo_id: str,
+    *,
+    private: bool = False,
+    token: str | None = None,
+    commit_message: str | None = None,
+    revision: str | None = None,
+    create_pr: bool = False,
 ) -> str:
     """Upload a model to the Hub: its settings, weights and model card.
 
@@ -75,19 +82,22 @@ def push_folder(
     ----------
     folder : path
         Written by ``save_pretrained``.
-    name : str
+    repo_id : str
         ``owner/name``; created if missing.
     private : bool
         Visibility of a new repository.
     token : str, optional
         By default that of ``hf auth login``.
-    message : str, optional
-        Commit message.
+    commit_message : str, optional
+    revision : str, optional
+        Branch to commit to, created if missing; the main branch by default.
+    create_pr : bool
+        Open a pull request with the commit instead: for a repository of somebody else.
 
     Returns
     -------
     str
-        URL of the commit.
+        URL of the commit, or of the pull request.
 
     Raises
     ------
@@ -102,8 +112,8 @@ def push_folder(
     if not source.is_file():
         msg = f"no model in {folder}: config.json is missing"
         raise FileNotFoundError(msg)
-    if not HUB_NAME.fullmatch(name):
-        msg = f"{name!r} is not a name on the Hugging Face Hub, expected owner/name"
+    if not HUB_NAME.fullmatch(repo_id):
+        msg = f"{repo_id!r} is not a name on the Hugging Face Hub, expected owner/name"
         raise HubError(msg)
     hub = _import_library("to upload a model to the Hugging Face Hub,")
     settings = read_json(source, "copy, download or train the model again")
@@ -113,14 +123,23 @@ def push_folder(
                 shutil.copy(source.parent / item, staging)
         readme = Path(staging) / "README.md"
         if not (readme.is_file() and readme.read_text(encoding="utf-8").startswith("---\n")):
-            readme.write_text(write_card(settings, name), encoding="utf-8")
-        message = message or f"HummingFace {settings.get('kind', 'model')}"
+            readme.write_text(write_card(settings, repo_id), encoding="utf-8")
         try:
             api = hub.HfApi(token=token)
-            api.create_repo(name, private=private, exist_ok=True)
-            return str(api.upload_folder(repo_id=name, folder_path=staging, commit_message=message).commit_url)
+            if not create_pr:
+                api.create_repo(repo_id, private=private, exist_ok=True)
+            if revision is not None:
+                api.create_branch(repo_id, branch=revision, exist_ok=True)
+            commit = api.upload_folder(
+                repo_id=repo_id,
+                folder_path=staging,
+                commit_message=commit_message or f"HummingFace {settings.get('kind', 'model')}",
+                revision=revision,
+                create_pr=create_pr,
+            )
+            return str(commit.pr_url if create_pr else commit.commit_url)
         except (OSError, ValueError) as error:
-            msg = f"{name} cannot be uploaded to the Hugging Face Hub: {_first_line(error)}"
+            msg = f"{repo_id} cannot be uploaded to the Hugging Face Hub: {_first_line(error)}"
             raise HubError(msg) from error
 
 

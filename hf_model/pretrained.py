@@ -1,8 +1,9 @@
-"""Model folders: saving and loading ``config.json`` and ``model.safetensors``."""
+"""Networks in model folders: ``config.json``, the weights, and what is exported from them for inference."""
 
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,28 +13,31 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-from hf_model.config import ConfigError, from_mapping, to_mapping
-from hf_model.files import replacing, write_json
+from hf_model.config import to_mapping
+from hf_model.files import replacing
 from hf_model.hub import model_folder, push_folder
+from hf_model.onnx.export import NETWORKS, Graph, export_folder, export_graph, write_graphs
 from hf_model.weights import (
-    CONFIG,
     DIGEST,
+    DIGESTS,
     WEIGHTS_FILE,
     WeightsError,
     damaged,
+    part_of_config,
     read_config,
+    read_kind,
     read_model_file,
     remedy,
 )
 
-__all__ = ["Pretrained", "WeightsError", "part_of_config", "publish", "read_config"]
-
-C = TypeVar("C")
 M = TypeVar("M", bound="Pretrained")
 
 
 class Pretrained(nn.Module):
-    """Base class of networks whose constructor takes one settings dataclass, ``config``.
+    """Base class of networks, for training: the constructor takes one settings dataclass, ``config``.
+
+    For inference, a network is exported to ONNX; what runs without torch is based on
+    :class:`hf_model.onnx.model.OnnxModel`.
 
     Attributes
     ----------
@@ -50,7 +54,7 @@ class Pretrained(nn.Module):
         self.facts: dict[str, Any] = {}
 
     def save_pretrained(self, folder: Path | str, **extra: Any) -> None:
-        """Write ``config.json``, with the SHA-256 of the weights, and ``model.safetensors``.
+        """Write ``model.safetensors``, what :meth:`export` gives, and ``config.json`` with the SHA-256 of these files.
 
         Parameters
         ----------
@@ -66,7 +70,17 @@ class Pretrained(nn.Module):
         """
         settings = {"kind": self.kind, "model": to_mapping(self.config), **self.facts, **extra}
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        write_model(Path(folder), settings, state)
+        refuse_non_finite(Path(folder) / WEIGHTS_FILE, state)
+        write_model(Path(folder), settings, state, self.export())
+
+    def graphs(self) -> Mapping[str, Graph]:
+        """Give what inference needs, by file name; nothing for a network that is only trained and compared with."""
+        return {}
+
+    def export(self) -> dict[str, bytes]:
+        """Convert the network to ONNX, with its current weights: the content of each file of :meth:`graphs`."""
+        network = copy.deepcopy(self).cpu().eval()
+        return {name: export_graph(graph) for name, graph in network.graphs().items()}
 
     @classmethod
     def from_pretrained(cls: type[M], folder: Path | str, *, revision: str | None = None) -> M:
@@ -91,25 +105,31 @@ class Pretrained(nn.Module):
             If the weights are damaged, belong to another ``config.json``, or contain NaN or infinite values.
         """
         source = model_folder(folder, revision)
-        settings = read_config(source)
-        if settings.get("kind") != cls.kind:
-            msg = f"{source} holds a {settings.get('kind')!r} model, expected {cls.kind!r}"
-            raise ConfigError(msg)
-        if "model" not in settings:
-            msg = f"{source / CONFIG} has no settings of the model (key 'model'); {remedy(source)}"
-            raise ConfigError(msg)
+        settings = read_kind(source, cls.kind)
         model = cls(part_of_config(cls.config_class, source, settings, "model"))
         state = _read_weights(source, settings)
         try:
             model.load_state_dict(state)
         except RuntimeError as error:
-            msg = f"{source / WEIGHTS_FILE} does not match {CONFIG}: {' '.join(str(error).split())}; {remedy(source)}"
+            msg = (
+                f"{source / WEIGHTS_FILE} does not match config.json: {' '.join(str(error).split())}; {remedy(source)}"
+            )
             raise WeightsError(msg) from error
-        model.facts = {name: value for name, value in settings.items() if name not in ("kind", "model", DIGEST)}
+        model.facts = {
+            name: value for name, value in settings.items() if name not in ("kind", "model", DIGEST, DIGESTS)
+        }
         return model.eval()
 
     def push_to_hub(
-        self, name: str, *, private: bool = False, token: str | None = None, message: str | None = None, **extra: Any
+        self,
+        repo_id: str,
+        *,
+        private: bool = False,
+        token: str | None = None,
+        commit_message: str | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        **extra: Any,
     ) -> str:
         """Save to ``owner/name`` on the Hugging Face Hub, and return the URL of the commit.
 
@@ -117,22 +137,15 @@ class Pretrained(nn.Module):
         """
         with tempfile.TemporaryDirectory(prefix="hummingface-") as folder:
             self.save_pretrained(folder, **extra)
-            return push_folder(folder, name, private=private, token=token, message=message)
-
-
-def part_of_config(cls: type[C], folder: Path | str, settings: Mapping[str, Any], name: str) -> C:
-    """Build the settings dataclass of one entry of ``config.json``, with defaults if there is none.
-
-    Raises
-    ------
-    ConfigError
-        For unknown or impossible settings; the message names the file.
-    """
-    try:
-        return from_mapping(cls, settings.get(name, {}), name)
-    except ConfigError as error:
-        msg = f"{Path(folder) / CONFIG}: {error}; {remedy(folder)}"
-        raise ConfigError(msg) from error
+            return push_folder(
+                folder,
+                repo_id,
+                private=private,
+                token=token,
+                commit_message=commit_message,
+                revision=revision,
+                create_pr=create_pr,
+            )
 
 
 def _read_weights(folder: Path, settings: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -146,24 +159,27 @@ def _read_weights(folder: Path, settings: Mapping[str, Any]) -> dict[str, Tensor
         state: dict[str, Tensor] = load(content)
     except (SafetensorError, RuntimeError, LookupError, TypeError, ValueError) as error:
         raise damaged(path, error) from error
-    _refuse_non_finite(path, state)
+    refuse_non_finite(path, state)
     return state
 
 
-def write_model(folder: Path, settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
-    """Write ``config.json`` with the SHA-256 of the weights, and the weights as they are."""
+def write_model(
+    folder: Path, settings: Mapping[str, Any], state: Mapping[str, Tensor], graphs: Mapping[str, bytes] | None = None
+) -> None:
+    """Write the weights as they are, exported networks by file name, and ``config.json`` with the SHA-256 of all."""
     from safetensors.torch import save
 
     path = folder / WEIGHTS_FILE
-    _refuse_non_finite(path, state)
+    refuse_non_finite(path, state)
     folder.mkdir(parents=True, exist_ok=True)
     content = save(dict(state))  # its save_file lets nobody else read the file
     with replacing(path) as partial:
         partial.write_bytes(content)
-    write_json(folder / CONFIG, {**settings, DIGEST: hashlib.sha256(content).hexdigest()}, digest=True)
+    write_graphs(folder, {**settings, DIGEST: hashlib.sha256(content).hexdigest()}, graphs or {})
 
 
-def _refuse_non_finite(path: Path, state: Mapping[str, Tensor]) -> None:
+def refuse_non_finite(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Raise WeightsError, with the path that the weights are read from or written to, for NaN and infinite values."""
     for name, tensor in state.items():
         if not torch.isfinite(tensor).all():
             msg = f"{path}: the tensor {name} has NaN or infinite values; train the model again"
@@ -171,7 +187,7 @@ def _refuse_non_finite(path: Path, state: Mapping[str, Tensor]) -> None:
 
 
 def publish(source: Path | str, target: Path | str, **facts: Any) -> None:
-    """Copy a trained model for publication, with float16 weights and their SHA-256.
+    """Copy a trained model for publication, with float16 weights, and export it.
 
     Parameters
     ----------
@@ -187,8 +203,11 @@ def publish(source: Path | str, target: Path | str, **facts: Any) -> None:
     """
     settings = read_config(source)
     state = _read_weights(Path(source), settings)
+    settings.pop(DIGESTS, None)  # of the export from other weights
     float16 = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
     write_model(Path(target), {**settings, **facts}, float16)
+    if settings.get("kind") in NETWORKS:
+        export_folder(target)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

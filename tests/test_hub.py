@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import ClassVar
 
 import huggingface_hub
+import numpy as np
 import pytest
-import torch
 
 from hf_model.config import ConfigError
 from hf_model.hub import HubError, model_folder, push_folder, write_card
 from hf_model.inference import Models
-from hf_model.transcriber.network import Transcriber
+from hf_model.transcriber.config import TranscriberConfig
+from hf_model.transcriber.network import TranscriberNetwork
+from hf_model.transcriber.transcriber import Transcriber
 from hf_model.weights import WEIGHTS
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -105,7 +107,8 @@ except HubError as error:
 
 def test_model_is_downloaded_once(hub, root, tmp_path):
     first = run(DOWNLOAD.format(name="someone/voices"), root, tmp_path, HF_ENDPOINT=hub)
-    assert first.stdout == "['README.md', 'config.json', 'model.safetensors']\n", first.stderr
+    names = ["README.md", "config.json", "context.onnx", "model.onnx", "model.safetensors"]
+    assert first.stdout == f"{names}\n", first.stderr
     repeated = run(
         DOWNLOAD.format(name="someone/voices"), root, tmp_path, HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE="1"
     )
@@ -171,7 +174,11 @@ class Api:
     def create_repo(self, name, *, private, exist_ok):
         self.created.append((name, private, exist_ok, self.token))
 
-    def upload_folder(self, *, repo_id, folder_path, commit_message):
+    def create_branch(self, name, *, branch, exist_ok):
+        self.created.append((name, branch, exist_ok))
+
+    def upload_folder(self, *, repo_id, folder_path, commit_message, revision, create_pr):
+        assert revision in {None, "v2"}
         self.files.clear()
         self.files.update({path.name: path.read_bytes() for path in Path(folder_path).iterdir()})
         return huggingface_hub.CommitInfo(
@@ -179,6 +186,7 @@ class Api:
             commit_message=commit_message,
             commit_description="",
             oid=COMMIT,
+            pr_url=f"https://huggingface.co/{repo_id}/discussions/7" if create_pr else None,
         )
 
 
@@ -194,16 +202,34 @@ def test_uploaded_model_can_be_loaded(api, tmp_path):
     url = model.push_to_hub("someone/voices", private=True, token="secret")
     assert url.endswith(COMMIT)
     assert api.created == [("someone/voices", True, True, "secret")]
-    assert sorted(api.files) == ["README.md", "config.json", "model.safetensors"]
+    assert sorted(api.files) == ["README.md", "config.json", "context.onnx", "model.onnx", "model.safetensors"]
     for name, content in api.files.items():
         (tmp_path / name).write_bytes(content)
     loaded = Transcriber.from_pretrained(tmp_path)
     assert loaded.decoder == model.decoder != type(model.decoder)(), "with the tuned decoder settings"
-    assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), model.parameters(), strict=True))
+    voice = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
+    assert all(np.array_equal(a, b) for a, b in zip(loaded.posteriors(voice), model.posteriors(voice), strict=True))
+    assert api.files["README.md"] == (WEIGHTS / "transcriber" / "README.md").read_bytes()
+    assert huggingface_hub.ModelCard(api.files["README.md"].decode()).data.license == "mit"
+
+
+def test_a_trained_network_gets_a_card_with_its_metrics(api):
+    network = TranscriberNetwork(TranscriberConfig(channels=4, width=8, dilations=(1,)))
+    network.push_to_hub("someone/voices", licence="MIT", valid={"conpoff": 0.9})
+    assert sorted(api.files) == ["README.md", "config.json", "context.onnx", "model.onnx", "model.safetensors"]
     content = huggingface_hub.ModelCard(api.files["README.md"].decode())
     assert content.data.license == "mit"
-    metrics = {item.metric_type: item.metric_value for item in content.data.eval_results}
-    assert metrics["conpoff"] == model.facts["valid"]["conpoff"]
+    assert [(item.metric_type, item.metric_value) for item in content.data.eval_results] == [("conpoff", 0.9)]
+
+
+def test_a_branch_or_a_pull_request_can_be_pushed(api, tmp_path):
+    (tmp_path / "config.json").write_text('{"kind": "transcriber"}', encoding="utf-8")
+    url = push_folder(tmp_path, "someone/voices", revision="v2", commit_message="Louder")
+    assert url.endswith(COMMIT)
+    assert api.created == [("someone/voices", False, True, None), ("someone/voices", "v2", True)]
+    api.created.clear()
+    assert push_folder(tmp_path, "someone/voices", create_pr=True).endswith("/discussions/7")
+    assert not api.created, "the repository belongs to somebody else"
 
 
 def test_existing_card_is_kept(api, tmp_path):

@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from hf_model.config import ConfigError, check_range
-from hf_model.pretrained import Pretrained, WeightsError, main, read_config
-from hf_model.transcriber.network import Transcriber
-from hf_model.weights import WEIGHTS
+from hf_model.pretrained import Pretrained, main
+from hf_model.transcriber.transcriber import Transcriber
+from hf_model.weights import WEIGHTS, WeightsError, read_config
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,14 @@
-"""The short-time Fourier transform in torch, and its inverse."""
+"""The short-time Fourier transform in torch, and its inverse: for training.
+
+:mod:`hf_model.audio.spectrogram` has that of inference, in NumPy.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from hf_model.audio.grid import StftConfig, frame_count
-
-BLOCK_SAMPLES = 2**17
-"""Total window length, in samples, of a block of :func:`stft_in_blocks`."""
+from hf_model.audio.grid import StftConfig
 
 
 def stft(waveform: Tensor, config: StftConfig, *, center: bool = True) -> Tensor:
@@ -41,31 +39,6 @@ def stft(waveform: Tensor, config: StftConfig, *, center: bool = True) -> Tensor
         return_complex=True,
     )
     return spectrum.transpose(-1, -2).reshape(*leading, -1, config.n_bins)
-
-
-def stft_in_blocks(waveform: Tensor, config: StftConfig, block_samples: int = BLOCK_SAMPLES) -> Iterator[Tensor]:
-    """Transform audio a few frames at a time; concatenated, the blocks are what :func:`stft` gives.
-
-    Blocks that fit the processor's cache make long audio three times as fast.
-
-    Parameters
-    ----------
-    waveform, config
-        As for :func:`stft`.
-    block_samples : int
-        Total window length of a block in samples; a block has at least one frame.
-
-    Yields
-    ------
-    Tensor, complex, shape (..., frame, bin)
-    """
-    half = config.n_fft // 2
-    padded = nn.functional.pad(waveform, (half, half))
-    n_frames, block_frames = frame_count(waveform.shape[-1], config), max(1, block_samples // config.n_fft)
-    for first in range(0, n_frames, block_frames):
-        last = min(first + block_frames, n_frames) - 1
-        part = padded[..., first * config.hop_length : last * config.hop_length + config.n_fft]
-        yield stft(part, config, center=False)
 
 
 def istft(spectrum: Tensor, config: StftConfig, n_samples: int) -> Tensor:

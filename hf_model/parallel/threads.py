@@ -7,10 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from threading import Barrier
 from typing import TypeVar
-
-import torch
 
 Result = TypeVar("Result")
 
@@ -19,12 +16,12 @@ MAX_THREADS = 2
 
 
 def in_threads(calculations: Iterable[Callable[[], Result]]) -> Iterator[Result]:
-    """Run calculations in as many threads as torch may use, at most ``MAX_THREADS``; yield their results in order.
+    """Run calculations in :func:`thread_count` threads; yield their results in order.
 
     On short inputs a network gains little from threads within its layers. Each calculation uses one thread, so that
     its result does not depend on their number; few are pending at a time, to bound memory.
     """
-    n_threads = min(MAX_THREADS, torch.get_num_threads())
+    n_threads = thread_count()
     if n_threads == 1:
         for calculate in calculations:
             yield calculate()
@@ -39,19 +36,20 @@ def in_threads(calculations: Iterable[Callable[[], Result]]) -> Iterator[Result]
         yield pending.popleft().result()
 
 
+def thread_count() -> int:
+    """Count the threads to use: as many as there are cores for this process, or as ``OMP_NUM_THREADS`` says.
+
+    At most ``MAX_THREADS``; numerical libraries follow the same variable.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdecimal():
+        cores = int(given)
+    else:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MAX_THREADS, max(1, cores))
+
+
 @cache
 def _threads(_: int, n_threads: int) -> ThreadPoolExecutor:
-    """Thread pool of this process (a fork does not inherit threads) in which torch uses one thread."""
-    ready, previous = Barrier(n_threads + 1), torch.get_num_threads()
-
-    def initialize() -> None:
-        torch.set_num_threads(1)
-        torch.get_num_threads()  # the setting takes effect in this thread when it is first read
-        ready.wait()
-
-    threads = ThreadPoolExecutor(n_threads, "in-threads", initialize)
-    for _ in range(n_threads):
-        threads.submit(int)
-    ready.wait()
-    torch.set_num_threads(previous)  # undo the effect on threads that start later
-    return threads
+    """Give the thread pool of this process: a fork does not inherit threads."""
+    return ThreadPoolExecutor(n_threads, "in-threads")

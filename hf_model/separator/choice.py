@@ -61,7 +61,7 @@ def load_separator(name: Path | str = DEFAULT, *, accept_license: bool = False) 
         return NoSeparator()
     if name == DEMUCS:
         return _load_demucs(accept_license or DEMUCS in os.environ.get(ACCEPT, "").split(","))
-    from hf_model.separator.network import Separator
+    from hf_model.separator.separator import Separator
 
     return Separator.from_pretrained(WEIGHTS / "separator" if name == DEFAULT else name)
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hf_model.config import to_mapping
-from hf_model.pretrained import write_model
-from hf_model.separator.network import Separator, SeparatorConfig
-from hf_model.separator.quantization import quantize
+from hf_model.onnx.export import write_graphs
+from hf_model.separator.config import SeparatorConfig
+from hf_model.separator.network import SeparatorNetwork
 
 Variables = Mapping[str, NDArray[Any]]
 
@@ -27,7 +27,7 @@ NORM_PARTS = {
 }
 
 
-def convert(variables: Variables) -> Separator:
+def convert(variables: Variables) -> SeparatorNetwork:
     """Build the separator from the variables of the checkpoint.
 
     Parameters
@@ -46,7 +46,7 @@ def convert(variables: Variables) -> Separator:
         layers = sum(name.startswith("conv2d_transpose") and name.endswith(".kernel") for name in variables)
         depth = (layers + 1) // 2
         channels = tuple(variables[f"{_name('conv2d', index)}.kernel"].shape[-1] for index in range(depth))
-        separator = Separator(SeparatorConfig(channels))
+        separator = SeparatorNetwork(SeparatorConfig(channels))
         state = {}
         for half, network in enumerate(("voice", "accompaniment")):
             for name, tensor in _network(variables, half, depth).items():
@@ -89,7 +89,7 @@ def _tensor(values: NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.asarray(values, dtype=np.float32))
 
 
-def _check_complete(separator: Separator, state: Mapping[str, Tensor]) -> None:
+def _check_complete(separator: SeparatorNetwork, state: Mapping[str, Tensor]) -> None:
     missing = {name for name in separator.state_dict() if not name.endswith("num_batches_tracked")} ^ set(state)
     if missing:
         raise KeyError(sorted(missing)[0])
@@ -103,8 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     with np.load(chosen.npz) as variables:
         separator = convert(variables)
-    settings = {"kind": Separator.kind, "model": to_mapping(separator.config), **FACTS}
-    write_model(chosen.folder, settings, quantize(separator.state_dict()))
+    settings = {"kind": SeparatorNetwork.kind, "model": to_mapping(separator.config), **FACTS}
+    write_graphs(chosen.folder, settings, separator.export())
 
 
 FACTS = {

@@ -3,56 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-SCALE = ".scale"
-"""Ends the name of the scales of a weight."""
+TRANSPOSED = "decoder"
+"""Part of the names of transposed convolutions: their weights are (input, output, row, column), others start with the
+output."""
 
 
-def quantize(state: Mapping[str, Tensor], transposed: str = "decoder") -> dict[str, Tensor]:
-    """Quantise the weights of convolutions, and store the rest as float16.
+def quantize(weight: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Quantise the weights of a convolution.
 
     Parameters
     ----------
-    state : mapping
-        Names to tensors; weights are (output, input, row, column).
-    transposed : str
-        Part of the names of transposed convolutions, whose weights are (input, output, row, column).
+    weight : ndarray, four axes
+    axis : int
+        Of the output channels.
 
     Returns
     -------
-    dict
-        An int8 tensor and its float32 scale for every weight of a convolution.
+    levels : ndarray of int8
+        -127 to 127.
+    scale : ndarray of float32
+        The value of level 1, with four axes; the product of both is within half a step of the weights.
     """
-    result: dict[str, Tensor] = {}
-    for name, tensor in state.items():
-        if tensor.ndim == 4:
-            axes = (0, 2, 3) if transposed in name else (1, 2, 3)
-            scale = tensor.float().abs().amax(axes, keepdim=True).clamp(min=1e-12) / 127.0
-            result[name] = (tensor.float() / scale).round().to(torch.int8)
-            result[name + SCALE] = scale
-        else:
-            result[name] = tensor.half() if tensor.is_floating_point() else tensor
-    return result
+    others = tuple(other for other in range(4) if other != axis)
+    scale = np.maximum(np.abs(weight).max(axis=others, keepdims=True), 1e-12) / np.float32(127.0)
+    return np.round(weight / scale).astype(np.int8), scale.astype(np.float32)
 
 
-def dequantize(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the float32 weights of :func:`quantize`; other tensors stay as they are.
+def round_weights(state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Round the weights of convolutions, named as in a ``state_dict``, to what :func:`quantize` stores."""
+    rounded = dict(state)
+    for name, weight in state.items():
+        if weight.ndim == 4:
+            levels, scale = quantize(weight, output_axis(name))
+            rounded[name] = levels * scale
+    return rounded
 
-    Raises
-    ------
-    RuntimeError
-        If an integer weight has no scale.
-    """
-    scales = {name.removesuffix(SCALE): tensor for name, tensor in state.items() if name.endswith(SCALE)}
-    without = [name for name, tensor in state.items() if tensor.dtype == torch.int8 and name not in scales]
-    if without:
-        msg = f"{without[0]} has no {SCALE}"
-        raise RuntimeError(msg)
-    return {
-        name: tensor.float() * scales[name] if name in scales else tensor
-        for name, tensor in state.items()
-        if not name.endswith(SCALE)
-    }
+
+def output_axis(name: str) -> int:
+    """Tell the axis of the output channels of a weight by its name."""
+    return 1 if TRANSPOSED in name else 0

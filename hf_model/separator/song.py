@@ -16,8 +16,7 @@ from hf_model.audio.loudness import LoudnessMeter
 from hf_model.audio.recording import Recording
 from hf_model.audio.resampling import StreamResampler
 from hf_model.parallel.memory import release_freed_memory
-from hf_model.separator.blend import blend
-from hf_model.separator.singing import has_singing
+from hf_model.separator.voice_part import blend, has_singing
 
 if TYPE_CHECKING:
     from hf_model.separator.choice import SeparatorLike

@@ -48,13 +48,13 @@ class Source:
 
     Attributes
     ----------
-    kind : {"voice", "song"}
-        A voice alone, or a recording in which something musical plays beside it.
+    kind : {"voice", "song", "whistle"}
+        A voice alone, a recording in which something musical plays beside it, or whistling or a voice as high.
     confidence : float
-        Probability that ``kind`` is right, 0.5 to 1.
+        Probability that ``kind`` is right, 0.5 to 1; of a whistle, the share of the sounding time that is whistled.
     """
 
-    kind: Literal["voice", "song"]
+    kind: Literal["voice", "song", "whistle"]
     confidence: float
 
 

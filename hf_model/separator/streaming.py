@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hf_model.audio.grid import StftConfig
-from hf_model.audio.stft import window
+from hf_model.audio.spectrogram import frame_spectra, hann
 from hf_model.parallel.threads import in_threads
 
 CHUNK_FRAMES = 384
@@ -27,6 +25,9 @@ FADE_FRAMES = 16
 GRANULE = 64
 """The last chunk has a multiple of so many frames: the network halves their number six times."""
 
+BLOCK_FRAMES = 16
+"""Frames that are transformed back at a time: they fit the processor's cache."""
+
 LEVEL_DB = -24.0
 """RMS level, in dB of full scale, to which each chunk is brought before the mask is computed: the networks take what is
 much louder for voice, and what is much softer for accompaniment."""
@@ -37,7 +38,9 @@ MAX_GAIN_DB = 30.0
 QUIET_DB = 25.0
 """Hops so much softer than the loud ones do not count for the level."""
 
-Mask = Callable[[Tensor], Tensor]
+Floats = NDArray[np.float32]
+
+Mask = Callable[[Floats], Floats]
 """Magnitudes (2, frame, bin) to factors of the same shape."""
 
 
@@ -49,25 +52,23 @@ class _Chunk:
     number of frames.
     """
 
-    samples: Tensor
+    samples: Floats
     first: int
     stop: int
     is_last: bool
 
-    def fades(self, frames: Tensor) -> Tensor:
+    def fades(self, frames: NDArray[np.int64]) -> Floats:
         """Weights of frames, between 0 and 1; those of all chunks sum to 1."""
         half = 2 * FADE_FRAMES
-        weights = torch.ones(len(frames))
+        weights = np.ones(len(frames))
         if self.first:
-            weights *= ((frames - self.first + FADE_FRAMES + 0.5) / half).clamp(0.0, 1.0)
+            weights *= np.clip((frames - self.first + FADE_FRAMES + 0.5) / half, 0.0, 1.0)
         if not self.is_last:
-            weights *= 1.0 - ((frames - self.stop + FADE_FRAMES + 0.5) / half).clamp(0.0, 1.0)
-        return weights
+            weights *= 1.0 - np.clip((frames - self.stop + FADE_FRAMES + 0.5) / half, 0.0, 1.0)
+        return weights.astype(np.float32)
 
 
-def separate_blocks(
-    blocks: Iterable[NDArray[np.float32]], grid: StftConfig, mask: Mask
-) -> Iterator[NDArray[np.float32]]:
+def separate_blocks(blocks: Iterable[Floats], grid: StftConfig, mask: Mask) -> Iterator[Floats]:
     """Multiply the spectrum of stereo audio by a mask.
 
     The chunks lie at fixed positions, so that the blocks' boundaries do not change the result.
@@ -101,13 +102,13 @@ def separate_blocks(
 
 
 def _calculations(
-    blocks: Iterable[NDArray[np.float32]], grid: StftConfig, mask: Mask, n_samples: list[int]
-) -> Iterator[Callable[[], tuple[int, NDArray[np.float32]]]]:
+    blocks: Iterable[Floats], grid: StftConfig, mask: Mask, n_samples: list[int]
+) -> Iterator[Callable[[], tuple[int, Floats]]]:
     for chunk in _chunks(blocks, grid, n_samples):
         yield partial(_separate_chunk, chunk, grid, mask)
 
 
-def _chunks(blocks: Iterable[NDArray[np.float32]], grid: StftConfig, n_samples: list[int]) -> Iterator[_Chunk]:
+def _chunks(blocks: Iterable[Floats], grid: StftConfig, n_samples: list[int]) -> Iterator[_Chunk]:
     """Cut overlapping chunks, and count the samples."""
     hop, before = grid.hop_length, grid.n_fft - grid.hop_length
     length = (CHUNK_FRAMES + 2 * CONTEXT_FRAMES) * hop + before
@@ -120,7 +121,7 @@ def _chunks(blocks: Iterable[NDArray[np.float32]], grid: StftConfig, n_samples: 
             kept[:, filled : filled + taken] = block[:, at : at + taken]
             at, filled, n_samples[0] = at + taken, filled + taken, n_samples[0] + taken
             if filled == length:
-                yield _Chunk(torch.from_numpy(kept.copy()), first, first + CHUNK_FRAMES, is_last=False)
+                yield _Chunk(kept.copy(), first, first + CHUNK_FRAMES, is_last=False)
                 kept[:, : -CHUNK_FRAMES * hop] = kept[:, CHUNK_FRAMES * hop :].copy()
                 filled, first = filled - CHUNK_FRAMES * hop, first + CHUNK_FRAMES
     n_frames = -(-n_samples[0] // hop) + before // hop if n_samples[0] else 0
@@ -129,7 +130,7 @@ def _chunks(blocks: Iterable[NDArray[np.float32]], grid: StftConfig, n_samples: 
         is_last = first + CHUNK_FRAMES + FADE_FRAMES >= n_frames
         stop = n_frames if is_last else first + CHUNK_FRAMES
         needed = -(-(n_frames - first + CONTEXT_FRAMES) // GRANULE) * GRANULE * hop + before
-        yield _Chunk(torch.from_numpy(kept[:, :needed].copy()), first, stop, is_last)
+        yield _Chunk(kept[:, :needed].copy(), first, stop, is_last)
         if is_last:
             return
         kept[:, : -CHUNK_FRAMES * hop] = kept[:, CHUNK_FRAMES * hop :].copy()
@@ -137,32 +138,40 @@ def _chunks(blocks: Iterable[NDArray[np.float32]], grid: StftConfig, n_samples: 
         first += CHUNK_FRAMES
 
 
-@torch.inference_mode()
-def _separate_chunk(chunk: _Chunk, grid: StftConfig, mask: Mask) -> tuple[int, NDArray[np.float32]]:
+def _separate_chunk(chunk: _Chunk, grid: StftConfig, mask: Mask) -> tuple[int, Floats]:
     """Return the first frame of a chunk's part of the result, and that part (2, sample), faded in and out."""
-    shape = window(grid)
-    spectrum = torch.fft.rfft(chunk.samples.unfold(-1, grid.n_fft, grid.hop_length) * shape)
-    frames = torch.arange(spectrum.shape[1]) + chunk.first - CONTEXT_FRAMES
+    spectrum = frame_spectra(chunk.samples, grid.n_fft, grid.hop_length)
+    frames = np.arange(spectrum.shape[1]) + chunk.first - CONTEXT_FRAMES
     begin = max(0, chunk.first - FADE_FRAMES)
     stop = chunk.stop if chunk.is_last else chunk.stop + FADE_FRAMES
     keep = slice(begin - int(frames[0]), stop - int(frames[0]))
-    level = _level_gain(chunk.samples, grid.hop_length)
-    factors = mask(spectrum.abs() * level)[:, keep] * chunk.fades(frames[keep])[:, None]
-    return begin, _overlap_add(torch.fft.irfft(spectrum[:, keep] * factors) * shape, grid).numpy()
+    magnitude = np.abs(spectrum)
+    magnitude *= _level_gain(chunk.samples, grid.hop_length)
+    factors = mask(magnitude)[:, keep]
+    return begin, _invert(spectrum[:, keep], factors, chunk.fades(frames[keep]), grid)
 
 
-def _level_gain(samples: Tensor, hop_length: int) -> float:
+def _invert(spectrum: NDArray[np.complex64], factors: Floats, fades: Floats, grid: StftConfig) -> Floats:
+    """Transform spectra times factors (2, frame, bin) to audio (2, sample), faded by the weights (frame,).
+
+    The squares of the windows that overlap sum to 1.5.
+    """
+    shape, hop = hann(grid.n_fft) / np.float32(1.5), grid.hop_length
+    audio = np.zeros((2, (spectrum.shape[1] - 1) * hop + grid.n_fft), dtype=np.float32)
+    for first in range(0, spectrum.shape[1], BLOCK_FRAMES):
+        block = slice(first, first + BLOCK_FRAMES)
+        frames = np.fft.irfft(spectrum[:, block] * factors[:, block]) * shape * fades[block, None]
+        for index in range(frames.shape[1]):
+            begin = (first + index) * hop
+            audio[:, begin : begin + grid.n_fft] += frames[:, index]
+    return audio
+
+
+def _level_gain(samples: Floats, hop_length: int) -> np.float32:
     """Compute the factor that brings samples (2, sample) to ``LEVEL_DB``, without the parts in which little sounds."""
-    power = samples.unfold(-1, hop_length, hop_length).square().mean(dim=(0, 2))
-    loud = power[power >= torch.quantile(power, 0.95) / 10.0 ** (QUIET_DB / 10.0)].mean()
-    gain_db = LEVEL_DB - 10.0 * float(torch.log10(loud.clamp(min=1e-12)))
-    return float(10.0 ** (min(gain_db, MAX_GAIN_DB) / 20.0))
-
-
-def _overlap_add(frames: Tensor, grid: StftConfig) -> Tensor:
-    """Add windowed frames (2, frame, sample), whose squared windows sum to 1.5, to audio (2, sample)."""
-    hops = frames.reshape(*frames.shape[:2], -1, grid.hop_length)  # (2, frame, hop, sample)
-    audio = frames.new_zeros(2, hops.shape[1] + hops.shape[2] - 1, grid.hop_length)
-    for index in range(hops.shape[2]):
-        audio[:, index : index + hops.shape[1]] += hops[:, :, index]
-    return audio.flatten(1).div_(1.5)
+    n_hops = samples.shape[1] // hop_length
+    hops = samples[:, : n_hops * hop_length].reshape(2, n_hops, hop_length)
+    power = np.square(hops).mean(axis=(0, 2), dtype=np.float64)
+    loud = power[power >= np.quantile(power, 0.95) / 10.0 ** (QUIET_DB / 10.0)].mean()
+    gain_db = LEVEL_DB - 10.0 * np.log10(max(loud, 1e-12))
+    return np.float32(10.0 ** (min(gain_db, MAX_GAIN_DB) / 20.0))

@@ -10,17 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-KERNEL = 5
-"""Frames and bins of the convolutions, which have a stride of 2."""
-
-LAST_KERNEL, LAST_DILATION = 4, 2
-"""Of the convolution that computes the mask."""
-
-LEAK = 0.2
-"""Slope of the encoder's leaky ReLU below zero."""
-
-NORM_EPS = 1e-3
-"""Added to variances by the batch normalisation."""
+from hf_model.separator.graph import KERNEL, LAST_DILATION, LAST_KERNEL, LEAK, NORM_EPS
 
 
 class UNet(nn.Module):

@@ -18,7 +18,8 @@ from hf_model.audio.spectrogram import magnitude
 from hf_model.notes.note import HIGHEST_KEY, LOWEST_KEY, Note
 from hf_model.notes.pitch import pitch_to_hz
 from hf_model.piano.mdct_codec import POWER
-from hf_model.piano.sampled import PianoSet, SampledPiano
+from hf_model.piano.recordings import PianoSet
+from hf_model.piano.sampled import SampledPiano
 from hf_model.synthesizer.partials import (
     BLOCK,
     BODY_REACH,
@@ -75,7 +76,7 @@ class KeySource(Protocol):
         ...
 
     def held_key_audio(self, key: int, velocity: int, n_samples: int) -> NDArray[np.float32]:
-        """Render a held key as mono (sample,), at most ``n_samples`` long."""
+        """Render a held key as mono (1, sample), at most ``n_samples`` long."""
         ...
 
 
@@ -89,9 +90,9 @@ class ReferenceKeys:
         self.piano_set = SampledPiano.load().piano_set
 
     def held_key_audio(self, key: int, velocity: int, n_samples: int) -> NDArray[np.float32]:
-        """Render a held key as mono (sample,)."""
+        """Render a held key as mono (1, sample)."""
         held = Note(0.0, n_samples / PIANO_SAMPLE_RATE + 1.0, key, velocity)
-        return np.asarray(self._piano.render([held], n_samples).mean(axis=0), dtype=np.float32)
+        return np.asarray(self._piano.render([held], n_samples).mean(axis=0, keepdims=True), dtype=np.float32)
 
 
 def find_partials(sound: Audio, f0: float) -> tuple[NDArray[np.float64], float]:
@@ -257,14 +258,14 @@ def fit_key(piano: KeySource, key: int, seconds: float) -> dict[str, list[NDArra
     result: dict[str, list[NDArray[Any]]] = {"hammer": [], "body_gain": []}
     for velocities in GAIN_VELOCITIES:
         loudest = velocities[-1]
-        base = _padded(piano.held_key_audio(key, loudest, n_samples), n_samples)
+        base = _padded(piano.held_key_audio(key, loudest, n_samples)[0], n_samples)
         frequency, f0 = find_partials(base, float(pitch_to_hz(key)))
         frequency = refine(base, frequency)
         envelope = fit_envelopes(base, frequency, f0)
         gains, noises, body = np.zeros((len(frequency), MAX_POSITIONS), dtype=complex), {}, np.zeros(BODY_SAMPLES)
         layered: dict[int, tuple[Audio, Audio]] = {}
         begin = PIANO_SAMPLE_RATE // 2
-        softer = np.array([_padded(piano.held_key_audio(key, v, begin), begin) for v in velocities])
+        softer = np.array([_padded(piano.held_key_audio(key, v, begin)[0], begin) for v in velocities])
         changed = fit_envelopes(softer, frequency, f0)
         for position, v in reversed(list(enumerate(velocities))):
             n_used, sound = (n_samples, base) if v == loudest else (begin, softer[position])
@@ -346,7 +347,7 @@ def main() -> None:
     folder: Path = options.out
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder.mkdir(parents=True, exist_ok=True)
-    piano: KeySource = ReferenceKeys() if options.source == "reference" else SampledPiano.load()
+    piano: KeySource = ReferenceKeys() if options.source == "reference" else SampledPiano.load(channels=1)
     fit_table(piano).save(folder, options.source)
 
 

@@ -51,6 +51,11 @@ SHAPE = "_shape"
 
 GAIN_STEP_DB, GAIN_TOP_DB = 0.3, 6.0
 
+OTHER_TABLE = (
+    "these weights were trained with another table of partials than hf_model/weights/partials: train them again"
+)
+"""Message about weights that do not belong to the table."""
+
 
 @dataclass(frozen=True)
 class PartialTable:

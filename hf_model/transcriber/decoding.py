@@ -20,6 +20,8 @@ from hf_model.transcriber.boundaries import (
     place_offsets,
 )
 from hf_model.transcriber.confidence import ConfidenceFeatures, estimate_confidence
+from hf_model.transcriber.pitch_curve import trimmed_mean
+from hf_model.transcriber.slurs import find_slurs
 
 UNSEEN_ONSET = 0.8
 """Probability of the onset of a note that sounds as the recording begins: that of an ordinary correct note."""
@@ -45,6 +47,8 @@ class DecoderConfig:
         Seconds; a longer tone is divided at a candidate boundary.
     candidate : float
         Probability from which a local maximum is a candidate boundary.
+    slur : float
+        Probability of an onset and an offset where only the pitch changes (:mod:`hf_model.transcriber.slurs`); 0: none.
     confidence : tuple of float, length 5
         Weights of the confidence, fitted on held-out recordings (:mod:`hf_model.transcriber.confidence`).
     """
@@ -58,6 +62,7 @@ class DecoderConfig:
     min_duration: float = 0.06
     max_duration: float = 12.0
     candidate: float = 0.06
+    slur: float = 0.2
     confidence: tuple[float, ...] = (0.0, 0.5, 0.5, 0.5, 0.0)
 
     def __post_init__(self) -> None:
@@ -65,6 +70,7 @@ class DecoderConfig:
         check_range("min_duration", self.min_duration, 0.01, 1.0)
         check_range("max_duration", self.max_duration, self.min_duration, 60.0)
         check_range("candidate", self.candidate, 0.001, 0.9)
+        check_range("slur", self.slur, 0.0, 0.9)
         check_range("the length of confidence", len(self.confidence), 5, 5)
 
 
@@ -113,7 +119,7 @@ class Evidence:
     onset, offset, voicing, pitch, axis, frame_rate
         As for :func:`decode`.
     config : DecoderConfig
-        Selects the spans: ``candidate``, ``min_duration`` and ``max_duration``.
+        Selects the spans: ``candidate``, ``slur``, ``min_duration`` and ``max_duration``.
     """
 
     def __init__(
@@ -126,11 +132,14 @@ class Evidence:
         frame_rate: float,
         config: DecoderConfig,
     ) -> None:
+        slurs, self.slur = np.zeros(0, dtype=np.int64), np.zeros_like(onset)
+        if config.slur:
+            pitch, slurs = find_slurs(onset, voicing, pitch, axis.lowest, axis.step)
+            self.slur[slurs] = config.slur
         self.onset, self.offset, self.voicing, self.pitch = onset, offset, voicing, pitch
-        self.axis, self.frame_rate = axis, frame_rate
-        self.span_settings = (config.candidate, config.min_duration, config.max_duration)
+        self.axis, self.frame_rate, self.span_settings = axis, frame_rate, _span_settings(config)
         self.near_onset = nearby(onset, 2)
-        self.boundaries = find_boundaries(onset, offset, voicing, config.candidate)
+        self.boundaries = np.union1d(find_boundaries(onset, offset, voicing, config.candidate), slurs)
         self._pitches: dict[tuple[int, int], tuple[float, float]] = {}
         if len(onset) > 1:
             self._compute_terms(config)
@@ -155,10 +164,11 @@ class Evidence:
             for first, end in zip(firsts, ends, strict=True)
         ]
         self.silence = quiet[stops] - quiet[self.starts]
+        near_slur = nearby(self.slur, 2)
         self.terms = np.stack(
             [
-                _log_odds(self.near_onset[boundaries])[self.starts],
-                _log_odds(nearby(self.offset, 2)[boundaries])[stops],
+                _log_odds(np.maximum(self.near_onset, near_slur)[boundaries])[self.starts],
+                _log_odds(np.maximum(nearby(self.offset, 2), near_slur)[boundaries])[stops],
                 sung[stops] - sung[self.starts],
                 np.concatenate(agreements),
                 missed[self.starts + 1] - missed[stops],
@@ -199,8 +209,8 @@ class Evidence:
         ValueError
             If the settings select other spans than those of the constructor.
         """
-        if self.span_settings != (config.candidate, config.min_duration, config.max_duration):
-            msg = "candidate, min_duration and max_duration select the spans: they cannot change later"
+        if self.span_settings != _span_settings(config):
+            msg = "candidate, slur, min_duration and max_duration select the spans: they cannot change later"
             raise ValueError(msg)
         return self._to_notes(self._find_spans(config), config) if len(self.onset) > 1 else []
 
@@ -263,27 +273,17 @@ class Evidence:
 
     def _pitch_of(self, start: int, end: int) -> tuple[float, float]:
         """Return the trimmed mean pitch near the best pitch of the span, and the mean probability mass there."""
-        axis = self.axis
         first, last = int(self.boundaries[start]), int(self.boundaries[end])
         centre = int(self.centres[np.argmax(self.agreement[end] - self.agreement[start])])
-        reach = round(1.0 / axis.step)
-        low, high = max(0, centre - reach), min(self.pitch.shape[1], centre + reach + 1)
         margin = (last - first) // 5
         inside = slice(first + margin, max(last - margin, first + margin + 1))
-        near = self.pitch[inside, low:high].astype(np.float64)
-        mass = near.sum(axis=1)
-        bins = (near @ np.arange(low, high)) / np.maximum(mass, _TINY)
-        weight = mass * self.voicing[inside]
-        if weight.sum() < _TINY:
-            return axis.lowest + axis.step * centre, 0.0
-        order = np.argsort(bins)
-        share = np.cumsum(weight[order]) / weight.sum()
-        kept = order[(share >= 0.2) & (share <= 0.85)]
-        if len(kept) == 0:
-            kept = order
-        weight = np.maximum(weight[kept], _TINY)
-        mean = float(bins[kept] @ weight / weight.sum())
-        return axis.lowest + axis.step * mean, float(mass.mean())
+        reach = round(1.0 / self.axis.step)
+        mean, mass = trimmed_mean(self.pitch[inside], self.voicing[inside], centre, reach)
+        return self.axis.lowest + self.axis.step * mean, mass
+
+
+def _span_settings(config: DecoderConfig) -> tuple[float, ...]:
+    return config.candidate, config.slur, config.min_duration, config.max_duration
 
 
 def _log_odds(probability: Float) -> Float:

@@ -1,8 +1,6 @@
-"""Input features of the transcriber: constant level, a harmonic stack on a pitch axis, and mel bands."""
+"""Input features of the transcriber, in torch: constant level, a harmonic stack on a pitch axis, and mel bands."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,11 +8,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hf_model.audio.grid import VOICE_STFT, StftConfig
-from hf_model.audio.stft import stft_in_blocks
+from hf_model.audio.stft import stft
+from hf_model.transcriber.level import (
+    LEVEL,
+    LEVEL_BLOCK,
+    LEVEL_SMOOTHING,
+    LEVEL_WINDOW,
+    MIN_LEVEL,
+    SOUNDING,
+)
+from hf_model.transcriber.spectra import LONG_WINDOW, SHORT_WINDOW
 
 HARMONICS = (0.5, 1, 2, 3, 4, 5, 6, 7, 8)
-LONG_WINDOW = replace(VOICE_STFT, n_fft=2048, win_length=2048)
-SHORT_WINDOW = replace(VOICE_STFT, n_fft=512, win_length=512)
 N_MEL = 56
 FLOOR = 1e-4
 """Amplitude added before the logarithm, for a voice at ``LEVEL``."""
@@ -22,41 +27,18 @@ FLOOR = 1e-4
 BANDS_PER_GROUP = 24
 """Bands that share a matrix product."""
 
-LEVEL = 0.1
-"""RMS amplitude of the scaled voice."""
 
-MIN_LEVEL = 1e-4
-"""RMS amplitude (-80 dB) from which a sound is scaled to ``LEVEL``; softer sounds get the same gain as this level."""
-
-LEVEL_BLOCK = 800
-"""Samples (50 ms) of the grid on which the level is measured."""
-
-LEVEL_WINDOW, LEVEL_SMOOTHING = 100, 20
-"""Blocks on either side (5 s and 1 s) in which the level is measured, and over which it is averaged."""
-
-LEVEL_REACH = (LEVEL_WINDOW + LEVEL_SMOOTHING + 2) * LEVEL_BLOCK
-"""Samples on either side (6.1 s) that the gain of a sample depends on."""
-
-
-def set_level(waveform: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
-    """Scale recordings so that their sounding parts have a constant RMS amplitude, ``LEVEL``.
-
-    The level of a block is measured in the blocks within 5 s whose power is at least 5 % of the loudest of them, so
-    that pauses do not count. Its logarithm is averaged over 1 s on either side and interpolated linearly between the
-    centres of blocks. So the distance of a singer has little effect, and a part of a recording that begins on the grid
-    of blocks is scaled like the whole, except for ``LEVEL_REACH`` at its ends.
+def set_level(waveform: Tensor) -> Tensor:
+    """Scale recordings of a batch to one level, each as :func:`hf_model.transcriber.level.set_level` does.
 
     Parameters
     ----------
     waveform : Tensor, shape (batch, sample)
-        16 kHz; the first sample begins a block.
-    start, stop : int
-        Range of samples to return; by default all.
+        16 kHz.
 
     Returns
     -------
-    Tensor, shape (batch, stop - start)
-        Digital silence stays silent, and sounds softer than ``MIN_LEVEL`` stay soft.
+    Tensor, shape (batch, sample)
     """
     n_samples = waveform.shape[-1]
     n_blocks = -(-n_samples // LEVEL_BLOCK)
@@ -65,24 +47,21 @@ def set_level(waveform: Tensor, start: int = 0, stop: int | None = None) -> Tens
     lengths = waveform.new_full((n_blocks,), LEVEL_BLOCK)
     lengths[-1] -= n_blocks * LEVEL_BLOCK - n_samples
     level = _log_level(blocks.square().sum(2) / lengths)
-    stop = n_samples if stop is None else stop
-    selected = slice(start // LEVEL_BLOCK, -(-stop // LEVEL_BLOCK))
     before, here, after = (
-        nn.functional.pad(level[:, None], sides, mode="replicate")[:, 0, first:][:, selected, None]
+        nn.functional.pad(level[:, None], sides, mode="replicate")[:, 0, first : first + n_blocks, None]
         for sides, first in (((1, 0), 0), ((0, 0), 0), ((0, 1), 1))
     )
     position = (torch.arange(LEVEL_BLOCK // 2, device=waveform.device, dtype=waveform.dtype) + 0.5) / LEVEL_BLOCK
     rising = torch.lerp(before, here, position + 0.5)  # (batch, block, first half of its samples)
     falling = torch.lerp(here, after, position)
-    gain: Tensor = LEVEL * torch.exp(-torch.cat([rising, falling], dim=2))
-    first_sample = selected.start * LEVEL_BLOCK
-    return (blocks[:, selected] * gain).flatten(1)[:, start - first_sample : stop - first_sample]
+    gain = LEVEL * torch.exp(-torch.cat([rising, falling], dim=2))
+    return (blocks * gain).flatten(1)[:, :n_samples]
 
 
 def _log_level(power: Tensor) -> Tensor:
     """Compute the smoothed log RMS amplitude of the sounding blocks around each block: (batch, block) to the same."""
     window = nn.functional.pad(power, (LEVEL_WINDOW, LEVEL_WINDOW)).unfold(1, 2 * LEVEL_WINDOW + 1, 1)
-    sounding = window >= 0.05 * window.amax(2, keepdim=True)
+    sounding = window >= SOUNDING * window.amax(2, keepdim=True)
     mean = (window * sounding).sum(2) / sounding.sum(2)
     level = 0.5 * mean.clamp_min(MIN_LEVEL**2).log()
     padded = nn.functional.pad(level[:, None], (LEVEL_SMOOTHING, LEVEL_SMOOTHING), mode="replicate")
@@ -134,25 +113,30 @@ class VoiceFeatures(nn.Module):
         harmonics : Tensor, shape (batch, harmonic, frame, band)
         timbre : Tensor, shape (batch, 2 * N_MEL, frame)
         """
-        bands, timbre = self.spectra(waveform)
-        return self.stack(bands), timbre
-
-    def spectra(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute log amplitudes (batch, frame, log band), the input of :meth:`stack`, and the timbre."""
         with torch.autocast(waveform.device.type, enabled=False):
             waveform = waveform.float()
-            mel = self.mel_bands(waveform)
-            rise = mel - nn.functional.pad(mel, (0, 0, 2, 0))[:, :-2]
-            return self.log_bands(waveform), torch.cat([mel, rise], dim=2).transpose(1, 2)
+            bands, timbre = self.spectra(self.log_bands.power(waveform), self.mel_bands.power(waveform))
+        return self.stack(bands), timbre
+
+    def spectra(self, long: Tensor, short: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute log amplitudes (batch, frame, log band), the input of :meth:`stack`, and the timbre.
+
+        Parameters
+        ----------
+        long, short : Tensor, shape (batch, frame, bin)
+            Power spectra with both windows.
+        """
+        mel = self.mel_bands(short)
+        rise = mel - nn.functional.pad(mel, (0, 0, 2, 0))[:, :-2]
+        return self.log_bands(long), torch.cat([mel, rise], dim=2).transpose(1, 2)
 
     def stack(self, bands: Tensor) -> Tensor:
-        """Stack harmonics: (batch, frame, log band) to (batch, harmonic, frame, band), channels last."""
-        harmonics = [bands[:, :, start : start + self.pitch_bands] for start in self.starts]
-        return torch.stack(harmonics, dim=3).permute(0, 3, 1, 2)
+        """Stack harmonics: (batch, frame, log band) to (batch, harmonic, frame, band)."""
+        return torch.stack([bands[:, :, start : start + self.pitch_bands] for start in self.starts], dim=1)
 
 
 class _FilterBank(nn.Module):
-    """Amplitude of a sine in each triangular band, log10, scaled to about [-1, 1]: (batch, sample) to (…, frame, band).
+    """Amplitude of a sine in each triangular band, log10, scaled to about [-1, 1]: (batch, frame, bin) to (…, band).
 
     Bands are computed in groups, each from its non-zero bins only: a tenth of the multiplications.
     """
@@ -167,15 +151,15 @@ class _FilterBank(nn.Module):
             self.register_buffer(f"weights_{len(self.bins)}", bands[:, low:high].T.contiguous(), persistent=False)
             self.bins.append(slice(low, high))
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        weights = list(self.buffers())
-        found = []
-        for spectrum in stft_in_blocks(waveform, self.config):
-            power = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
-            sums = [power[..., bins] @ weight for bins, weight in zip(self.bins, weights, strict=True)]
-            amplitude = torch.cat(sums, dim=-1).clamp_min_(1e-12).sqrt_().mul_(4.0 / self.config.win_length)
-            found.append(amplitude.add_(FLOOR).log10_().mul_(0.5).add_(1.25))  # in place, which takes half the time
-        return torch.cat(found, dim=1)
+    def power(self, waveform: Tensor) -> Tensor:
+        """Compute power spectra: (batch, sample) to (batch, frame, bin)."""
+        spectrum = stft(waveform, self.config)
+        return spectrum.real.square() + spectrum.imag.square()
+
+    def forward(self, power: Tensor) -> Tensor:
+        sums = [power[..., bins] @ weight for bins, weight in zip(self.bins, self.buffers(), strict=True)]
+        amplitude = torch.cat(sums, dim=-1).clamp_min(1e-12).sqrt() * (4.0 / self.config.win_length)
+        return torch.log10(amplitude + FLOOR) * 0.5 + 1.25
 
 
 def _triangles(centres: NDArray[np.float64], config: StftConfig) -> Tensor:

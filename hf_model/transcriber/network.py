@@ -1,101 +1,31 @@
-"""The transcriber: voice audio in, onset, offset, voicing and pitch posteriors per frame out."""
+"""The transcriber's network, for training: voice audio in, logits of onset, offset, voicing and pitch per frame out."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple, Self
+from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from hf_model.audio.grid import VOICE_STFT, StftConfig
-from hf_model.config import check_range
-from hf_model.notes.note import Note
-from hf_model.parallel.precision import fast_dtype
-from hf_model.parallel.threads import in_threads
-from hf_model.pretrained import Pretrained, part_of_config
-from hf_model.transcriber.decoding import DecoderConfig, Evidence, PitchAxis
-from hf_model.transcriber.features import VoiceFeatures
-from hf_model.transcriber.fused import Convolution, FusedTranscriber, Pointwise
-from hf_model.transcriber.note_stream import NoteStream
-from hf_model.transcriber.posteriors import CHUNK_FRAMES, PosteriorArrays, PosteriorStream
+from hf_model.onnx.export import Graph
+from hf_model.onnx.session import MODEL_FILE
+from hf_model.pretrained import Pretrained
+from hf_model.singer.composition import compose
+from hf_model.singer.synthesis import SingerConfig, sing
+from hf_model.transcriber.config import PLANE_DILATIONS, TranscriberConfig
+from hf_model.transcriber.features import VoiceFeatures, set_level
+from hf_model.transcriber.transcriber import CONTEXT_FILE
 
-FloatArray = NDArray[np.float32]
-
-PLANE_DILATIONS = (1, 2, 4, 8)
-"""Frames between the taps of the convolutions on the (frame, band) plane."""
+N_VOICES, VOICE_SECONDS, FIRST_SEED = 12, 10.0, 5000
+"""The synthetic voices from which the ranges of activations are known: number, length, and the first one's seed."""
 
 
-@dataclass(frozen=True)
-class TranscriberConfig:
-    """Shape of the transcriber.
-
-    Attributes
-    ----------
-    lowest_hz : float
-        Centre of the first band.
-    pitch_bands, bands_per_octave : int
-        The pitch axis of the network: 124 bands of 50 cents reach from 40 Hz to 1,400 Hz.
-    bins_per_band : int
-        Pitch bins of the output per band: 3 are 16.7 cents wide.
-    channels : int
-        Channels on the (frame, band) plane.
-    width : int
-        Channels of the dilated convolutions in time.
-    dilations : tuple of int
-        Frames between the taps of the convolutions in time.
-    """
-
-    lowest_hz: float = 40.0
-    pitch_bands: int = 124
-    bands_per_octave: int = 24
-    bins_per_band: int = 3
-    channels: int = 16
-    width: int = 160
-    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 1, 2, 4, 8)
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        """Check all ranges."""
-        check_range("lowest_hz", self.lowest_hz, 20.0, 200.0)
-        check_range("pitch_bands", self.pitch_bands, 12, 200)
-        check_range("bins_per_band", self.bins_per_band, 1, 8)
-        check_range("channels", self.channels, 4, 256)
-        check_range("width", self.width, 8, 2048)
-        check_range("dropout", self.dropout, 0.0, 0.9)
-
-    @property
-    def lowest_pitch(self) -> float:
-        """MIDI number of the first pitch bin's centre."""
-        return (
-            69.0
-            + 12.0 * math.log2(self.lowest_hz / 440.0)
-            - 6.0 / self.bands_per_octave * (1.0 - 1.0 / self.bins_per_band)
-        )
-
-    @property
-    def pitch_step(self) -> float:
-        """Semitones per pitch bin."""
-        return 12.0 / (self.bands_per_octave * self.bins_per_band)
-
-    @property
-    def n_pitch_bins(self) -> int:
-        """Length of the pitch axis of the output."""
-        return self.pitch_bands * self.bins_per_band
-
-    def evidence(
-        self, onset: FloatArray, offset: FloatArray, voicing: FloatArray, pitch: FloatArray, decoder: DecoderConfig
-    ) -> Evidence:
-        """Prepare decoding on the pitch axis of this model; see :class:`hf_model.transcriber.decoding.Evidence`."""
-        axis = PitchAxis(self.lowest_pitch, self.pitch_step)
-        return Evidence(onset, offset, voicing, pitch, axis, VOICE_STFT.frame_rate, decoder)
+FLOAT32 = "float32"
+"""Key of ``facts``: true if 8 bits are too coarse for these weights."""
 
 
 class Posteriors(NamedTuple):
@@ -137,7 +67,7 @@ class _Line(nn.Module):
         return x + change
 
 
-class Transcriber(Pretrained):
+class TranscriberNetwork(Pretrained):
     """Convolutions on a harmonic stack of log-frequency bands, then dilated convolutions in time."""
 
     config_class = TranscriberConfig
@@ -147,7 +77,6 @@ class Transcriber(Pretrained):
     def __init__(self, config: TranscriberConfig | None = None) -> None:
         config = config or TranscriberConfig()
         super().__init__(config)
-        self.decoder = DecoderConfig()
         self.features = VoiceFeatures(config.lowest_hz, config.pitch_bands, config.bands_per_octave)
         channels, width = config.channels, config.width
         self.stem = nn.Sequential(
@@ -183,94 +112,99 @@ class Transcriber(Pretrained):
             Logits of ``1 + n_samples // 160`` frames; frame ``m`` is centred on ``m / 100`` s.
         """
         harmonics, timbre = self.features(waveform)
-        plane = harmonics.contiguous(memory_format=torch.channels_last)
-        plane = self.planes(self.stem(plane))  # (batch, channel, frame, band)
-        pitch = self.pitch(plane).permute(0, 2, 3, 1).flatten(2)  # (batch, frame, bin)
-        bands = pitch.float().unflatten(2, (self.config.pitch_bands, -1)).logsumexp(-1).softmax(-1)
-        at_pitch = torch.einsum("bctp,btp->bct", plane.float(), bands)
-        squeezed = self.squeeze(plane).permute(0, 1, 3, 2).flatten(1, 2)
-        line = torch.cat([squeezed.float(), at_pitch, timbre], dim=1)
-        line = self.lines(F.relu(self.enter_norm(self.enter(line))))
-        heads = self.heads(line).float()
-        return Posteriors(heads[:, 0], heads[:, 1], heads[:, 2], pitch.float())
+        features, pitch = self.local(harmonics.contiguous(memory_format=torch.channels_last), timbre)
+        heads = self.context(features)
+        return Posteriors(heads[:, 0], heads[:, 1], heads[:, 2], pitch)
 
-    def transcribe(self, audio: NDArray[np.float32], decoder: DecoderConfig | None = None) -> list[Note]:
-        """Transcribe a recording into notes.
+    def local(self, harmonics: Tensor, timbre: Tensor) -> tuple[Tensor, Tensor]:
+        """Take the first step: what depends on few frames.
 
         Parameters
         ----------
-        audio : ndarray, shape (sample,)
-            16 kHz, any level.
-        decoder : DecoderConfig, optional
-            By default the settings that were fitted to these weights.
+        harmonics : Tensor, shape (batch, harmonic, frame, band)
+        timbre : Tensor, shape (batch, channel, frame)
 
         Returns
         -------
-        list of Note
-            Sorted, without overlaps; float pitch and default velocity.
+        features : Tensor, shape (batch, channel, frame)
+        pitch : Tensor, shape (batch, frame, pitch_bin)
+            Logits.
         """
-        stream = self.stream(decoder)
-        return stream.push(audio) + stream.finish()
+        plane = self.planes(self.stem(harmonics))  # (batch, channel, frame, band)
+        layers = (self.pitch, self.squeeze)  # one convolution is faster than two
+        biases = [layer.bias for layer in layers if layer.bias is not None]
+        of_bands = F.conv2d(plane, torch.cat([layer.weight for layer in layers]), torch.cat(biases))
+        pitch = of_bands[:, : self.config.bins_per_band].permute(0, 2, 3, 1).flatten(2).float()
+        bands = pitch.softmax(-1).view(*pitch.shape[:2], self.config.pitch_bands, -1).sum(-1)
+        at_pitch = (plane.float() * bands[:, None]).sum(3)
+        squeezed = of_bands[:, self.config.bins_per_band :].permute(0, 1, 3, 2).flatten(1, 2)
+        return torch.cat([squeezed.float(), at_pitch, timbre], dim=1), pitch
 
-    def stream(
-        self, decoder: DecoderConfig | None = None, *, sample_rate: int = 16000, chunk_seconds: float | None = None
-    ) -> NoteStream:
-        """Transcribe audio block by block; parameters as for :meth:`transcribe` and :class:`NoteStream`."""
-        settings = decoder or self.decoder
+    def context(self, features: Tensor) -> Tensor:
+        """Take the second step: logits of onset, offset and voicing, (batch, 3, frame), from :meth:`local`."""
+        line = self.lines(F.relu(self.enter_norm(self.enter(features))))
+        heads: Tensor = self.heads(line).float()
+        return heads
 
-        def decode(onset: FloatArray, offset: FloatArray, voicing: FloatArray, pitch: FloatArray) -> list[Note]:
-            return self.config.evidence(onset, offset, voicing, pitch, settings).decode(settings)
+    def graphs(self) -> Mapping[str, Graph]:
+        """Give the two steps of :class:`hf_model.transcriber.transcriber.Transcriber`; the second one in 8 bits.
 
-        return NoteStream(self.fused(), decode, sample_rate=sample_rate, chunk_seconds=chunk_seconds)
-
-    @classmethod
-    def from_pretrained(cls, folder: Path | str, *, revision: str | None = None) -> Self:
-        """Read weights and the decoder settings that were fitted to them; see :class:`Pretrained`."""
-        model = super().from_pretrained(folder, revision=revision)
-        model.decoder = part_of_config(DecoderConfig, folder, model.facts, "decoder")
-        return model
-
-    def fused(self) -> FusedTranscriber:
-        """Return the network for inference, with its current weights."""
-        (network,) = in_threads([self._fuse])  # one thread: too little work for more
-        return network
-
-    def _fuse(self) -> FusedTranscriber:
-        fuse = partial(Convolution, dtype=fast_dtype())
-        stem: Any = self.stem
-        planes: Iterable[Any] = self.planes
-        lines: Iterable[Any] = self.lines
-        return FusedTranscriber(
-            features=self.features,
-            stem=fuse(stem[0], stem[1]),
-            planes=[fuse(plane.conv, plane.norm) for plane in planes],
-            of_bands=Pointwise(self.pitch, self.squeeze, dtype=fast_dtype()),
-            enter=fuse(self.enter, self.enter_norm),
-            lines=[(fuse(line.conv, line.norm), fuse(line.mix)) for line in lines],
-            heads=fuse(self.heads),
-        )
-
-    def posteriors(self, audio: NDArray[np.float32], chunk_frames: int = CHUNK_FRAMES) -> list[NDArray[np.float32]]:
-        """Compute probabilities of a whole recording: what :meth:`posterior_chunks` yields, joined."""
-        return [np.concatenate(items) for items in zip(*self.posterior_chunks(audio, chunk_frames), strict=True)]
-
-    def posterior_chunks(
-        self, audio: NDArray[np.float32], chunk_frames: int = CHUNK_FRAMES
-    ) -> Iterator[PosteriorArrays]:
-        """Compute probabilities chunk by chunk; the boundaries of chunks do not change them.
-
-        Parameters
-        ----------
-        audio : ndarray, shape (sample,)
-            16 kHz, any level.
-        chunk_frames : int
-            Frames computed at once, without those that they depend on.
-
-        Yields
-        ------
-        list of ndarray
-            onset, offset, voicing (frame,) and pitch (frame, pitch_bin).
+        With ``float32`` in ``facts``, both are in float32.
         """
-        stream = PosteriorStream(self.fused(), chunk_frames)
-        yield from stream.push(audio)
-        yield from stream.finish()
+        local, frame = _LocalGraph(self), {0: "frame"}
+        with torch.no_grad():
+            spectra = [
+                [bank.power(voice)[0] for bank in (self.features.log_bands, self.features.mel_bands)]
+                for voice in _synthetic_voices()
+            ]
+            features = [local(long, short)[0] for long, short in spectra]
+        long, short = spectra[0]
+        return {
+            MODEL_FILE: Graph(
+                local,
+                {"long": long, "short": short},
+                ["features", "pitch"],
+                {"long": frame, "short": frame, "features": frame, "pitch": frame},
+            ),
+            CONTEXT_FILE: Graph(
+                _ContextGraph(self),
+                {"features": features[0]},
+                ["probabilities"],
+                {"features": frame, "probabilities": {1: "frame"}},
+                () if self.facts.get(FLOAT32) else [{"features": one} for one in features],
+                in_float=["heads"],
+            ),
+        }
+
+
+class _LocalGraph(nn.Module):
+    """The first step of one recording: power spectra (frame, bin) to features and pitch probabilities by frame."""
+
+    def __init__(self, network: TranscriberNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, long: Tensor, short: Tensor) -> tuple[Tensor, Tensor]:
+        bands, timbre = self.network.features.spectra(long[None], short[None])
+        features, pitch = self.network.local(self.network.features.stack(bands), timbre)
+        return features[0].T, pitch[0].softmax(-1)
+
+
+class _ContextGraph(nn.Module):
+    """The second step of one recording: features (frame, channel) to probabilities (3, frame)."""
+
+    def __init__(self, network: TranscriberNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.network.context(features.T[None])[0].sigmoid()
+
+
+@cache
+def _synthetic_voices() -> list[Tensor]:
+    """Sing phrases, as typical inputs: each (1, sample), at constant level."""
+    config = SingerConfig(VOICE_STFT.sample_rate)
+    seeds = range(FIRST_SEED, FIRST_SEED + N_VOICES)
+    phrases = (sing(compose(seed, VOICE_SECONDS), seed, config).audio for seed in seeds)
+    return [set_level(torch.from_numpy(phrase)[None]) for phrase in phrases]

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hf_model.audio.grid import StftConfig
 from hf_model.parallel.threads import in_threads
-from hf_model.transcriber.features import LEVEL_BLOCK, LEVEL_REACH, set_level
-from hf_model.transcriber.fused import LocalFeatures
+from hf_model.transcriber.level import LEVEL_BLOCK, LEVEL_REACH, set_level
+
+FloatArray = NDArray[np.float32]
 
 CHUNK_FRAMES = 1000
 """Frames that are computed at once, without those that they depend on."""
 
-PosteriorArrays = list[NDArray[np.float32]]
+PosteriorArrays = list[FloatArray]
 """Onset, offset, voicing (frame,) and pitch (frame, pitch_bin), as probabilities."""
 
 
+class LocalFeatures(NamedTuple):
+    """Output of the layers with a small receptive field.
+
+    ``features``: (frame, channel), the input of the second step; ``pitch``: (frame, pitch_bin), probabilities.
+    """
+
+    features: FloatArray
+    pitch: FloatArray
+
+
 class Network(Protocol):
-    """A network in two steps: see :class:`hf_model.transcriber.fused.FusedTranscriber`."""
+    """A network in two steps: see :class:`hf_model.transcriber.transcriber.Transcriber`."""
 
     @property
     def stft_config(self) -> StftConfig:
@@ -41,11 +50,11 @@ class Network(Protocol):
         """Frames on either side that :meth:`context` depends on."""
         ...
 
-    def local(self, waveform: Tensor, /) -> LocalFeatures:
-        """Compute local features of samples (1, sample) at constant level."""
+    def local(self, waveform: FloatArray, /) -> LocalFeatures:
+        """Compute local features of samples (sample,) at constant level."""
         ...
 
-    def context(self, features: Tensor, /) -> Tensor:
+    def context(self, features: FloatArray, /) -> FloatArray:
         """Compute probabilities of onset, offset and voicing, (3, frame), from local features (frame, channel)."""
         ...
 
@@ -123,7 +132,7 @@ class _LocalChunks:
         first = max(0, self._frame - self._reach)
         begin = first * self._hop - self._first
         end = self._total - self._first if last == n_frames else (last - 1) * self._hop - self._first
-        samples = torch.from_numpy(self._kept[: self._total - self._first].copy())
+        samples = self._kept[: self._total - self._first].copy()
         keep = slice(self._frame - first, stop - first)
         self._frame, self._stop = stop, stop + self._chunk_frames
         self._drop_samples()
@@ -171,25 +180,23 @@ class _ContextChunks:
         return calculation
 
 
-@torch.inference_mode()
-def _compute_local(network: Network, samples: Tensor, span: slice, keep: slice) -> LocalFeatures:
+def _compute_local(network: Network, samples: FloatArray, span: slice, keep: slice) -> LocalFeatures:
     """Take the first step on a span of the samples (sample,), and keep some of its frames."""
-    local = network.local(set_level(samples[None], span.start, span.stop))
+    local = network.local(set_level(samples, span.start, span.stop))
     return LocalFeatures(*(part[keep] for part in local))
 
 
-@torch.inference_mode()
 def _compute_posteriors(network: Network, kept: Sequence[LocalFeatures], needed: slice, keep: slice) -> PosteriorArrays:
     """Take the second step on the frames ``needed``, and keep the frames ``keep``; both count from the first kept."""
     features, pitch = zip(*kept, strict=True)
     inside = slice(keep.start - needed.start, keep.stop - needed.start)
-    return [*network.context(_cut(features, needed))[:, inside].numpy(), _cut(pitch, keep).numpy()]
+    return [*network.context(_cut(features, needed))[:, inside], _cut(pitch, keep)]
 
 
-def _cut(parts: Iterable[Tensor], frames: slice) -> Tensor:
+def _cut(parts: Iterable[FloatArray], frames: slice) -> FloatArray:
     """Cut frames out of consecutive parts (frame, ...)."""
     found, at = [], 0
     for part in parts:
         found.append(part[max(0, frames.start - at) : max(0, frames.stop - at)])
         at += len(part)
-    return torch.cat(found)
+    return np.concatenate(found)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from hf_model.config import ConfigError, from_mapping
 from hf_model.files import read_json, replacing, write_json
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ WEIGHTS = Path(__file__).parent
 CONFIG, WEIGHTS_FILE, DIGEST, DIGESTS = "config.json", "model.safetensors", "weights_sha256", "sha256"
 REMEDY = "copy, download or train the model again"
 REINSTALL = "install the package again"
+
+
+C = TypeVar("C")
 
 
 class WeightsError(ValueError):
@@ -48,6 +52,41 @@ def read_config(folder: Path | str) -> dict[str, Any]:
         msg = f"no model in {folder}: {CONFIG} is missing"
         raise FileNotFoundError(msg)
     return read_json(path, remedy(folder))
+
+
+def read_kind(folder: Path | str, kind: str) -> dict[str, Any]:
+    """Read the ``config.json`` of a model of some kind that is built from the settings ``model``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder has no model.
+    ConfigError
+        If the file is damaged, or describes another kind of model.
+    """
+    settings = read_config(folder)
+    if settings.get("kind") != kind:
+        msg = f"{folder} holds a {settings.get('kind')!r} model, expected {kind!r}"
+        raise ConfigError(msg)
+    if "model" not in settings:
+        msg = f"{Path(folder) / CONFIG} has no settings of the model (key 'model'); {remedy(folder)}"
+        raise ConfigError(msg)
+    return settings
+
+
+def part_of_config(cls: type[C], folder: Path | str, settings: Mapping[str, Any], name: str) -> C:
+    """Build the settings dataclass of one entry of ``config.json``, with defaults if there is none.
+
+    Raises
+    ------
+    ConfigError
+        For unknown or impossible settings; the message names the file.
+    """
+    try:
+        return from_mapping(cls, settings.get(name, {}), name)
+    except ConfigError as error:
+        msg = f"{Path(folder) / CONFIG}: {error}; {remedy(folder)}"
+        raise ConfigError(msg) from error
 
 
 def read_model_file(folder: Path | str, name: str = WEIGHTS_FILE, settings: Mapping[str, Any] | None = None) -> bytes:

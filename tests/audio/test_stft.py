@@ -15,7 +15,7 @@ from hf_model.audio.grid import (
     StftConfig,
     frame_count,
 )
-from hf_model.audio.stft import istft, stft, stft_in_blocks, window
+from hf_model.audio.stft import istft, stft, window
 
 BOTH = pytest.mark.parametrize("config", [VOICE_STFT, PIANO_STFT], ids=["voice", "piano"])
 
@@ -65,16 +65,6 @@ def test_stft_agrees_with_librosa(config):
         pad_mode="constant",
     )
     np.testing.assert_allclose(stft(waveform, config).numpy(), expected.T, atol=2e-5)
-
-
-@BOTH
-@pytest.mark.parametrize("n_samples", [1, 5000, 20 * 256])
-@pytest.mark.parametrize("block_frames", [1, 8, 1000])
-def test_concatenated_blocks_equal_the_whole(config, n_samples, block_frames):
-    waveform = noise(2, n_samples)
-    blocks = list(stft_in_blocks(waveform, config, block_frames * config.n_fft))
-    assert all(block.shape[1] == block_frames for block in blocks[:-1])
-    torch.testing.assert_close(torch.cat(blocks, dim=1), stft(waveform, config), rtol=0, atol=1e-4)
 
 
 def test_leading_axes_are_kept():

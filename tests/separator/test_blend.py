@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hf_model.separator.blend import BACKING_SHARE, blend
+from hf_model.separator.voice_part import BACKING_SHARE, blend
 
 
 def test_a_tenth_of_the_backing_is_added() -> None:

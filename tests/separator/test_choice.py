@@ -11,7 +11,9 @@ import torch
 
 from hf_model.config import ConfigError
 from hf_model.separator.choice import ACCEPT, load_separator
-from hf_model.separator.network import Separator, SeparatorConfig
+from hf_model.separator.config import SeparatorConfig
+from hf_model.separator.network import SeparatorNetwork
+from hf_model.separator.separator import Separator
 
 AUDIO = np.random.default_rng(0).standard_normal((2, 1000)).astype(np.float32)
 BLOCKS = [AUDIO[:, :300], AUDIO[:, 300:]]
@@ -42,7 +44,7 @@ def test_the_default_is_what_ships():
 
 
 def test_a_folder_is_loaded(tmp_path):
-    Separator(SeparatorConfig(channels=(2, 4), n_bins=64)).save_pretrained(tmp_path)
+    SeparatorNetwork(SeparatorConfig(channels=(2, 4), n_bins=64)).save_pretrained(tmp_path)
     separator = load_separator(tmp_path)
     assert isinstance(separator, Separator)
     assert separator.config.n_bins == 64

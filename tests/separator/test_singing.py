@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hf_model.separator.singing import has_singing
+from hf_model.separator.voice_part import has_singing
 
 RATE = 16000
 SONG = np.random.default_rng(0).standard_normal(100 * RATE).astype(np.float32) * 0.1

@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from hf_model.audio.recording import as_recording
-from hf_model.separator.blend import BACKING_SHARE
 from hf_model.separator.song import Stem, separate_song
+from hf_model.separator.voice_part import BACKING_SHARE
 from tests.fakes import LeftSeparator, tones
 
 VOICE, BACKING = tones([60, 64, 67], 44100), tones([36, 36, 40], 44100)

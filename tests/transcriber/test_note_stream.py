@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
 
 import hf_model
 from hf_model.audio.reader import AudioError
@@ -17,8 +16,8 @@ from hf_model.inference import Models, default_models
 from hf_model.notes.note import Note
 from hf_model.singer.composition import compose
 from hf_model.singer.synthesis import sing
-from hf_model.transcriber.network import Transcriber
 from hf_model.transcriber.posteriors import PosteriorStream
+from hf_model.transcriber.transcriber import Transcriber
 from tests.fakes import ToneTranscriber
 
 RATE = 16000
@@ -78,22 +77,10 @@ def test_notes_arrive_within_the_latency_and_never_change():
     assert notes + stream.finish() == notes_of_the_whole()
 
 
-@pytest.fixture
-def notes_in_full_precision(monkeypatch) -> list[Note]:
-    """Compute in float32 even if bfloat16 is faster, and return the notes of the whole."""
-    monkeypatch.setattr("hf_model.transcriber.network.fast_dtype", lambda: torch.float32)
-    return transcribe_whole_in_full_precision()
-
-
-@cache
-def transcribe_whole_in_full_precision() -> list[Note]:
-    return default_models().transcriber.transcribe(song())
-
-
 @pytest.mark.parametrize("chunk_seconds", [1.0, 17.0])
-def test_other_chunks_give_the_same_notes_up_to_rounding(chunk_seconds, notes_in_full_precision):
+def test_other_chunks_give_the_same_notes_up_to_rounding(chunk_seconds):
     found = transcribe_in_blocks(iter(lambda: 8000, 0), song(), chunk_seconds=chunk_seconds)
-    assert_same(found, notes_in_full_precision)
+    assert_same(found, notes_of_the_whole())
 
 
 def assert_same(found: list[Note], expected: list[Note]) -> None:
@@ -105,7 +92,7 @@ def assert_same(found: list[Note], expected: list[Note]) -> None:
         assert one.confidence == pytest.approx(other.confidence, abs=1e-3)
 
 
-def test_overlapping_parts_give_the_notes_of_the_whole(notes_in_full_precision):
+def test_overlapping_parts_give_the_notes_of_the_whole():
     """Parts of 25 s that begin on the grid of the level (50 ms); notes in the outer 8 s are dropped."""
     parts: list[Note] = []
     edges = [0, 9, 18, 27, 36, 60]
@@ -117,7 +104,7 @@ def test_overlapping_parts_give_the_notes_of_the_whole(notes_in_full_precision):
             for note in notes
             if start <= note.onset + first < stop
         ]
-    assert_same(parts, notes_in_full_precision)
+    assert_same(parts, notes_of_the_whole())
 
 
 def test_another_sample_rate():
@@ -136,20 +123,19 @@ def test_posteriors_do_not_depend_on_blocks():
     model = default_models().transcriber
     assert isinstance(model, Transcriber)
     audio = song()[: 20 * RATE]
-    stream = PosteriorStream(model.fused(), 300)
+    stream = PosteriorStream(model, 300)
     chunks = [chunk for at in range(0, audio.size, 7001) for chunk in stream.push(audio[at : at + 7001])]
     chunks += stream.finish()
     assert [len(chunk[0]) for chunk in chunks] == [300] * 6 + [201]
     for ours, whole in zip(zip(*chunks, strict=True), model.posteriors(audio, 300), strict=True):
         assert np.array_equal(np.concatenate(ours), whole)
-    with torch.inference_mode():
-        assert not any(True for _ in PosteriorStream(model.fused()).finish()), "no audio, no posteriors"
+    assert not any(True for _ in PosteriorStream(model).finish()), "no audio, no posteriors"
 
 
 def test_memory_does_not_grow():
     model = default_models().transcriber
     assert isinstance(model, Transcriber)
-    stream = PosteriorStream(model.fused(), 1000)
+    stream = PosteriorStream(model, 1000)
     samples = stream._local._kept.nbytes
     for _ in range(3):
         assert all(len(chunk[0]) == 1000 for chunk in stream.push(song()))

@@ -7,11 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
+from numpy.lib.stride_tricks import sliding_window_view
 
 from hf_model.audio.grid import VOICE_STFT, StftConfig
-from hf_model.transcriber.fused import LocalFeatures
-from hf_model.transcriber.posteriors import PosteriorStream
+from hf_model.transcriber.posteriors import LocalFeatures, PosteriorStream
 
 HOP = VOICE_STFT.hop_length
 
@@ -27,29 +26,27 @@ class Sums:
         self.frames = {"local": 0, "context": 0}
         self.threads: set[int] = set()
 
-    def local(self, waveform: torch.Tensor) -> LocalFeatures:
-        last = torch.cat([torch.zeros(1), waveform[0, HOP - 1 :: HOP]])
+    def local(self, waveform: np.ndarray) -> LocalFeatures:
+        last = np.append(np.float32(0), waveform[HOP - 1 :: HOP])
         self._count("local", last)
         return LocalFeatures(around(last, 3)[:, None], last[:, None])
 
-    def context(self, features: torch.Tensor) -> torch.Tensor:
+    def context(self, features: np.ndarray) -> np.ndarray:
         self._count("context", features)
-        return around(features[:, 0], self.context_reach).expand(3, -1)
+        return np.tile(around(features[:, 0], self.context_reach), (3, 1))
 
-    def _count(self, step: str, frames: torch.Tensor) -> None:
+    def _count(self, step: str, frames: np.ndarray) -> None:
         self.threads.add(threading.get_ident())
         self.frames[step] += len(frames)
 
 
-def around(values: torch.Tensor, reach: int) -> torch.Tensor:
-    return torch.nn.functional.pad(values, (reach, reach)).unfold(0, 2 * reach + 1, 1).sum(1)
+def around(values: np.ndarray, reach: int) -> np.ndarray:
+    return sliding_window_view(np.pad(values, reach), 2 * reach + 1).sum(axis=1)
 
 
 @pytest.fixture
 def network(monkeypatch) -> Sums:
-    monkeypatch.setattr(
-        "hf_model.transcriber.posteriors.set_level", lambda waveform, start, stop: waveform[:, start:stop]
-    )
+    monkeypatch.setattr("hf_model.transcriber.posteriors.set_level", lambda waveform, start, stop: waveform[start:stop])
     return Sums()
 
 
@@ -69,11 +66,11 @@ def test_blocks_and_chunks_change_no_frame(network, chunk_frames, n_samples):
     n_frames = 1 + n_samples // HOP
     assert [len(chunk[0]) for chunk in chunks[:-1]] == [chunk_frames] * (len(chunks) - 1)
     onset, offset, voicing, pitch = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
-    whole = network.local(torch.from_numpy(audio)[None])
-    assert np.array_equal(onset, network.context(whole.features)[0].numpy())
+    whole = network.local(audio)
+    assert np.array_equal(onset, network.context(whole.features)[0])
     assert np.array_equal(onset, offset)
     assert np.array_equal(onset, voicing)
-    assert np.array_equal(pitch, whole.pitch.numpy())
+    assert np.array_equal(pitch, whole.pitch)
     assert len(onset) == n_frames
 
 
@@ -85,13 +82,9 @@ def test_little_is_computed_twice(network):
     assert network.frames["context"] == pytest.approx(n_chunks * (100 + 2 * network.context_reach), abs=20)
 
 
-def test_both_steps_are_computed_in_other_threads(network):
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        assert sum(1 for _ in PosteriorStream(network, 100).push(voice(3000 * HOP))) == 23
-    finally:
-        torch.set_num_threads(before)
+def test_both_steps_are_computed_in_other_threads(network, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert sum(1 for _ in PosteriorStream(network, 100).push(voice(3000 * HOP))) == 23
     assert network.threads
     assert threading.get_ident() not in network.threads
 

@@ -9,10 +9,10 @@ from hf_model.audio.resampling import resample
 from hf_model.evaluation.note_matching import match_notes
 from hf_model.notes.note import Note
 from hf_model.piano.sampled import SampledPiano
-from hf_model.separator.blend import blend
+from hf_model.separator.voice_part import blend
 from hf_model.singer.composition import compose
 from hf_model.singer.synthesis import SingerConfig, sing
-from hf_model.transcriber.network import Transcriber
+from hf_model.transcriber.transcriber import Transcriber
 from hf_model.weights import WEIGHTS
 
 SECONDS = 12

@@ -1,4 +1,7 @@
-"""Whether somebody sings in a song, from what the separator left for the voice."""
+"""What is made of the separated voice: whether somebody sings at all, and what the transcriber of songs is given.
+
+A separator takes soft and unusual voices for accompaniment and mutes them; a little of everything keeps them audible.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,20 @@ from numpy.typing import NDArray
 from hf_model.audio.grid import VOICE_STFT
 from hf_model.audio.recording import SILENCE
 
+BACKING_SHARE = 0.1
+"""Gain of the accompaniment (-20 dB); the transcriber of songs is trained with the same."""
+
 LEAST_DB = -20.0
 """Level of the voice relative to the song in a second in which somebody sings. Bands without singing leave -60 to
 -90 dB, instruments that resemble a voice up to -30 dB."""
 
 LEAST_SHARE = 0.02
 """Of the seconds, at least one."""
+
+
+def blend(voice: NDArray[np.float32], backing: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Add a share of the accompaniment to the separated voice; arrays of the same shape."""
+    return np.asarray(voice + np.float32(BACKING_SHARE) * backing, dtype=np.float32)
 
 
 def has_singing(voice: NDArray[np.float32], song: NDArray[np.float32]) -> bool:
