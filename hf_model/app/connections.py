@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import ipaddress
-import resource
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -52,6 +51,10 @@ class ConnectionLimits:
 
 def raise_descriptor_limit(wanted: int = 2048) -> int:
     """Raise the soft limit of open descriptors, as far as it is allowed; returns the limit."""
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return wanted
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
     if soft == unlimited or soft >= wanted:

@@ -34,7 +34,7 @@ def add_job_route(app: Starlette, queue: JobQueue, sessions: Sessions, models: M
     async def run_job(request: Request) -> Response:
         try:
             async with asyncio.timeout(sessions.limits.body_seconds):
-                asked = check_job(await _read_body(request))
+                asked = check_job(await read_body(request))
             job = queue.add(client_of(request.scope), _work(asked, sessions, models))
         except ClientDisconnect:
             return Response(status_code=400)
@@ -52,7 +52,7 @@ def add_job_route(app: Starlette, queue: JobQueue, sessions: Sessions, models: M
     app.add_route("/jobs", run_job, methods=["POST"])
 
 
-async def _read_body(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
     """Read a body of at most ``SMALL_BODY`` bytes, whatever length is declared."""
     body = bytearray()
     async for chunk in request.stream():

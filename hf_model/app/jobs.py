@@ -112,7 +112,8 @@ def convert_part(
         with closing(separating) as separated, ThreadPoolExecutor(1, thread_name_prefix="drawing") as thread:
             part = replace(part, voice=separated.voice.voice, warnings=separated.voice.warnings)
             progress(0.5, "Transcribing the voice")
-            melody = transcribe_recording(separated, tuning=singing.tuning, models=models)
+            transcribing = models.with_transcriber(session.known) if session.known else models
+            melody = transcribe_recording(separated, tuning=singing.tuning, models=transcribing)
             if not melody.notes:
                 raise PageError(NO_VOICE if separated.song is None else NO_SINGING)
             progress(0.65, "Rendering the piano")
@@ -155,11 +156,13 @@ def render_notes(session: Session, notes: Any, settings: Any, models: Models, li
         raise PageError(GONE)
     chosen = read_settings(settings)
     given = read_notes(notes, part.duration, limits)
-    tuning = session.tuning if chosen.singing.tuning is None else chosen.singing.tuning
+    arrangement, tuning = chosen.arrangement, session.tuning
+    if chosen.singing.tuning is not None:  # as convert does
+        arrangement, tuning = replace(arrangement, keys="sung"), chosen.singing.tuning
     with _gone_if_deleted(session):
         band = session.band
         arranged = arrange(
-            given, part.duration, chosen.arrangement, tuning=tuning, band_tempo=band.tempo, band_chords=band.chords
+            given, part.duration, arrangement, tuning=tuning, band_tempo=band.tempo, band_chords=band.chords
         )
         n_samples = resampled_length(part.n_samples, part.sample_rate, PIANO_SAMPLE_RATE)
         paths = {kind: session.folder / name for kind, name in OUTPUTS.items()}

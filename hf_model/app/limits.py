@@ -46,6 +46,10 @@ class Limits:
         A recording unused for so long is deleted.
     waiting, waiting_per_client : int
         Most jobs waiting in the queue, of all clients and of one.
+    live, live_per_client : int
+        Most recordings that are transcribed while they arrive, of all clients and of one.
+    live_silence_seconds : float
+        Such a recording is dropped when nothing has arrived for so long.
     """
 
     part_seconds: float = 300.0
@@ -63,6 +67,9 @@ class Limits:
     idle_seconds: float = 1200.0
     waiting: int = 40
     waiting_per_client: int = 24
+    live: int = 4
+    live_per_client: int = 2
+    live_silence_seconds: float = 30.0
 
     def as_mapping(self) -> dict[str, float]:
         """Give the limits that the browser checks."""

@@ -22,7 +22,7 @@ SMALL_BODY = 1 << 20
 LOCKED = "This page needs a token: open the address that the server printed when it started."
 
 _OPEN = re.compile(
-    r"/|/health|/favicon\.ico|/page/[\w.-]{1,64}|/example|/jobs|/recordings|/recordings/[0-9a-f]{32}/[\w.-]{1,64}",
+    r"/|/health|/favicon\.ico|/page/[\w.-]{1,64}|/example|/jobs|/live|/recordings|/recordings/[0-9a-f]{32}/[\w.-]{1,64}",
     re.ASCII,
 )
 """All open paths."""

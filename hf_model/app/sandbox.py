@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import multiprocessing
-import resource
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,13 +28,15 @@ CRASHED = "This file cannot be decoded. Is it really a recording?"
 LIBSNDFILE = "soundfile"
 """Loaded before memory is limited: otherwise a failure to load it would be reported as a damaged file."""
 
-# A process with threads must not fork; the fork server has none, and the imports are already done in it.
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["hf_model.app.sandbox", LIBSNDFILE])
+# A process with threads must not fork; the fork server has none, and the imports are already done in it. Where there is
+# no fork, each process starts anew.
+_processes: Any = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
+if hasattr(os, "fork"):
+    _processes.set_forkserver_preload(["hf_model.app.sandbox", LIBSNDFILE])
 
 
 def warm_up() -> None:
-    """Start the fork server."""
+    """Start the fork server, if there is one."""
     process = _processes.Process(target=str)
     process.start()
     process.join()
@@ -146,6 +148,8 @@ def _reported(source: Path) -> Iterator[dict[str, object]]:
 def _limit_memory(n_bytes: int) -> None:
     """Limit the memory that this process may add to its own (Linux only)."""
     if sys.platform == "linux":
+        import resource
+
         status = Path("/proc/self/status").read_text(encoding="ascii")
         held = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmData"))
         resource.setrlimit(resource.RLIMIT_DATA, (held + n_bytes, resource.RLIM_INFINITY))

@@ -41,7 +41,7 @@ def serve(
     port: int = PORT,
     *,
     part_seconds: float = 300.0,
-    model: Path | None = None,
+    model: Path | str | None = None,
     token: str = "",
     announce: Callable[[str], object] = lambda _address: None,
     warn: Callable[[str], object] = lambda _remark: None,
@@ -56,7 +56,7 @@ def serve(
         0 for any free port.
     part_seconds : float
         Longest part of a recording that is converted at once.
-    model : path, optional
+    model : path or str, optional
         Weights to use instead of the ones that ship.
     token : str
         What the address must contain to open the page, as ``TOKEN``; "auto" for a random one, "" for none.
@@ -72,8 +72,6 @@ def serve(
     TokenError
         If the token is too short, or has other characters.
     """
-    # oneDNN keeps the compiled convolutions of 1,024 shapes: every length of a recording would take memory for good.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
     import uvicorn
 
     from hf_model.app.connections import Connections, bounded_protocol, connection_limits, raise_descriptor_limit
@@ -119,10 +117,14 @@ def build(
 
     from hf_model.app.job_queue import JobQueue
     from hf_model.app.job_routes import add_job_route
+    from hf_model.app.live.recordings import LiveRecordings
+    from hf_model.app.live.routes import add_live_routes
     from hf_model.app.routes import add_routes
 
     queue = JobQueue(sessions.limits)
-    app = Starlette(lifespan=_lifespan(sessions, models, queue.run, *background))
+    live = LiveRecordings(sessions, models)
+    app = Starlette(lifespan=_lifespan(sessions, models, queue.run, live.run, *background))
+    add_live_routes(app, live)
     add_routes(app, sessions)
     add_job_route(app, queue, sessions, models)
     # The Hub shows a Space in a frame.
@@ -214,7 +216,8 @@ def _bind(host: str, port: int) -> socket.socket:
     family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # on Windows it would let two servers listen at one port
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
     except OSError:
         listening.close()

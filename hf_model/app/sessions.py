@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import secrets
@@ -21,6 +20,8 @@ from hf_model.app.limits import BusyError, Limits, PageError
 from hf_model.app.stems import StoredStem
 from hf_model.audio.recording import Recording
 from hf_model.band.listener import Band
+from hf_model.files import lock_file
+from hf_model.live.known_notes import KnownNotes
 from hf_model.music.arrangement import Arranged
 
 PREFIX = "hummingface-page-"
@@ -50,6 +51,8 @@ class Session:
         Size of its files.
     whole, part : Recording, optional
         The decoded recording, and the voice of the part that was transcribed.
+    known : KnownNotes, optional
+        The notes of the whole recording, if it was transcribed while it arrived.
     tuning : float
         The singer's offset from 440 Hz in semitones.
     band : Band
@@ -72,6 +75,7 @@ class Session:
     n_bytes: int = 0
     whole: Recording | None = None
     part: Recording | None = None
+    known: KnownNotes | None = None
     tuning: float = 0.0
     band: Band = field(default_factory=Band)
     stems: dict[str, StoredStem] = field(default_factory=dict)
@@ -105,6 +109,9 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._sessions
 
     def open(self, client: str = "") -> Session:
         """Add a recording; if there is no space, delete the longest unused ones.
@@ -216,21 +223,27 @@ def _sizes(folder: Path) -> Iterator[int]:
 def _locked(folder: Path) -> IO[bytes]:
     """Lock a folder; the lock ends with this process, also when it is killed."""
     file = (folder / _LOCK).open("wb")
-    fcntl.flock(file, fcntl.LOCK_EX)
+    lock_file(file.fileno())
     return file
 
 
 def _remove_abandoned(parent: Path) -> None:
     """Delete folders of servers that no longer run."""
     for folder in parent.glob(f"{PREFIX}*"):
-        with suppress(OSError), _open_lock(folder) as lock:  # in use, of another user, or not a server's
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_abandoned = False
+        with suppress(OSError), _open_lock(folder) as lock:  # of another user, or not a server's
+            is_abandoned = lock_file(lock)
+        if is_abandoned:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def _open_lock(folder: Path) -> Iterator[int]:
     """Open the lock of a server's folder: follow no link, wait for no pipe, read nothing of another user."""
+    if not hasattr(os, "O_DIRECTORY"):  # on Windows, where the folder of temporary files is the user's own
+        with (folder / _LOCK).open("rb+") as file:
+            yield file.fileno()
+        return
     place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         lock = os.open(_LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)

@@ -198,22 +198,57 @@ def test_notes_are_edited_and_reset(visit: Visit, tmp_path: Path) -> None:
     assert visit.transcriptions() == 1
 
 
-def test_a_microphone_recording_is_converted(driver, page_server: PageServer, tmp_path: Path, root: Path) -> None:
+@pytest.fixture(scope="module")
+def microphone(driver, tmp_path_factory, root: Path):
+    """Chromium with a microphone that hears the first notes of the example."""
     voice, sample_rate = soundfile.read(root / "examples" / "twinkle.wav", dtype="float32")
-    sung = voice[: round(4.6 * sample_rate)]
-    soundfile.write(tmp_path / "sung.wav", resample(sung, sample_rate, 48000), 48000, subtype="PCM_16")
+    path = tmp_path_factory.mktemp("microphone") / "sung.wav"
+    soundfile.write(path, resample(voice[: round(4.6 * sample_rate)], sample_rate, 48000), 48000, subtype="PCM_16")
     device = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    device.append(f"--use-file-for-fake-audio-capture={tmp_path / 'sung.wav'}%noloop")
-    browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *device])
-    visit = Visit(browser, page_server, permissions=["microphone"])
+    device.append(f"--use-file-for-fake-audio-capture={path}%noloop")
+    return lambda: driver.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *device])
+
+
+def record(visit: Visit) -> None:
     page = visit.page
     page.click("#record")
     page.wait_for_selector("#source.recording")
     page.wait_for_function("() => document.getElementById('clock').textContent.startsWith('0:05')")
     assert page.inner_text("#record-label") == "Stop"
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_notes_appear_while_the_microphone_records(microphone, page_server: PageServer, tmp_path: Path, size) -> None:
+    browser = microphone()
+    visit = Visit(browser, page_server, permissions=["microphone"])
+    page = visit.page
+    page.set_viewport_size(size)
+    assert page.is_hidden("#live")
+    record(visit)
+    page.wait_for_function("() => document.getElementById('live').dataset.notes >= 5")
+    assert {"D4", "A4", "B4"} <= set(page.get_attribute("#live", "aria-label").split()[4:])
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "no sideways scrolling"
     page.click("#record")
     visit.ready()
+    assert page.is_hidden("#live")
     assert [key for key, _ in groupby(visit.played(tmp_path))] == [62, 69, 71, 69]
+    paths = [urlsplit(url).path for url in visit.requests]
+    assert "/recordings" not in paths, "nothing is uploaded again"
+    assert sum(path.endswith("/end") for path in paths) == 1
+    visit.close()
+    browser.close()
+
+
+def test_a_recording_is_uploaded_if_the_live_connection_fails(microphone, page_server, tmp_path: Path) -> None:
+    browser = microphone()
+    visit = Visit(browser, page_server, permissions=["microphone"])
+    visit.page.route("**/sound?first=*", lambda route: route.abort())
+    record(visit)
+    visit.page.click("#record")
+    visit.ready()
+    assert [key for key, _ in groupby(visit.played(tmp_path))] == [62, 69, 71, 69]
+    assert "/recordings" in [urlsplit(url).path for url in visit.requests]
+    visit.errors = [line for line in visit.errors if "ERR_FAILED" not in line]  # Chromium logs the aborted request
     visit.close()
     browser.close()
 

@@ -5,8 +5,6 @@ import http.client
 import io
 import json
 import pickle
-import re
-import runpy
 import socket
 import struct
 import sys
@@ -22,10 +20,8 @@ import av
 import numpy as np
 import pytest
 import soundfile
-import yaml
 from starlette.applications import Starlette
 
-from hf_model import __version__
 from hf_model.app.limits import Limits
 from hf_model.app.server import _lifespan
 from hf_model.app.sessions import PREFIX, Sessions
@@ -308,20 +304,6 @@ def test_shutdown_waits_for_the_warm_up(tmp_path: Path, monkeypatch: pytest.Monk
     assert finished.is_set()
     assert not skipped.is_set(), "later steps are not started"
     assert not any(thread.name == "warm-up" for thread in threading.enumerate())
-
-
-def test_the_space_runs_this_version(root: Path) -> None:
-    card = yaml.safe_load((root / "space" / "README.md").read_text(encoding="utf-8").split("---")[1])
-    assert (card["sdk"], card["app_file"], card["license"]) == ("gradio", "app.py", "mit")
-    assert re.fullmatch(r"\d+\.\d+\.\d+", card["sdk_version"])
-    assert f"hummingface-{__version__}-py3-none-any.whl[app]" in (root / "space" / "requirements.txt").read_text()
-
-
-def test_a_space_is_served_on_all_addresses(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
-    served = {}
-    monkeypatch.setattr("hf_model.app.server.serve", lambda host, port: served.update(host=host, port=port))
-    runpy.run_path(str(root / "space" / "app.py"), run_name="__main__")
-    assert served == {"host": "0.0.0.0", "port": 7860}
 
 
 def test_a_port_in_use_is_one_error_line(capsys: pytest.CaptureFixture[str]) -> None:

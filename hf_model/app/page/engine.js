@@ -25,6 +25,9 @@ export async function upload(blob) {
   return (await response.json()).recording;
 }
 
+/** Sends a part of a recording that goes on (samples, or nothing), and returns the answer. */
+export const sendLive = async (path, samples) => (await send(path, samples && { body: samples })).json();
+
 /** Runs a job ("open", "convert" or "render") and returns its result; `onProgress(step, share)` is called meanwhile. */
 export async function runJob(name, data, onProgress = () => {}) {
   const response = await send("jobs", {

@@ -1,10 +1,12 @@
 // The page: converts a recording or a part of it, shows the result, and renders it again after each change.
 
 import { UserError, deleteRecording, runJob, upload } from "./engine.js";
+import { LiveRecording, LiveRoll } from "./live.js";
 import { NotesTable } from "./notes.js";
 import { PartForm } from "./part.js";
 import { Recorder } from "./recorder.js";
 import { Result } from "./result.js";
+import { nameOf } from "./roll.js";
 import * as settings from "./settings.js";
 import { takeSound } from "./sound.js";
 import { hideErrors, showError, showStatus } from "./status.js";
@@ -24,6 +26,7 @@ let title = "melody";
 let busy = false;
 let stale = false;
 let recorder = null;
+const roll = new LiveRoll($("live"));
 
 const chosenSource = () => document.querySelector("input[name=source]:checked").value;
 
@@ -45,26 +48,36 @@ async function whileBusy(work, place) {
 
 // ------------------------------------------------------------------------------------------------------------ conversion
 
-/** Opens a file or a microphone recording (a Blob), or the example without one; converts it unless it is long. */
-function openFile(blob, fileName) {
+/**
+ * Opens a file or a microphone recording (a Blob), or the example without one; converts it unless it is long. Of a
+ * `live` recording the server has everything already, unless the connection failed.
+ */
+function openFile(blob, fileName, live = null) {
   return whileBusy(async () => {
     result.player.pause();
-    if (blob && !blob.size) throw new UserError("This file is empty.");
-    const sent = await fitting(blob);
-    showStatus("Uploading the recording");
-    const uploaded = await upload(sent);
-    const opened = await runJob("open", { recording: uploaded }, showStatus).catch((error) => {
-      deleteRecording(uploaded);
-      throw error;
-    });
+    showStatus(live ? "Finishing the notes" : "");
+    const opened = (await live?.end()) ?? (await uploadAndOpen(blob));
     const before = recording;
-    [recording, title] = [uploaded, baseName(fileName)];
+    [recording, title] = [opened.id, baseName(fileName)];
     try {
       await showRecordingOf(opened, blob, fileName);
     } finally {
       deleteRecording(before);
     }
   });
+}
+
+async function uploadAndOpen(blob) {
+  if (blob && !blob.size) throw new UserError("This file is empty.");
+  const sent = await fitting(blob);
+  showStatus("Uploading the recording");
+  const id = await upload(sent);
+  try {
+    return { id, ...(await runJob("open", { recording: id }, showStatus)) };
+  } catch (error) {
+    deleteRecording(id);
+    throw error;
+  }
 }
 
 /** Returns what is uploaded: the file, or the sound of one that is too large. */
@@ -153,9 +166,15 @@ $("record").addEventListener("click", async () => {
       $("clock").textContent = `${clock(seconds)} of ${clock(limits.partSeconds)}`;
       $("level").style.transform = `scaleX(${level})`;
     });
+    const live = new LiveRecording(recorder.stream, recorder.context, (notes, seconds) => {
+      $("live").hidden = false;
+      roll.draw(notes, seconds);
+      $("sounding").textContent = notes.sounding === undefined ? "" : nameOf(notes.sounding);
+    });
     showRecording(true);
     const blob = await recorder.done;
-    await openFile(blob, "recording");
+    await openFile(blob, "recording", live);
+    $("live").hidden = true;
   } catch (error) {
     showError(error);
   }
@@ -166,6 +185,7 @@ function showRecording(on) {
   $("source").classList.toggle("recording", on);
   $("record-label").textContent = on ? "Stop" : "Record";
   $("meter-row").hidden = !on;
+  $("sounding").textContent = "";
   if (on) recorder.done.then(() => showRecording(false));
 }
 
@@ -190,7 +210,7 @@ addEventListener("drop", (event) => {
 
 $("other-source").addEventListener("click", () => {
   const { start, end, kind } = converted;
-  whileBusy(() => convertPart(start, end, kind === "song" ? "voice" : "song"));
+  whileBusy(() => convertPart(start, end, kind === "voice" ? "song" : "voice"));
 });
 
 let timer;

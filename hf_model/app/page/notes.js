@@ -99,7 +99,7 @@ export class NotesTable {
   edit(index, column, input) {
     const note = [...this.notes[index]];
     const value = FIELDS[column].read(input.value.replace(",", "."));
-    if (column === 0) note[2] += value - this.keyOfNote(note); // keeps the deviation of the voice from the key
+    if (column === 0) [note[2], note[4]] = [value + this.tuning, 1]; // exactly in tune and certain: it stays as the user set it
     else note[[0, 0, 1, 3][column]] = value;
     const fits = note.every(Number.isFinite) && note[0] >= 0 && note[0] < note[1] && note[1] <= this.duration + 0.01;
     const invalid = !fits || !Number.isInteger(note[3]) || note[3] < 1 || note[3] > 127;

@@ -9,7 +9,7 @@ const MESSAGES = {
 };
 
 export class Recorder {
-  /** Starts recording, for `maxSeconds` at most. `onLevel(seconds, level)` is called about 12 times a second. */
+  /** Starts recording the `stream` of the microphone, which plays into the `context`, for `maxSeconds` at most. `onLevel(seconds, level)` is called about 12 times a second. */
   async start(maxSeconds, onLevel) {
     if (!navigator.mediaDevices) {
       throw new UserError("The browser allows the microphone on localhost and over https only. Please choose a recording instead.");

@@ -23,7 +23,7 @@ export class Result {
     const { source, start, duration, wholeDuration, played } = result;
     const isSong = source.kind === "song";
     this.player.reset();
-    for (const item of document.querySelectorAll("[data-for]")) item.hidden = item.dataset.for !== source.kind;
+    for (const item of document.querySelectorAll("[data-for]")) item.hidden = (item.dataset.for === "song") !== isSong;
     for (const stem of isSong ? ["voice", "backing"] : ["voice"]) this.player.offer(stem, fileUrl(id, `${stem}.wav`, played.version));
     const [words, other] = sourceWords(source);
     $("source-words").textContent = words;

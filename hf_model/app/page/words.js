@@ -39,6 +39,7 @@ export function tuningWords(tuning) {
 export function sourceWords({ kind, confidence, chosen }) {
   const sure = chosen === "auto" ? ` (${Math.min(99, Math.round(100 * confidence))} % sure)` : " (as you chose)";
   if (kind === "song") return [`A song: the voice was separated${sure}.`, "It is only a voice"];
+  if (kind === "whistle") return [`Whistling${sure}.`, "It is a voice"];
   return [`Only a voice: nothing was separated${sure}.`, "It is a song"];
 }
 
