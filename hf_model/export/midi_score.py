@@ -6,19 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hf_model.audio.grid import PIANO_SAMPLE_RATE
 from hf_model.music.arrangement import Arranged
 from hf_model.music.key import Key
 from hf_model.music.tempo import Tempo
+from hf_model.notes import midi_bytes
 from hf_model.notes.note import Note, fold_to_keyboard
+from hf_model.notes.note_files import describe_length
 from hf_model.notes.pedal import Pedal
-
-if TYPE_CHECKING:
-    from mido import MidiTrack
 
 TICKS = 1920
 """Ticks per quarter: at 60 bpm a tick is half a millisecond."""
@@ -28,6 +28,12 @@ EARLIEST = 1e-4
 
 MAX_SKIPPED, SKIP_COST = 16, 0.05
 """At most so many beats are given up before the first note; each must make the lead-in's tempo 5 % better."""
+
+NOTE_OFF, BEND, NOTE_ON, PEDAL = range(4)
+"""Order of the events of a tick: a note begins with its bend, which must not bend the one before."""
+
+BEND_RANGE = 2
+"""Semitones of a full pitch bend: the default of General MIDI, for synthesizers that ignore the setting."""
 
 _MAX_TEMPO = 2**24 - 1
 """Microseconds per quarter; a MIDI tempo has three bytes."""
@@ -124,87 +130,80 @@ def _choose_lead_in(beats: Sequence[float], place: int, beats_per_bar: int, firs
 
 
 def write_score(
-    path: Path | str,
+    path: Path | str | IO[bytes],
     arranged: Arranged,
-    duration: float | None = None,
+    n_samples: int | None = None,
     *,
     pedals: Sequence[Pedal] = (),
+    bends: Sequence[tuple[float, int]] = (),
 ) -> None:
     """Write an arrangement as a MIDI file: tempo map, time and key signature, a track for each hand.
 
     Parameters
     ----------
-    path : path
+    path : path or binary file
     arranged : Arranged
-    duration : float, optional
-        Seconds; length of the file.
+    n_samples : int, optional
+        Length of the recording, in samples at 44.1 kHz: the tracks end there, and a text event has the exact number,
+        with which :func:`hf_model.notes.note_files.read_score` restores the length.
     pedals : sequence of Pedal
         For both hands.
+    bends : sequence of (float, int)
+        Time in seconds and value (-8192 to 8191) of the pitch bends of the right hand, of two semitones either way.
     """
-    import mido
-
     first_onset = min((note.onset for note in arranged.both_hands), default=0.0)
     ticks_of = tempo_map(arranged.tempo, first_onset)
-    end = max([duration or 0.0, *(note.offset for note in (*arranged.piano_notes, *arranged.accompaniment))])
-    meta = [(tick, mido.MetaMessage("set_tempo", tempo=tempo)) for tick, tempo in ticks_of.tempi]
-    meta += [
-        (tick, mido.MetaMessage("time_signature", numerator=upper, denominator=lower))
-        for tick, upper, lower in ticks_of.signatures
-    ]
-    meta.append((0, mido.MetaMessage("key_signature", key=_midi_key(arranged.key))))
-    file = mido.MidiFile(type=1, ticks_per_beat=TICKS)
-    file.tracks.append(_track("", sorted(meta, key=lambda item: item[0]), 0))
+    duration = (n_samples or 0) / PIANO_SAMPLE_RATE
+    end = max([duration, *(note.offset for note in arranged.both_hands)])
+    meta = [(tick, midi_bytes.set_tempo(tempo)) for tick, tempo in ticks_of.tempi]
+    meta += [(tick, midi_bytes.time_signature(upper, lower)) for tick, upper, lower in ticks_of.signatures]
+    meta.append((0, _key_signature(arranged.key)))
+    if n_samples is not None:
+        meta.append((0, midi_bytes.text(describe_length(n_samples, PIANO_SAMPLE_RATE))))
+    tracks = [midi_bytes.write_track(sorted(meta, key=lambda item: item[0]), 0)]
     hands = [("HummingFace", arranged.piano_notes), ("left hand", arranged.accompaniment)]
     for channel, (name, notes) in enumerate(hands):
         if notes or channel == 0:
-            events = sorted(
-                [*_note_events(notes, ticks_of, channel), *_pedal_events(pedals, ticks_of, channel)],
-                key=lambda item: item[0],
-            )
-            file.tracks.append(_track(name, events, ticks_of.to_tick(end)))
-    file.save(str(path))
+            timed = [*_note_events(notes, ticks_of, channel), *_pedal_events(pedals, ticks_of, channel)]
+            timed += _bend_events(bends, ticks_of, channel) if channel == 0 and bends else []
+            start = [(0, midi_bytes.track_name(name)), (0, midi_bytes.program_change(channel, 0))]
+            events = [(tick, message) for tick, _, message in sorted(timed, key=lambda item: item[:2])]
+            tracks.append(midi_bytes.write_track([*start, *events], ticks_of.to_tick(end)))
+    content = midi_bytes.join_tracks(tracks, TICKS)
+    if isinstance(path, str | Path):
+        Path(path).write_bytes(content)
+    else:
+        path.write(content)
 
 
-def _midi_key(key: Key) -> str:
+def _key_signature(key: Key) -> bytes:
     tonic, mode = key.name.split()
-    return tonic + ("m" if mode == "minor" else "")
+    return midi_bytes.key_signature(tonic, is_minor=mode == "minor")
 
 
-def _note_events(notes: Sequence[Note], ticks_of: TempoMap, channel: int) -> list[tuple[int, object]]:
-    """Give the note messages of a hand with their ticks; note_off precedes note_on at the same tick."""
-    import mido
-
-    timed: list[tuple[int, int, object]] = []
+def _note_events(notes: Sequence[Note], ticks_of: TempoMap, channel: int) -> list[tuple[int, int, bytes]]:
+    """Give the note messages of a hand with their ticks and their place among the events of a tick."""
+    timed: list[tuple[int, int, bytes]] = []
     for note in notes:
         key = fold_to_keyboard(math.floor(note.pitch + 0.5))
         start = ticks_of.to_tick(note.onset)
         stop = max(start + 1, ticks_of.to_tick(note.offset))
-        velocity = max(1, note.velocity)
-        timed.append((start, 1, mido.Message("note_on", channel=channel, note=key, velocity=velocity)))
-        timed.append((stop, 0, mido.Message("note_off", channel=channel, note=key)))
-    return [(tick, message) for tick, _, message in sorted(timed, key=lambda item: item[:2])]
+        timed.append((start, NOTE_ON, midi_bytes.note_on(channel, key, max(1, note.velocity))))
+        timed.append((stop, NOTE_OFF, midi_bytes.note_off(channel, key)))
+    return timed
 
 
-def _pedal_events(pedals: Sequence[Pedal], ticks_of: TempoMap, channel: int) -> list[tuple[int, object]]:
-    """Give the sustain pedal messages with their ticks."""
-    import mido
-
+def _pedal_events(pedals: Sequence[Pedal], ticks_of: TempoMap, channel: int) -> list[tuple[int, int, bytes]]:
+    """Give the sustain pedal messages as :func:`_note_events` does."""
     return [
-        (ticks_of.to_tick(time), mido.Message("control_change", channel=channel, control=64, value=value))
+        (ticks_of.to_tick(time), PEDAL, midi_bytes.control_change(channel, 64, value))
         for pedal in pedals
         for time, value in ((pedal.down, 127), (pedal.up, 0))
     ]
 
 
-def _track(name: str, events: Sequence[tuple[int, object]], end: int) -> MidiTrack:
-    import mido
-
-    track = mido.MidiTrack()
-    if name:
-        track.append(mido.MetaMessage("track_name", name=name))
-        track.append(mido.Message("program_change", channel=int(name != "HummingFace"), program=0))
-    now = 0
-    for tick, message in [*events, (max([end, *(tick for tick, _ in events)]), mido.MetaMessage("end_of_track"))]:
-        track.append(message.copy(time=tick - now))
-        now = tick
-    return track
+def _bend_events(bends: Sequence[tuple[float, int]], ticks_of: TempoMap, channel: int) -> list[tuple[int, int, bytes]]:
+    """Give the messages that set the range of bends, registered parameter 0, and the bends."""
+    setting = [(101, 0), (100, 0), (6, BEND_RANGE), (38, 0), (101, 127), (100, 127)]  # the last two end the setting
+    timed = [(0, BEND, midi_bytes.control_change(channel, control, value)) for control, value in setting]
+    return timed + [(ticks_of.to_tick(time), BEND, midi_bytes.pitch_wheel(channel, value)) for time, value in bends]

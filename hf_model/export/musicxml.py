@@ -9,19 +9,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from hf_model.export.notation import Placed, lay_bars, notate, split, with_rests
 from hf_model.music.arrangement import Arranged
 from hf_model.music.chords import Chord
 from hf_model.music.key import Key
+from hf_model.music.quantization import STRAIGHT, estimate_swing
 from hf_model.music.tempo import Tempo
 
 if TYPE_CHECKING:
     from music21.stream import Score
 
-TREBLE_FROM = 57.0
-"""Median MIDI number from which a melody is written in the treble clef."""
+STAVES = {"treble": (64, 77), "bass": (43, 57)}
+"""MIDI numbers of the lowest and the highest line."""
+
+NAMES = (b"<part-name>", b"<part-abbreviation>")
+"""Names at the staves, which a piano alone does not need; music21 cannot hide them."""
 
 _LETTERS = "FCGDAEB"
 _NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -51,26 +53,50 @@ def write_musicxml(path: Path | str, arranged: Arranged, title: str = "") -> Non
     MusicXMLError
         If music21 is not installed.
     """
+    Path(path).write_bytes(to_musicxml(arranged, title))
+
+
+def require_music21() -> None:
+    """Check that music21 is installed.
+
+    Raises
+    ------
+    MusicXMLError
+        With the command that installs it.
+    """
     if find_spec("music21") is None:
         raise MusicXMLError("MusicXML needs music21, which is not installed: pip install 'hummingface[score]'")
+
+
+def to_musicxml(arranged: Arranged, title: str = "") -> bytes:
+    """Make the document that :func:`write_musicxml` writes."""
+    require_music21()
     from music21.musicxml.m21ToXml import GeneralObjectExporter
 
-    text = GeneralObjectExporter(to_score(arranged, title)).parse()
-    Path(path).write_bytes(text)
+    text: bytes = GeneralObjectExporter(to_score(arranged, title)).parse()
+    for name in NAMES:
+        text = text.replace(name, name[:-1] + b' print-object="no">')
+    return text
 
 
 def to_score(arranged: Arranged, title: str = "") -> Score:
-    """Build the score that :func:`write_musicxml` writes."""
-    from music21 import layout, metadata, stream
+    """Build the score for music21."""
+    from music21 import expressions, layout, metadata, stream
 
-    right = notate(arranged.piano_notes, arranged.tempo)
-    left = notate(arranged.accompaniment, arranged.tempo)
-    bars = lay_bars([*right, *left], arranged.tempo.beats_per_bar)
+    tempo = arranged.tempo
+    swing = STRAIGHT if tempo.is_compound else estimate_swing(arranged.piano_notes, tempo)
+    right = notate(arranged.piano_notes, tempo, swing)
+    left = notate(arranged.accompaniment, tempo, swing)
+    bars = lay_bars([*right, *left], tempo.beats_per_bar)
     score = stream.Score()
     score.metadata = metadata.Metadata()
     score.metadata.title = " ".join(_INVALID_XML.sub("", title).split()) or "Melody"
     score.metadata.add("arranger", "HummingFace")
     hands = [_staff(right, bars, arranged, is_left=False)]
+    if swing != STRAIGHT:
+        mark = expressions.TextExpression("Swing")
+        mark.placement = "above"
+        hands[0].getElementsByClass("Measure")[0].insert(0, mark)
     if left:
         hands.append(_staff(left, bars, arranged, is_left=True))
     for hand in hands:
@@ -97,8 +123,7 @@ def _staff(
     for number, (start, end) in enumerate(bars, start=0 if bars[0][1] - bars[0][0] < found.beats_per_bar else 1):
         bar = stream.Measure(number=number)
         if start == bars[0][0]:
-            low = is_left or np.median([k for _, _, keys in placed for k in keys] or [60]) < TREBLE_FROM
-            bar.append(clef.BassClef() if low else clef.TrebleClef())
+            bar.append(clef.BassClef() if is_left or _choose_clef(placed) == "bass" else clef.TrebleClef())
             bar.append(key.Key(_spell(arranged.key.tonic, arranged.key)[0], arranged.key.mode))
             bar.append(meter.TimeSignature(found.meter_name))
             if not is_left:
@@ -113,8 +138,20 @@ def _staff(
         for begin, length, keys, tie in written:
             if start <= begin < end:
                 bar.insert((begin - start) * beat, _element(length * beat, keys, tie, arranged.key))
+        if end == bars[-1][1]:
+            bar.rightBarline = "final"
         part.append(bar)
     return part
+
+
+def _choose_clef(placed: Sequence[Placed]) -> str:
+    """Choose the clef with fewer ledger lines, treble if both have as many."""
+
+    def n_ledger_lines(clef: str) -> float:
+        low, high = STAVES[clef]
+        return sum(float(end - start) * max(low - key, key - high, 0) for start, end, keys in placed for key in keys)
+
+    return min(STAVES, key=n_ledger_lines)
 
 
 def _element(length: Fraction, keys: tuple[int, ...], tie: str | None, key: Key) -> Any:

@@ -10,23 +10,29 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from hf_model.music.quantization import STRAIGHT, straighten
 from hf_model.music.tempo import Tempo
 from hf_model.notes.note import Note
 
-DIVISIONS = (4, 3, 6, 8)
-"""Divisions of a beat, the simplest first: sixteenths, triplets, sextuplets, thirty-seconds."""
+DIVISIONS = ((4, 3), (6, 8))
+"""Divisions of a beat, the simplest first: sixteenths, triplets; if these have no place for every note, sextuplets and
+thirty-seconds."""
 
-COMPOUND_DIVISIONS = (3, 6, 12)
+COMPOUND_DIVISIONS = ((3, 6), (12,))
 """The same where a beat is a dotted quarter."""
+
+COARSER = {6: 3, 8: 4}
+COMPOUND_COARSER = {12: 6}
+"""The first note after a rest is on a coarser division: a rest is no shorter than a sixteenth or a triplet."""
 
 SIMPLER = 0.6
 """A less simple division must have an error smaller by this factor."""
 
-EARLY = 1 / 16
-"""Beats; an onset at most this much before a beat belongs to it."""
+EARLY, COMPOUND_EARLY = 1 / 8, 1 / 12
+"""Beats; an onset at most this much before a beat belongs to it: half a sixteenth."""
 
-SHORT_REST = Fraction(1, 2)
-"""Beats; a shorter gap between two notes is not written."""
+MIN_REST, MIN_REST_SECONDS = 0.45, 0.24
+"""Beats and seconds; a shorter gap between two notes is a breath, which is not written."""
 
 _SIMPLE_VALUES = tuple(Fraction(n, 8) for n in (1, 2, 3, 4, 6, 8))
 _TRIPLET_VALUES = tuple(Fraction(n, 6) for n in (1, 2, 4))
@@ -37,7 +43,7 @@ Placed = tuple[Fraction, Fraction, tuple[int, ...]]
 """Start and end in beats from the first downbeat, and the keys that sound."""
 
 
-def notate(notes: Sequence[Note], tempo: Tempo) -> list[Placed]:
+def notate(notes: Sequence[Note], tempo: Tempo, swing: float = STRAIGHT) -> list[Placed]:
     """Quantise notes to the grid of a score.
 
     Parameters
@@ -45,6 +51,8 @@ def notate(notes: Sequence[Note], tempo: Tempo) -> list[Placed]:
     notes : sequence of Note
         Sorted by onset; notes with one onset are a chord.
     tempo : Tempo
+    swing : float
+        Place in the beat of the second of two swung eighths, which are written as even ones.
 
     Returns
     -------
@@ -60,24 +68,35 @@ def notate(notes: Sequence[Note], tempo: Tempo) -> list[Placed]:
             groups.append([note])
     if not groups:
         return []
-    onsets = tempo.to_beats([group[0].onset for group in groups]) - tempo.downbeat
-    offsets = tempo.to_beats([max(note.offset for note in group) for group in groups]) - tempo.downbeat
-    starts, grid = _on_grid(onsets, offsets, COMPOUND_DIVISIONS if tempo.is_compound else DIVISIONS)
+    onsets, offsets = (
+        straighten(tempo.to_beats(times), swing) - tempo.downbeat
+        for times in ([group[0].onset for group in groups], [max(note.offset for note in group) for group in groups])
+    )
+    if tempo.is_compound:
+        starts, grid = _on_grid(onsets, offsets, COMPOUND_DIVISIONS, COMPOUND_EARLY)
+    else:
+        starts, grid = _on_grid(onsets, offsets, DIVISIONS, EARLY)
     kept = sorted(starts)
     placed = []
     for k, following in zip(kept, [*kept[1:], None], strict=True):
-        start = starts[k]
-        end = max(
-            start + Fraction(1, grid[math.floor(start)]), _round_offset(offsets[k], grid, 3 if tempo.is_compound else 2)
-        )
-        if following is not None and starts[following] - end < SHORT_REST:
-            end = starts[following]
+        start, end = starts[k], None
+        if following is not None:
+            gap = groups[following][0].onset - max(note.offset for note in groups[k])
+            if onsets[following] - offsets[k] < MIN_REST or gap < MIN_REST_SECONDS:
+                end = starts[following]
+        if end is None:
+            end = _end_before_rest(start, float(offsets[k]), grid, 3 if tempo.is_compound else 2)
+            if following is not None:
+                division = grid[math.floor(starts[following])]
+                coarse = (COMPOUND_COARSER if tempo.is_compound else COARSER).get(division, division)
+                starts[following] = Fraction(math.floor(starts[following] * coarse), coarse)
+                end = min(end, starts[following])
         placed.append((start, end, tuple(sorted({int(note.pitch) for note in groups[k]}))))
     return placed
 
 
 def _on_grid(
-    onsets: NDArray[np.float64], offsets: NDArray[np.float64], divisions: Sequence[int]
+    onsets: NDArray[np.float64], offsets: NDArray[np.float64], divisions: Sequence[Sequence[int]], early: float
 ) -> tuple[dict[int, Fraction], dict[int, int]]:
     """Choose the simplest division that fits in each beat.
 
@@ -90,7 +109,7 @@ def _on_grid(
     """
     starts: dict[int, Fraction] = {}
     grid: dict[int, int] = {}
-    beats = np.floor(onsets + EARLY).astype(np.int64)
+    beats = np.floor(onsets + early).astype(np.int64)
     for beat in np.unique(beats):
         numbers = np.flatnonzero(beats == beat)
         inside = onsets[numbers] - beat
@@ -110,33 +129,41 @@ def _steps(inside: NDArray[np.float64], division: int) -> NDArray[np.int64]:
     return np.clip(np.round(inside * division), 0, division - 1).astype(np.int64)
 
 
-def _choose_division(inside: NDArray[np.float64], divisions: Sequence[int]) -> int:
+def _choose_division(inside: NDArray[np.float64], divisions: Sequence[Sequence[int]]) -> int:
     """Choose the division of a beat from its onsets (0-1)."""
-    best, least = divisions[-1], math.inf
-    for division in divisions:
-        steps = _steps(inside, division)
-        if len(set(steps.tolist())) < len(steps):
-            continue
-        error = float(np.abs(inside - steps / division).mean()) + 0.01
-        if error < SIMPLER * least:
-            best, least = division, error
-    return best
+    for group in divisions:
+        best, least = group[-1], math.inf
+        for division in group:
+            steps = _steps(inside, division)
+            if len(set(steps.tolist())) == len(steps):
+                error = float(np.abs(inside - steps / division).mean()) + 0.01
+                if error < SIMPLER * least:
+                    best, least = division, error
+        if least < math.inf:
+            return best
+    return divisions[-1][-1]
 
 
-def _round_offset(place: float, grid: dict[int, int], empty: int) -> Fraction:
-    """Round an offset to the steps of its beat; a beat without onsets has ``empty`` steps."""
-    beat = math.floor(place)
-    division = grid.get(beat, empty)
-    return beat + Fraction(round((place - beat) * division), division)
+def _end_before_rest(start: Fraction, place: float, grid: dict[int, int], parts: int) -> Fraction:
+    """Round the end of a note to the next beat, or else to half a beat or thirds, so that no short rest follows.
+
+    ``parts`` are those of a beat without onsets: 2, or 3 if it is a dotted quarter.
+    """
+    beat = math.floor(place + MIN_REST)
+    place = max(place, float(beat))
+    division = grid.get(beat, parts)
+    coarse = 3 if division % 3 == 0 else 2
+    end = beat + Fraction(round((place - beat) * coarse), coarse)
+    return max(end, start + Fraction(1, grid[math.floor(start)]))
 
 
 def lay_bars(placed: Sequence[Placed], beats_per_bar: int) -> list[tuple[Fraction, Fraction]]:
-    """Give the bars: start and end in beats; the first bar is shorter if it is a pick-up."""
+    """Give the bars: start and end in beats; the first bar begins on the beat of the first note."""
     first = min((start for start, _, _ in placed), default=Fraction(0))
     last = max((end for _, end, _ in placed), default=Fraction(beats_per_bar))
     start = math.floor(first / beats_per_bar) * beats_per_bar
     bars = [(Fraction(s), Fraction(s + beats_per_bar)) for s in range(start, math.ceil(last), beats_per_bar)]
-    if first < 0 and math.floor(first) > start:
+    if math.floor(first) > start:
         bars[0] = (Fraction(math.floor(first)), bars[0][1])
     return bars
 
@@ -186,6 +213,9 @@ def _split_in_bar(start: Fraction, end: Fraction, tempo: Tempo) -> list[tuple[Fr
             if start.denominator % 3 == 0 or end.denominator % 3 == 0
             else _SIMPLE_VALUES
         )
+        if not tempo.is_compound and start.denominator > 1 and 6 in {start.denominator, end.denominator}:
+            # Readers of MusicXML want whole triplets of sixteenths in either half of the beat.
+            length = min(length, Fraction(math.floor(2 * start) + 1, 2) - start)
         part = max(value for value in values if value <= length)
         middle = start + part
     elif start.denominator == 1:

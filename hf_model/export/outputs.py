@@ -1,18 +1,28 @@
-"""The output files of a conversion: WAV, MIDI, CSV, MusicXML and pictures, all of them or none."""
+"""The output files of a conversion: sound, notes, scores and pictures in many formats, all of them or none."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from hf_model.audio.grid import PIANO_SAMPLE_RATE
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, resampled_length
 from hf_model.audio.io import write_wav_blocks
 from hf_model.audio.recording import Recording
 from hf_model.export.cover import write_cover
+from hf_model.export.engraving import write_pdf, write_svg
+from hf_model.export.formats.expression import Expression, find_expression
+from hf_model.export.formats.jams import to_jams, write_jams
+from hf_model.export.formats.labels import write_labels
+from hf_model.export.formats.pitch_bend import find_bends
+from hf_model.export.formats.pitch_table import write_pitch_table
+from hf_model.export.formats.ultrastar import write_ultrastar
+from hf_model.export.formats.ustx import write_ustx
 from hf_model.export.midi_score import write_score
 from hf_model.export.musicxml import MusicXMLError, write_musicxml
 from hf_model.export.picture import save_picture
@@ -22,7 +32,37 @@ from hf_model.music.arrangement import Arranged
 from hf_model.notes.note_files import write_csv
 from hf_model.notes.pedal import Pedal
 from hf_model.piano.performance import Take
+from hf_model.plotting import PlottingError
 from hf_model.separator.song import Stem
+from hf_model.transcriber.pitch_curve import PitchCurve
+
+ENDINGS = {
+    "wav": "wav",
+    "midi": "mid",
+    "csv": "csv",
+    "musicxml": "musicxml",
+    "pdf": "pdf",
+    "svg": "svg",
+    "plot": "png",
+    "structure": "structure.png",
+    "labels": "labels.txt",
+    "pitch_curve": "pitch.csv",
+    "bend": "bend.mid",
+    "ultrastar": "ultrastar.txt",
+    "ustx": "ustx",
+    "jams": "jams",
+}
+"""The kinds of outputs that every recording has, and how the names of their files end."""
+
+SONG_KINDS = ("cover", "voice")
+"""The kinds that only a song has."""
+
+
+_folders = threading.Lock()
+"""Held while a thread makes a folder and the first files in it, or removes an empty one."""
+
+_made: set[Path] = set()
+"""Folders that this process made, to remove those in which nothing is written: several files may share one."""
 
 
 class OutputError(Exception):
@@ -50,6 +90,8 @@ class Conversion:
         Of a song: "cover" needs both, "voice" the first.
     normalize : bool
         Whether the cover is normalized.
+    trace : callable, optional
+        Computes the pitch curve of the voice; "pitch_curve", "bend" and "ustx" need it.
     """
 
     name: str
@@ -59,41 +101,76 @@ class Conversion:
     take: Take | None = None
     stems: Mapping[str, Stem] = field(default_factory=dict)
     normalize: bool = True
+    trace: Callable[[], PitchCurve] | None = None
+
+    @property
+    def n_samples(self) -> int:
+        """Length of the recording at 44.1 kHz."""
+        return resampled_length(self.recording.n_samples, self.recording.sample_rate, PIANO_SAMPLE_RATE)
+
+    @cached_property
+    def curve(self) -> PitchCurve:
+        """The pitch of the voice over time."""
+        if self.trace is None:
+            msg = "trace is missing, and pitch_curve, bend and ustx need it"
+            raise ValueError(msg)
+        return self.trace()
+
+    @property
+    def expressions(self) -> list[Expression]:
+        """What the voice does within the notes of the right hand."""
+        return find_expression(self.arranged, self.curve)
 
     def write(self, paths: Mapping[str, Path]) -> None:
         """Write each kind of output to its path.
 
         Parameters
         ----------
-        paths : mapping of {"wav", "midi", "csv", "musicxml", "plot", "structure", "cover", "voice"} to path
+        paths : mapping of kind to path
+            Kinds of ``ENDINGS`` and ``SONG_KINDS``.
 
         Raises
         ------
         DiskError
             If a file cannot be written.
         OutputError
-            If music21 is needed and not installed.
+            If music21 or matplotlib is needed and not installed.
         """
-        title, notes = _printable(self.name), self.arranged.notes
-        writers: dict[str, Callable[[Path], None]] = {
-            "wav": self._write_wav,
-            "midi": lambda path: write_score(path, self.arranged, self.recording.duration, pedals=self.pedals),
-            "csv": lambda path: write_csv(path, *self.arranged.note_pairs),
-            "musicxml": lambda path: write_musicxml(path, self.arranged, Path(title).stem),
-            "plot": lambda path: save_picture(path, self.recording.voice, notes, self.arranged.piano_notes, title),
-            "structure": lambda path: save_repeats_picture(path, notes, title, self.arranged.tuning),
-            "cover": self._write_cover,
-            "voice": self._write_voice,
-        }
+        writers = self._writers()
         for kind, path in paths.items():
             try:
                 with _disk_errors(path.parent):
                     writers[kind](path)
-            except MusicXMLError as error:
+            except (MusicXMLError, PlottingError) as error:
                 raise OutputError(str(error)) from error
 
-    def _write_wav(self, path: Path) -> None:
-        write_take(path, self._required_take())
+    def _writers(self) -> dict[str, Callable[[Path], None]]:
+        arranged, title = self.arranged, _printable(self.name)
+        notes, keys, song = arranged.notes, arranged.piano_notes, Path(title).stem
+        meter, quarters = arranged.tempo.meter, arranged.tempo.bpm * (1.5 if arranged.tempo.is_compound else 1.0)
+        length = self.n_samples / PIANO_SAMPLE_RATE
+        return {
+            "wav": lambda path: write_take(path, self._required_take()),
+            "midi": lambda path: write_score(path, arranged, self.n_samples, pedals=self.pedals),
+            "csv": lambda path: write_csv(path, *arranged.note_pairs, length),
+            "musicxml": lambda path: write_musicxml(path, arranged, song),
+            "pdf": lambda path: write_pdf(path, arranged, song),
+            "svg": lambda path: write_svg(path, arranged, song),
+            "plot": lambda path: save_picture(path, self.recording.voice, notes, keys, title),
+            "structure": lambda path: save_repeats_picture(path, notes, title, arranged.tuning),
+            "labels": lambda path: write_labels(path, keys),
+            "pitch_curve": lambda path: write_pitch_table(path, self.curve),
+            "bend": self._write_bend,
+            "ultrastar": lambda path: write_ultrastar(path, keys, quarters, title=song, audio=title),
+            "ustx": lambda path: write_ustx(path, self.expressions, quarters, meter=meter, title=song),
+            "jams": lambda path: write_jams(path, to_jams(arranged, length, song)),
+            "cover": self._write_cover,
+            "voice": self._write_voice,
+        }
+
+    def _write_bend(self, path: Path) -> None:
+        bends = list(find_bends(self.expressions))
+        write_score(path, self.arranged, self.n_samples, pedals=self.pedals, bends=bends)
 
     def _write_cover(self, path: Path) -> None:
         voice, backing = self._required_stem("voice"), self._required_stem("backing")
@@ -156,10 +233,11 @@ def all_or_none(outputs: Mapping[str, Path], *, make_folder: bool = False) -> It
     """
     temporary = {kind: temporary_path(path.with_name(f"hummingface.{kind}")) for kind, path in outputs.items()}
     folder = next(iter(outputs.values())).parent
-    is_new = not os.path.lexists(folder)
     try:
-        with _disk_errors(folder):
+        with _folders, _disk_errors(folder):
             if make_folder:
+                if not os.path.lexists(folder):
+                    _made.add(folder)
                 folder.mkdir(parents=True, exist_ok=True)
             remove_leftovers(folder, ".hummingface*.part")
             for path in temporary.values():
@@ -173,8 +251,9 @@ def all_or_none(outputs: Mapping[str, Path], *, make_folder: bool = False) -> It
             for path in temporary.values():
                 with suppress(PermissionError):  # then it could not be made either
                     path.unlink(missing_ok=True)
-            if is_new and not any(folder.iterdir()):
-                folder.rmdir()
+            with _folders:
+                if folder in _made and folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
 
 
 def _rename_all(names: Mapping[Path, Path]) -> None:
@@ -212,18 +291,15 @@ def _add_name(path: Path, name: Path) -> None:
     """Link a file under a second name, or copy it where the file system has no links."""
     try:
         os.link(path, name, follow_symlinks=False)
-    except OSError:
+    except (OSError, NotImplementedError):  # the second on Windows
         shutil.copy2(path, name, follow_symlinks=False)
 
 
 @contextmanager
 def _disk_errors(folder: Path) -> Iterator[None]:
     """Name the folder when a file cannot be written."""
-    import soundfile
-
     try:
         yield
-    except (OSError, soundfile.SoundFileError) as error:
-        reason = getattr(error, "strerror", None) or error
-        msg = f"cannot write to {folder}: {reason}"
+    except OSError as error:
+        msg = f"cannot write to {folder}: {error.strerror or error}"
         raise DiskError(msg) from error

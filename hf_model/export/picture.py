@@ -23,6 +23,7 @@ from hf_model.plotting import (
     SUNG_COLOUR,
     TEXT,
     WHITE_KEY,
+    import_matplotlib,
     pitch_spectrogram,
     style_axes,
 )
@@ -54,7 +55,13 @@ def save_picture(
     notes, keys : sequence of Note
         Transcribed notes, and the notes of the piano.
     title : str
+
+    Raises
+    ------
+    PlottingError
+        If matplotlib is not installed.
     """
+    import_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

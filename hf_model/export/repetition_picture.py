@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hf_model.export.picture import readable_title
 from hf_model.music.repetition import WINDOW, Repetition, dissimilarity, find_repetitions
 from hf_model.notes.note import Note
-from hf_model.plotting import ACCENT, BACKGROUND, PHRASE_COLOURS, TEXT, style_axes
+from hf_model.plotting import ACCENT, BACKGROUND, PHRASE_COLOURS, TEXT, import_matplotlib, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,13 @@ def save_repeats_picture(path: Path | str, notes: Sequence[Note], title: str = "
     title : str
     tuning : float
         The singer's offset from 440 Hz in semitones.
+
+    Raises
+    ------
+    PlottingError
+        If matplotlib is not installed.
     """
+    import_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

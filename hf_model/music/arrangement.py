@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hf_model.audio.grid import VOICE_STFT
 from hf_model.config import check_choice, check_range
-from hf_model.music.accompaniment import accompany
+from hf_model.music.accompaniment import STYLES, accompany
 from hf_model.music.chords import Chord, estimate_chords
+from hf_model.music.intended_keys import with_intended_pitches
 from hf_model.music.key import Key, estimate_key, parse_key, snap_to_key
 from hf_model.music.meter import METERS
-from hf_model.music.quantization import GRIDS, SWINGS, quantize
-from hf_model.music.remarks import UNSURE, describe, describe_snapping
+from hf_model.music.quantization import GRIDS, SWINGS, bind, quantize
+from hf_model.music.remarks import UNSURE, describe, describe_meant, describe_snapping
 from hf_model.music.repetition import Repetition, find_repetitions
 from hf_model.music.repetition_voting import agree
 from hf_model.music.simplification import simplify
@@ -32,10 +32,8 @@ from hf_model.notes.velocity import estimate_velocities
 MIN_NOTE = 0.05
 """Seconds; by default shorter notes are left out."""
 
-LEGATO_GAP = 0.3
-"""Seconds; a longer gap is a rest, which legato keeps."""
-
 QUANTIZE = ("off", *GRIDS)
+KEYS = ("meant", "sung")
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,8 @@ class Arrangement:
 
     Attributes
     ----------
+    keys : {"meant", "sung"}
+        The piano keys that the singer meant, also if out of tune; or those nearest to the sung pitches.
     simplify : int
         0 every note, 1 without ornaments, 2 at the level of eighths, 3 a skeleton for a beginner's hand.
     quantize : {"off", "1/4", "1/8", "1/16", "1/8t", "1/16t"}
@@ -58,7 +58,7 @@ class Arrangement:
         Key of the singing, before transposing: "A minor"; estimated by default.
     tempo : float, optional
         Beats per minute, 30 to 300; estimated by default.
-    meter : {"2/4", "3/4", "4/4", "6/8"}, optional
+    meter : {"2/4", "3/4", "4/4", "6/8", "9/8"}, optional
         Time signature; estimated by default.
     downbeat : float, optional
         Seconds at which a bar begins, 0 to 36000; estimated by default.
@@ -76,6 +76,8 @@ class Arrangement:
         Correct single notes of repeated phrases by a vote among the repetitions.
     accompany : bool
         Add chords for the left hand.
+    style : {"plain", "waltz", "ballad", "arpeggio", "swing", "staccato"}
+        What the left hand plays.
 
     Raises
     ------
@@ -83,6 +85,7 @@ class Arrangement:
         For a value outside its range.
     """
 
+    keys: str = "meant"
     simplify: int = 0
     quantize: str = "off"
     strength: float = 1.0
@@ -99,13 +102,16 @@ class Arrangement:
     min_confidence: float = 0.0
     agree_repeats: bool = False
     accompany: bool = False
+    style: str = "plain"
 
     def __post_init__(self) -> None:
         """Check all ranges."""
+        check_choice("keys", self.keys, KEYS)
         check_range("simplify", self.simplify, 0, 3)
         check_choice("quantize", self.quantize, QUANTIZE)
         check_range("strength", self.strength, 0.0, 1.0)
         check_choice("swing", self.swing, SWINGS)
+        check_choice("style", self.style, STYLES)
         check_range("transpose", self.transpose, -48, 48)
         check_range("min_note", self.min_note, 0.0, 10.0)
         check_range("min_confidence", self.min_confidence, 0.0, 1.0)
@@ -210,18 +216,21 @@ def arrange(
     if tuning is None:
         tuning = estimate_tuning([note.pitch for note in kept], [note.duration for note in kept])
     kept = [replace(note, offset=min(note.offset, duration)) for note in kept]
-    tempo, repetitions = _find_structure(tuple(kept), duration, tuning, arrangement.tempo, arrangement.meter)
+    meant, tempo, repetitions = _find_structure(
+        tuple(kept), duration, tuning, arrangement.keys, arrangement.tempo, arrangement.meter
+    )
     if band_tempo is not None:
         tempo = band_tempo.with_settings(arrangement.tempo, arrangement.meter) or tempo
     tempo = _place_bars(tempo, kept, arrangement)
-    key = estimate_key(kept, tuning) if arrangement.key is None else parse_key(arrangement.key)
+    key = estimate_key(meant, tuning) if arrangement.key is None else parse_key(arrangement.key)
     played_key = key.transposed(arrangement.transpose)
     remarks = describe(tempo, key, played_key, tuning, len(repetitions)) if kept else []
     if len(kept) < len(notes):
         remarks.append(f"{len(notes) - len(kept)} of {len(notes)} notes were left out")
-    voted = kept
+    remarks += describe_meant(to_keys(kept, tuning), to_keys(meant, tuning))
+    voted = meant
     if arrangement.agree_repeats:
-        voted, corrections = agree(kept, repetitions, tuning)
+        voted, corrections = agree(meant, repetitions, tuning)
         remarks.append(f"{len(corrections)} of {len(kept)} notes were corrected from repetitions")
     played = to_keys(voted, tuning, arrangement.transpose)
     if arrangement.snap_key:
@@ -233,7 +242,7 @@ def arrange(
     sources = _sources(played, kept, voted)
     played = _adjust_timing(played, tempo, duration, arrangement, remarks)
     chords = _choose_chords(complete, played_key, tempo, band_chords, arrangement) if played else []
-    left = accompany(played, chords, tempo) if arrangement.accompany else []
+    left = accompany(played, chords, tempo, arrangement.style) if arrangement.accompany else []
     phrases = tuple(
         tuple((kept[first].onset, kept[last].offset) for first, last in repetition.phrases)
         for repetition in repetitions
@@ -243,10 +252,11 @@ def arrange(
 
 @lru_cache(maxsize=16)
 def _find_structure(
-    notes: tuple[Note, ...], duration: float, tuning: float, bpm: float | None, meter: str | None
-) -> tuple[Tempo, list[Repetition]]:
-    """Find beats and repetitions; cached, because most settings change neither."""
-    return estimate_tempo(notes, duration, bpm=bpm, meter=meter), find_repetitions(notes, tuning)
+    notes: tuple[Note, ...], duration: float, tuning: float, keys: str, bpm: float | None, meter: str | None
+) -> tuple[list[Note], Tempo, list[Repetition]]:
+    """Find the meant pitches, beats and repetitions; cached, because most settings change none of them."""
+    meant = with_intended_pitches(notes, tuning) if keys == "meant" else list(notes)
+    return meant, estimate_tempo(meant, duration, bpm=bpm, meter=meter), find_repetitions(meant, tuning)
 
 
 def _place_bars(tempo: Tempo, notes: Sequence[Note], arrangement: Arrangement) -> Tempo:
@@ -289,12 +299,3 @@ def _adjust_timing(
             duration=duration,
         )
     return bind(played) if arrangement.legato else played
-
-
-def bind(notes: Sequence[Note]) -> list[Note]:
-    """Extend each note to the next onset where the gap is at most ``LEGATO_GAP``."""
-    bound = [
-        replace(note, offset=after.onset) if 0 < after.onset - note.offset <= LEGATO_GAP else note
-        for note, after in pairwise(notes)
-    ]
-    return [*bound, *notes[-1:]]

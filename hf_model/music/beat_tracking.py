@@ -18,6 +18,9 @@ _MAX_CHANGE = 0.06
 MAX_DENSE_BEATS = 400
 """With more beats, some five minutes, only the diagonals of the equations are computed."""
 
+MAX_COUNTED = 30
+"""Onsets; the evidence of returning rhythms and melodies grows with the square root of their number up to this one."""
+
 _STIFFNESS = 3.0
 _PASSES = 3
 
@@ -76,6 +79,30 @@ def follow(
     density = np.exp(-0.5 * (errors / ONSET_ERROR) ** 2) / (ONSET_ERROR * np.sqrt(2 * np.pi))
     fit = np.log((1 - _OUTLIERS) * density + _OUTLIERS * _OUTLIER_DENSITY).sum(axis=0)
     return Grids(steps.astype(np.int64), fit, start)
+
+
+def returning_melodies(steps: NDArray[np.int64], keys: NDArray[np.int64], lag: int) -> NDArray[np.float64]:
+    """Compute how many onsets more than by chance have the same key ``lag`` steps later, as the rhythms."""
+    grids, later = np.arange(steps.shape[1]), steps[:-1] + lag
+    key_at = np.full((int(steps.max(initial=0)) + lag + 1, len(grids)), -1)
+    key_at[steps, grids] = keys[:, None]
+    counted = later <= steps[-1]
+    found = (key_at[later, grids] == keys[:-1, None]) & counted
+    counts = np.unique(keys, return_counts=True)[1] / len(keys)
+    n_counted = counted.sum(axis=0)
+    share = found.sum(axis=0) / np.maximum(n_counted, 1) - float(counts @ counts) * (n_counted > 0)
+    return np.asarray(share * np.sqrt(np.minimum(n_counted, MAX_COUNTED)))
+
+
+def returning_rhythms(steps: NDArray[np.int64], lag: int) -> NDArray[np.float64]:
+    """Compute how many onsets have another one ``lag`` steps later, weighted with the evidence, shape (grid,)."""
+    grids, later = np.arange(steps.shape[1]), steps[:-1] + lag
+    has_onset = np.zeros((int(steps.max(initial=0)) + lag + 1, len(grids)), dtype=np.bool_)
+    has_onset[steps, grids] = True
+    counted = later <= steps[-1]
+    found = has_onset[later, grids] & counted
+    n_counted = counted.sum(axis=0)
+    return np.asarray(found.sum(axis=0) / np.maximum(n_counted, 1) * np.sqrt(np.minimum(n_counted, MAX_COUNTED)))
 
 
 def fit_beats(
@@ -147,9 +174,7 @@ def _solve_bands(
     n_beats: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Solve the same equations of many beats, of whose matrix only two diagonals on either side are not zero."""
-    from scipy.linalg import solveh_banded
-
-    bands = np.zeros((3, n_beats))  # lower: the diagonal, and the two below it
+    bands = np.zeros((3, n_beats))  # the diagonal, and the two below it
     for offset, factors in enumerate(((1.0, 4.0, 1.0), (-2.0, -2.0), (1.0,))):
         for place, factor in enumerate(factors):
             bands[offset, place : place + n_beats - 2] += _STIFFNESS * factor
@@ -159,5 +184,35 @@ def _solve_bands(
         np.add.at(right, cell + begin, weights * part * onsets)
     np.add.at(bands[1], cell, weights * share * (1 - share))
     bands[0] += 1e-13  # two onsets leave the matrix almost singular
-    beats = np.asarray(solveh_banded(bands, right, lower=True))
+    beats = solve_pentadiagonal(bands, right)
     return beats, (1 - share) * beats[cell] + share * beats[cell + 1]
+
+
+def solve_pentadiagonal(bands: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Solve linear equations whose matrix is symmetric, positive definite and zero beyond two diagonals on either side.
+
+    By its factors L D L', where L has ones on the diagonal; in Python's numbers, since each depends on the one before.
+
+    Parameters
+    ----------
+    bands : ndarray, shape (3, n)
+        The diagonal and the two below it; of the latter the last one and two are not used.
+    right : ndarray, shape (n,)
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
+    diagonal, below, second = bands.tolist()
+    n = len(diagonal)
+    # D, the two diagonals of L, and L^-1 right; the last two of each are those before the first.
+    d, first, far, y = [1.0] * (n + 2), [0.0] * (n + 2), [0.0] * (n + 2), [0.0] * (n + 2)
+    for i, value in enumerate(right.tolist()):
+        far[i] = second[i - 2] / d[i - 2] if i > 1 else 0.0
+        first[i] = (below[i - 1] - far[i] * d[i - 2] * first[i - 1]) / d[i - 1] if i else 0.0
+        d[i] = diagonal[i] - first[i] ** 2 * d[i - 1] - far[i] ** 2 * d[i - 2]
+        y[i] = value - first[i] * y[i - 1] - far[i] * y[i - 2]
+    x = [0.0] * (n + 2)
+    for i in range(n - 1, -1, -1):
+        x[i] = y[i] / d[i] - first[i + 1] * x[i + 1] - far[i + 2] * x[i + 2]
+    return np.array(x[:n])

@@ -1,6 +1,6 @@
 """Metres, and how likely the onsets of a melody are under each.
 
-Onsets are steps on a grid (sixteenths; eighths in 6/8). A rhythm is a table: the probability of the distance to the
+Onsets are steps on a grid of sixteenths. A rhythm is a table: the probability of the distance to the
 next onset at each place of the bar, counted in tunes of one metre and style. A reading of a melody is a rhythm, a grid
 and the place of the first onset in the bar; its score is a weighted sum of log-likelihoods, of how often the rhythm of
 a bar returns in the next ones, and of a prior of the tempo. The weights are fitted so that the scores are
@@ -21,22 +21,19 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.music.beat_tracking import Grids
+from hf_model.music.beat_tracking import Grids, returning_melodies, returning_rhythms
 from hf_model.music.fitted import load_fitted
 
 MAX_DISTANCE = 32
 """Steps; longer distances count as this."""
 
-RETURNS = (1, 2)
+RETURNS = (1, 2, 4)
 """Bars after which a rhythm may return."""
-
-MAX_COUNTED = 30
-"""Onsets; the evidence of returning rhythms grows with the square root of their number up to this one."""
 
 PHASE_WEIGHT = 0.5
 """Weight of the rhythm against the timing in the choice of a grid's phase."""
 
-CENTRES = {4: 100.0, 3: 62.0}
+CENTRES = {4: 100.0, 6: 62.0}
 """Beats per minute by steps per beat, from which the prior of the tempo is measured in octaves."""
 
 Float = NDArray[np.float64]
@@ -51,7 +48,7 @@ class Meter:
     name : str
         "4/4".
     steps_per_beat : int
-        4 sixteenths, or 3 eighths in 6/8.
+        Sixteenths: 4, or 6 in compound metres.
     n_places : int
         Steps in a bar.
     """
@@ -59,6 +56,11 @@ class Meter:
     name: str
     steps_per_beat: int
     n_places: int
+
+    @property
+    def is_compound(self) -> bool:
+        """Whether a beat has three parts."""
+        return self.steps_per_beat == 6
 
     @property
     def signature(self) -> tuple[int, int]:
@@ -76,12 +78,19 @@ class Rhythm:
     meter : Meter
     log_transitions : ndarray, shape (place, distance)
         Log-probability of the distance to the next onset, 0 to ``MAX_DISTANCE``, at each place of the bar.
+    log_accents : ndarray, shape (place, accent)
+        Log-odds of each of the kinds of :func:`accents` at each place, against all places.
+    log_first, log_last : ndarray, shape (place,)
+        Log-probability that the first and the last note is there, against all places.
     bias : float
         Log-odds of the rhythm.
     """
 
     meter: Meter
     log_transitions: Float
+    log_accents: Float
+    log_first: Float
+    log_last: Float
     bias: float = 0.0
 
     def log_likelihood(self, steps: NDArray[np.int64]) -> Float:
@@ -102,14 +111,60 @@ class Rhythm:
         cells = steps[:-1] % n * (MAX_DISTANCE + 1) + distances
         return np.stack([np.roll(self.log_transitions, -p, axis=0).ravel()[cells].sum(axis=0) for p in range(n)])
 
+    def melody_features(self, steps: NDArray[np.int64], kinds: NDArray[np.int64]) -> Float:
+        """Compute the log-odds of accents, first and last note, (3, place, grid); arguments as the others."""
+        n = self.meter.n_places
+        places = steps % n
+        rows = []
+        for place in range(n):
+            at = (places + place) % n
+            rows.append(
+                [self.log_accents[at, kinds[:, None]].sum(axis=0), self.log_first[at[0]], self.log_last[at[-1]]]
+            )
+        return np.array(rows).transpose(1, 0, 2)
 
-def returning_rhythms(steps: NDArray[np.int64], lag: int) -> Float:
-    """Compute how many onsets have another one ``lag`` steps later, weighted with the evidence, shape (grid,)."""
-    rows = steps + (np.arange(steps.shape[1]) << 16)
-    counted = steps[:-1] + lag <= steps[-1]
-    found = np.isin(rows[:-1] + lag, rows) & counted
-    n_counted = counted.sum(axis=0)
-    return np.asarray(found.sum(axis=0) / np.maximum(n_counted, 1) * np.sqrt(np.minimum(n_counted, MAX_COUNTED)))
+
+N_ACCENTS = 24
+"""Kinds of :func:`accents`."""
+
+SCALE = np.array([1.0, -0.6, 0.4, 0.0, 0.6, 0.3, -0.9, 0.8, -0.6, 0.3, -0.3, 0.2])
+"""How much time on each degree speaks for a tonic; the mode does not matter here."""
+
+LAST_IS_TONIC = 0.15
+"""What the last note adds, as a share of the time."""
+
+
+def accents(pitches: Float, durations: Float) -> NDArray[np.int64]:
+    """Sort notes into kinds by what makes them sound accented: how they are reached, their height, their degree.
+
+    Parameters
+    ----------
+    pitches : ndarray, shape (note,)
+        MIDI numbers in tune.
+    durations : ndarray, shape (note,)
+        Seconds.
+
+    Returns
+    -------
+    ndarray of int, shape (note,)
+        0 to ``N_ACCENTS`` - 1: 3 kinds of arrival, 2 of contour, 4 of degree.
+    """
+    keys = np.floor(pitches + 0.5).astype(np.int64)
+    steps = np.diff(keys, prepend=keys[:1])
+    arrival = np.select([steps == 0, np.abs(steps) <= 2], [0, 1], 2)
+    following = np.diff(keys, append=keys[-1:])
+    is_peak = (steps > 0) & (following < 0)
+    degree = (keys - _tonic(keys, durations)) % 12
+    stable = np.select([degree == 0, (degree == 7), (degree == 4) | (degree == 3)], [0, 1, 2], 3)
+    return np.asarray((arrival * 2 + is_peak) * 4 + stable)
+
+
+def _tonic(keys: NDArray[np.int64], durations: Float) -> int:
+    """Guess the tonic of a melody from the time on each pitch class, and its last note."""
+    times = np.bincount(keys % 12, np.clip(durations, 0.05, 2.0), 12)
+    scores = np.array([np.roll(SCALE, tonic) @ times for tonic in range(12)]) / times.sum()
+    scores[keys[-1] % 12] += LAST_IS_TONIC
+    return int(scores.argmax())
 
 
 def tempo_features(tempo: Float, steps_per_beat: int) -> Float:
@@ -119,7 +174,14 @@ def tempo_features(tempo: Float, steps_per_beat: int) -> Float:
 
 
 METERS = {
-    meter.name: meter for meter in (Meter("2/4", 4, 8), Meter("3/4", 4, 12), Meter("4/4", 4, 16), Meter("6/8", 3, 6))
+    meter.name: meter
+    for meter in (
+        Meter("2/4", 4, 8),
+        Meter("3/4", 4, 12),
+        Meter("4/4", 4, 16),
+        Meter("6/8", 6, 12),
+        Meter("9/8", 6, 18),
+    )
 }
 """By time signature. The beat of 6/8 is the dotted quarter; a tune in triplets may be estimated as 6/8."""
 
@@ -138,6 +200,8 @@ class MeterModel:
         Weights of the log-likelihoods of rhythm and timing.
     returns : tuple of float
         Weights of the rhythms that return after each of ``RETURNS``.
+    melody : tuple of float
+        Weights of accents, first and last note, and of the keys that return after each of ``RETURNS``.
     tempo : dict of int to (float, float)
         Weights of :func:`tempo_features` by steps per beat.
     """
@@ -146,6 +210,7 @@ class MeterModel:
     rhythm: float
     fit: float
     returns: tuple[float, ...]
+    melody: tuple[float, ...]
     tempo: dict[int, tuple[float, float]]
 
     def rhythms_of(self, meters: Sequence[Meter]) -> list[Rhythm]:
@@ -153,7 +218,14 @@ class MeterModel:
         found = [rhythm for rhythm in self.rhythms if rhythm.meter in meters]
         if METERS["4/4"] in meters and METERS["2/4"] not in meters:
             found += [
-                Rhythm(METERS["4/4"], np.tile(rhythm.log_transitions, (2, 1)), rhythm.bias - math.log(2))
+                Rhythm(
+                    METERS["4/4"],
+                    np.tile(rhythm.log_transitions, (2, 1)),
+                    np.tile(rhythm.log_accents, (2, 1)),
+                    np.tile(rhythm.log_first, 2),
+                    np.tile(rhythm.log_last, 2),
+                    rhythm.bias - math.log(2),
+                )
                 for rhythm in self.rhythms
                 if rhythm.meter.name == "2/4"
             ]
@@ -163,11 +235,13 @@ class MeterModel:
     def load(cls) -> MeterModel:
         """Read the model that ships."""
         fitted = load_fitted("meter")
+        names = ("log_transitions", "log_accents", "log_first", "log_last")
         rhythms = tuple(
-            Rhythm(METERS[item["meter"]], np.array(item["log_transitions"]), item["bias"]) for item in fitted["rhythms"]
+            Rhythm(METERS[item["meter"]], **{name: np.array(item[name]) for name in names}, bias=item["bias"])
+            for item in fitted["rhythms"]
         )
         tempo = {int(steps): tuple(weights) for steps, weights in load_fitted("tempo")["prior"].items()}
-        return cls(rhythms, fitted["rhythm"], fitted["fit"], tuple(fitted["returns"]), tempo)
+        return cls(rhythms, fitted["rhythm"], fitted["fit"], tuple(fitted["returns"]), tuple(fitted["melody"]), tempo)
 
 
 @cache
@@ -197,17 +271,24 @@ class Readings:
     bpm: Float
 
 
-def list_readings(grids: Grids, n_phases: int, rhythms: Sequence[Rhythm]) -> Readings:
+def list_readings(grids: Grids, n_phases: int, rhythms: Sequence[Rhythm], pitches: Float, durations: Float) -> Readings:
     """List the readings: of the ``n_phases`` grids of one period, the one that fits best at each place of the bar."""
     steps = grids.steps - grids.steps[:1]
     features, numbers, places, columns = [], [], [], []
+    kinds, keys = accents(pitches, durations), np.floor(pitches + 0.5).astype(np.int64)
+    lags = {bars * rhythm.meter.n_places for rhythm in rhythms for bars in RETURNS}
+    returning = {lag: (returning_rhythms(steps, lag), returning_melodies(steps, keys, lag)) for lag in lags}
     for number, rhythm in enumerate(rhythms):
         n = rhythm.meter.n_places
         likelihood = rhythm.log_likelihood(steps)
         sums = (PHASE_WEIGHT * likelihood + grids.fit).reshape(n, -1, n_phases)
         chosen = sums.argmax(axis=2) + n_phases * np.arange(sums.shape[1])  # (place, period)
-        returns = [returning_rhythms(steps, bars * n)[chosen] for bars in RETURNS]
-        of_rhythm = np.stack([np.take_along_axis(likelihood, chosen, axis=1), grids.fit[chosen], *returns], axis=-1)
+        returns = [returning[bars * n][0][chosen] for bars in RETURNS]
+        melody = [np.take_along_axis(part, chosen, axis=1) for part in rhythm.melody_features(steps, kinds)]
+        melody += [returning[bars * n][1][chosen] for bars in RETURNS]
+        of_rhythm = np.stack(
+            [np.take_along_axis(likelihood, chosen, axis=1), grids.fit[chosen], *returns, *melody], axis=-1
+        )
         features.append(of_rhythm.reshape(chosen.size, -1))
         numbers.append(np.full(chosen.size, number))
         places.append(np.repeat(np.arange(n), chosen.shape[1]))
@@ -220,7 +301,7 @@ def list_readings(grids: Grids, n_phases: int, rhythms: Sequence[Rhythm]) -> Rea
 
 def score_readings(readings: Readings, model: MeterModel, rhythms: Sequence[Rhythm], *, is_tempo_known: bool) -> Float:
     """Compute the log-probability of each reading, up to a constant."""
-    weights = np.array([model.rhythm, model.fit, *model.returns])
+    weights = np.array([model.rhythm, model.fit, *model.returns, *model.melody])
     scores = readings.features @ weights + np.array([rhythm.bias for rhythm in rhythms])[readings.rhythms]
     if is_tempo_known:
         return np.asarray(scores)

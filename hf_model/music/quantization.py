@@ -29,6 +29,9 @@ _MIN_SWUNG = 4
 MIN_DURATION = 0.03
 """Seconds that a moved note lasts, if the next one does not begin earlier."""
 
+LEGATO_GAP = 0.3
+"""Seconds; a longer gap is a rest, which legato keeps."""
+
 _BOUND = 0.06
 """Seconds; a shorter gap is closed: the note is held until the next one."""
 
@@ -126,6 +129,11 @@ def estimate_swing(notes: Sequence[Note], tempo: Tempo) -> float:
     return middle if is_swung and middle < 0.72 else STRAIGHT
 
 
+def straighten(places: NDArray[np.float64], swing: float) -> NDArray[np.float64]:
+    """Map places in beats so that the second of two swung eighths, at ``swing`` (0-1), is half way."""
+    return _bend(places, swing, STRAIGHT)
+
+
 def _bend(places: NDArray[np.float64], middle: float, to: float) -> NDArray[np.float64]:
     """Map the point ``middle`` of each beat to ``to``, and the rest linearly."""
     if middle == to:
@@ -192,3 +200,12 @@ def _apply_times(
         offset = min(max(offset, onset + min(MIN_DURATION, last - onset)), last)
         played.append(replace(note, onset=float(onset), offset=float(offset)))
     return played
+
+
+def bind(notes: Sequence[Note]) -> list[Note]:
+    """Extend each note to the next onset where the gap is at most ``LEGATO_GAP``."""
+    bound = [
+        replace(note, offset=after.onset) if 0 < after.onset - note.offset <= LEGATO_GAP else note
+        for note, after in pairwise(notes)
+    ]
+    return [*bound, *notes[-1:]]

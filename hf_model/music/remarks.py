@@ -45,3 +45,10 @@ def describe_snapping(before: Sequence[Note], after: Sequence[Note], key: Key) -
     n_moved = sum(old.pitch != new.pitch for old, new in zip(before, after, strict=True))
     n_left = sum(int(note.pitch) % 12 not in key.scale for note in after)
     return f"{n_moved} notes were moved into {key.name}; {n_left} clearly sung outside it were kept"
+
+
+def describe_meant(nearest: Sequence[Note], meant: Sequence[Note]) -> list[str]:
+    """Say how many notes are not the nearest to their sung pitch."""
+    n_other = sum(old.pitch != new.pitch for old, new in zip(nearest, meant, strict=True))
+    notes = "1 note was" if n_other == 1 else f"{n_other} notes were"
+    return [f"{notes} sung out of tune and moved to the piano key that was meant"] if n_other else []

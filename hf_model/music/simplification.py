@@ -11,18 +11,11 @@ from numpy.typing import NDArray
 
 from hf_model.config import check_range
 from hf_model.music.tempo import Tempo
+from hf_model.notes.melodic_similarity import similarities
 from hf_model.notes.note import Note
+from hf_model.notes.ornaments import remove_ornaments
 
 LEVELS = (0, 1, 2, 3)
-
-ORNAMENT, GRACE = 0.14, 0.09
-"""Seconds: longest ornament; longest ornament between two different pitches (a longer one is a passing note)."""
-
-TWO_NOTES = 0.35
-"""Seconds; if both notes around a mordent are as long, they are two notes."""
-
-STABLE = 1.8
-"""Ratio of durations from which a note can be an ornament of its neighbour."""
 
 REST = 0.25
 """Seconds; a gap that divides phrases. Notes are not held through it."""
@@ -36,11 +29,21 @@ EIGHTHS = (0.2, 0.32)
 SLACK = 0.75
 """Minimum inter-onset interval as a share of the note value: singers are not exact."""
 
+LONG, SHORT_PHRASE = 1.9, 4
+"""Of the median inter-onset interval: a longer note ends a phrase; and notes that a phrase has at least."""
+
+OUTLIER = 12
+"""Semitones above the median of a phrase: a single higher note is not its peak."""
+
+MIN_SIMILARITY, SEARCHES = 0.9, 16
+"""Of a skeleton with the whole melody; otherwise more notes are kept: so many parts of them are told apart."""
+
 HAND = 7
 """Semitones that a hand spans: five white keys."""
 
-MOVE, MOVE_IN_REST, FARTHER, FOLD, LEAVE_OUT = 1.0, 0.4, 0.05, 1.4, 0.8
-"""Costs: moving the hand, moving it in a rest, each semitone of the move, a change of octave, leaving a note out."""
+MOVE, MOVE_IN_REST, FARTHER, FOLD, LEAVE_OUT, KEPT = 1.0, 0.4, 0.05, 1.4, 0.8, 1e3
+"""Costs: moving the hand, moving it in a rest, each semitone of the move, a change of octave, leaving a note out, and
+leaving out or moving one that must stay."""
 
 
 def simplify(notes: Sequence[Note], level: int, tempo: Tempo | None = None) -> list[Note]:
@@ -51,8 +54,9 @@ def simplify(notes: Sequence[Note], level: int, tempo: Tempo | None = None) -> l
     notes : sequence of Note
         One voice, sorted by onset; float pitches or piano keys.
     level : int
-        0: all notes. 1: without ornaments and fragments. 2: at most eighths. 3: at most quarters, for one hand that
-        seldom leaves five neighbouring white keys.
+        0: all notes. 1: without ornaments and fragments. 2: mostly eighths. 3: mostly quarters, for one hand that
+        seldom leaves five neighbouring white keys; more notes where the melody would not be recognised. From 2 on, the
+        highest and the last note of each phrase stay.
     tempo : Tempo, optional
         Used from a confidence of ``MIN_TEMPO_CONFIDENCE`` on, for metrical weights and the length of an eighth.
 
@@ -71,75 +75,60 @@ def simplify(notes: Sequence[Note], level: int, tempo: Tempo | None = None) -> l
     kept = list(notes)
     if level >= 1:
         kept = remove_ornaments(kept)
-    if level >= 2:
-        eighth = _eighth(kept, tempo)
-        kept = _most_important(kept, tempo, eighth)
-        if level >= 3:
-            kept = _most_important(kept, tempo, 2 * eighth)
-            kept = one_hand(kept, _weights(kept, tempo, 2 * eighth))
+    if level == 2:
+        kept = _most_important(kept, tempo, _eighth(kept, tempo))
+    elif level == 3:
+        kept = _skeleton(kept, tempo, 2 * _eighth(kept, tempo))
     return kept
 
 
-def remove_ornaments(notes: Sequence[Note]) -> list[Note]:
-    """Merge grace notes, mordents, trills and fragments of split notes into the main notes.
+def _skeleton(notes: Sequence[Note], tempo: Tempo | None, value: float) -> list[Note]:
+    """Keep one note a note value and as few of the others as a similar melody needs, for one hand."""
+    if not notes:
+        return []
+    weights, marked = _weights(notes, tempo, value), landmarks(notes)
+    chosen = _largest_weights(notes, weights, SLACK * value, marked)
+    others = sorted(set(range(len(notes))) - set(chosen), key=lambda index: -weights[index])
 
-    Short notes without a long neighbour stay: they are a fast melody.
+    def with_more(n_others: int) -> list[Note]:
+        kept = sorted([*chosen, *others[:n_others]])
+        line = _extended(notes, kept)
+        return one_hand(line, _weights(line, tempo, value), marked[kept])
+
+    fewest, enough = -1, len(others)
+    while enough - fewest > max(1, len(others) // SEARCHES):
+        middle = (fewest + enough) // 2
+        if similarities(notes, [with_more(middle)], 1)[0] >= MIN_SIMILARITY:
+            enough = middle
+        else:
+            fewest = middle
+    return with_more(enough)
+
+
+def landmarks(notes: Sequence[Note]) -> NDArray[np.bool_]:
+    """Mark the highest and the last note of each phrase, by which a listener knows the tune.
+
+    A phrase ends at a rest or with a long note; of equally high notes the longest is marked.
     """
-    kept = list(notes)
-    for index in sorted(range(len(kept)), key=lambda i: notes[i].duration):
-        short = notes[index]
-        if short.duration >= ORNAMENT:
-            break
-        place = next((i for i, note in enumerate(kept) if note is short), None)
-        if place is None:
-            continue  # it was extended over a shorter note and is no ornament any more
-        before = kept[place - 1] if place > 0 and short.onset - kept[place - 1].offset < REST / 4 else None
-        after = kept[place + 1] if place + 1 < len(kept) and kept[place + 1].onset - short.offset < REST / 4 else None
-        main_note = _main_note(short, before, after)
-        if main_note is None:
-            continue
-        if before is not None and after is not None and _is_mordent(before, after):
-            kept[place - 1 : place + 2] = [replace(before, offset=after.offset)]
-        elif main_note is before:
-            kept[place - 1 : place + 1] = [replace(main_note, offset=max(main_note.offset, short.offset))]
-        else:
-            kept[place : place + 2] = [replace(main_note, onset=short.onset)]
-    return _join_fragments(kept)
+    marked = np.zeros(len(notes), dtype=bool)
+    onsets = np.array([note.onset for note in notes])
+    intervals = np.diff(onsets)
+    first = 0
+    for last, note in enumerate(notes):
+        is_end = last == len(notes) - 1
+        if not is_end:
+            is_long = intervals[last] >= LONG * np.median(intervals) or notes[last + 1].onset - note.offset >= REST
+            is_end = bool(is_long and last - first + 1 >= SHORT_PHRASE)
+        if is_end:
+            phrase = notes[first : last + 1]
+            peak = first + max(range(len(phrase)), key=lambda k: (phrase[k].pitch, phrase[k].duration))
+            middle = float(np.median([note.pitch for note in phrase]))
+            marked[peak] = marked[peak] or notes[peak].pitch - middle <= OUTLIER
+            marked[last] = True
+            first = last + 1
+    return marked
 
 
-def _main_note(short: Note, before: Note | None, after: Note | None) -> Note | None:
-    """Choose the neighbour that a short note ornaments; None if it is no ornament."""
-    stable = [note for note in (before, after) if note is not None and note.duration >= STABLE * short.duration]
-    near = [note for note in stable if 0.5 <= abs(note.pitch - short.pitch) <= 2.5]
-    if not near:
-        return None
-    if before is not None and after is not None and abs(before.pitch - after.pitch) < 0.5:
-        return before if before in near else after
-    if short.duration >= GRACE:
-        return None
-    return max(near, key=lambda note: note.duration)
-
-
-def _is_mordent(before: Note, after: Note) -> bool:
-    """Whether the notes around an ornament are one note: the same pitch, and one of them short."""
-    return abs(before.pitch - after.pitch) < 0.5 and min(before.duration, after.duration) < TWO_NOTES
-
-
-def _join_fragments(notes: Sequence[Note]) -> list[Note]:
-    """Join neighbouring notes of one pitch without a gap if one is a fragment."""
-    joined: list[Note] = []
-    for note in notes:
-        last = joined[-1] if joined else None
-        is_split = last is not None and note.onset - last.offset < 0.03 and abs(note.pitch - last.pitch) < 0.5
-        if last is not None and is_split and min(last.duration, note.duration) < ORNAMENT:
-            longer = max(last, note, key=lambda part: part.duration)
-            joined[-1] = replace(longer, onset=last.onset, offset=note.offset)
-        else:
-            joined.append(note)
-    return joined
-
-
-# ------------------------------------------------------------------------------------------------------ important notes
 def _eighth(notes: Sequence[Note], tempo: Tempo | None) -> float:
     """Return the length of half a beat (a third in 6/8) in seconds."""
     if tempo is not None and tempo.confidence >= MIN_TEMPO_CONFIDENCE:
@@ -150,7 +139,7 @@ def _eighth(notes: Sequence[Note], tempo: Tempo | None) -> float:
 
 def _most_important(notes: Sequence[Note], tempo: Tempo | None, value: float) -> list[Note]:
     """Choose the notes with the largest weights, none closer to its neighbour than a note value in seconds."""
-    kept = _largest_weights(notes, _weights(notes, tempo, value), SLACK * value)
+    kept = _largest_weights(notes, _weights(notes, tempo, value), SLACK * value, landmarks(notes))
     return _extended(notes, kept)
 
 
@@ -199,22 +188,25 @@ def _close(distance: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.clip(1.0 - (np.abs(distance) / 0.25) ** 2, 0.0, 1.0))
 
 
-def _largest_weights(notes: Sequence[Note], weights: NDArray[np.float64], apart: float) -> list[int]:
-    """Choose notes at least ``apart`` seconds from each other with the largest sum of weights."""
+def _largest_weights(
+    notes: Sequence[Note], weights: NDArray[np.float64], apart: float, marked: NDArray[np.bool_]
+) -> list[int]:
+    """Choose the marked notes, and of others at least ``apart`` seconds from all those with the largest weights."""
     onsets = np.array([note.onset for note in notes])
-    sums, previous = np.zeros(len(notes) + 1), np.zeros(len(notes), dtype=np.int64)
-    for i in range(len(notes)):
-        previous[i] = np.searchsorted(onsets, onsets[i] - apart + 1e-9, side="right")
-        previous[i] = min(previous[i], i)
-        sums[i + 1] = max(sums[i], sums[previous[i]] + weights[i])
-    chosen, i = [], len(notes)
+    near = np.abs(onsets[:, None] - onsets[marked]).min(axis=1, initial=np.inf) < apart - 1e-9
+    free = np.flatnonzero(~near)
+    sums, previous = np.zeros(len(free) + 1), np.zeros(len(free), dtype=np.int64)
+    for i, index in enumerate(free):
+        previous[i] = min(i, int(np.searchsorted(onsets[free], onsets[index] - apart + 1e-9, side="right")))
+        sums[i + 1] = max(sums[i], sums[previous[i]] + weights[index])
+    chosen, i = np.flatnonzero(marked).tolist(), len(free)
     while i > 0:
         if sums[i] > sums[i - 1]:
-            chosen.append(i - 1)
+            chosen.append(int(free[i - 1]))
             i = int(previous[i - 1])
         else:
             i -= 1
-    return chosen[::-1]
+    return sorted(chosen)
 
 
 def _extended(notes: Sequence[Note], kept: Sequence[int]) -> list[Note]:
@@ -233,7 +225,9 @@ def _extended(notes: Sequence[Note], kept: Sequence[int]) -> list[Note]:
 
 
 # ------------------------------------------------------------------------------------------------- a beginner's hand
-def one_hand(notes: Sequence[Note], weights: NDArray[np.float64]) -> list[Note]:
+def one_hand(
+    notes: Sequence[Note], weights: NDArray[np.float64], marked: NDArray[np.bool_] | None = None
+) -> list[Note]:
     """Move notes by octaves, or leave notes out, so that a hand over five white keys seldom has to move.
 
     Finds the path of lowest cost (Viterbi) over the position of the hand and the octave of the melody.
@@ -243,6 +237,8 @@ def one_hand(notes: Sequence[Note], weights: NDArray[np.float64]) -> list[Note]:
     notes : sequence of Note
     weights : ndarray, shape (note,)
         Importance of each note.
+    marked : ndarray of bool, shape (note,), optional
+        Notes that stay where they are.
 
     Returns
     -------
@@ -258,6 +254,8 @@ def one_hand(notes: Sequence[Note], weights: NDArray[np.float64]) -> list[Note]:
     playable = (reach >= 0) & (reach <= HAND) & low & high
     leave_out = LEAVE_OUT * weights / float(weights.mean())
     missed = np.where(playable, 0.0, leave_out[:, None])
+    if marked is not None:
+        missed[marked] = np.where(playable[marked] & (shift == 0), 0.0, KEPT)
     fold = FOLD * (shift[:, None] != shift)
     distance = np.abs(place[:, None] - place)
     in_phrase = fold + np.where(distance > 0, MOVE + FARTHER * distance, 0.0)

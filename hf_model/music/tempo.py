@@ -12,6 +12,7 @@ from hf_model.config import check_choice, check_range
 from hf_model.music.beat_tracking import fit_beats, follow
 from hf_model.music.meter import ESTIMATED, METERS, Meter, default_meter_model, list_readings, score_readings
 from hf_model.notes.note import Note
+from hf_model.notes.pitch import estimate_tuning
 
 SLOWEST, FASTEST = 30.0, 300.0
 """Beats per minute: range of the tempo that a user may set."""
@@ -31,7 +32,7 @@ SAME_TEMPO = 0.04
 """Share by which a tempo may differ from another that counts as the same."""
 
 
-SHARPNESS = 0.8
+SHARPNESS = 1.0
 """Factor of the scores in the confidences: music differs from the tunes to which the scores are fitted."""
 
 NO_RHYTHM, RHYTHM_WIDTH = -2.05, 0.1
@@ -102,7 +103,7 @@ class Tempo:
         if adapted is None:
             return None
         if meter is not None and METERS[meter].signature != adapted.meter:
-            if (METERS[meter].steps_per_beat == 3) != adapted.is_compound:
+            if METERS[meter].is_compound != adapted.is_compound:
                 return None
             adapted = replace(adapted, meter=METERS[meter].signature, meter_confidence=1.0)
             adapted = replace(adapted, downbeat=adapted.downbeat % adapted.beats_per_bar)
@@ -156,7 +157,7 @@ def estimate_tempo(
         Length of the recording in seconds: beats go on to its end; by default to the last offset.
     bpm : float, optional
         Beats per minute if known, 30 to 300; then only the phase of the beats is estimated.
-    meter : {"2/4", "3/4", "4/4", "6/8"}, optional
+    meter : {"2/4", "3/4", "4/4", "6/8", "9/8"}, optional
         Time signature if known.
 
     Raises
@@ -169,11 +170,14 @@ def estimate_tempo(
     if meter is not None:
         check_choice("meter", meter, METERS)
     end = max([duration or 0.0, *(note.offset for note in notes)])
-    onsets = np.array(sorted(note.onset for note in notes))
+    line = sorted(notes)
+    onsets = np.array([note.onset for note in line])
+    pitches, durations = np.array([note.pitch for note in line]), np.array([note.duration for note in line])
+    pitches -= estimate_tuning(pitches, durations)
     if len(onsets) < MIN_ONSETS:
         return _default_tempo(float(onsets[0]) if len(onsets) else 0.0, end, bpm, METERS[meter or "4/4"])
     candidates = [METERS[name] for name in ((meter,) if meter else ESTIMATED)]
-    best = _find_reading(onsets, candidates, bpm)
+    best = _find_reading(onsets, pitches, durations, candidates, bpm)
     beats, first = fit_beats(onsets, best.steps, best.meter.steps_per_beat)
     if bpm is not None or np.any(np.diff(beats) < MIN_BEAT):
         beats, first = _constant_beats(onsets, best, 60.0 / (bpm or best.bpm))
@@ -199,7 +203,13 @@ class _Reading:
     meter_confidence: float
 
 
-def _find_reading(onsets: NDArray[np.float64], meters: Sequence[Meter], bpm: float | None) -> _Reading:
+def _find_reading(
+    onsets: NDArray[np.float64],
+    pitches: NDArray[np.float64],
+    durations: NDArray[np.float64],
+    meters: Sequence[Meter],
+    bpm: float | None,
+) -> _Reading:
     """Score all rhythms, tempi and bar lines, and choose the metre and the tempo with the highest probability."""
     if bpm is None:
         # All metres share the grids: a step is a sixteenth in one and an eighth in another.
@@ -210,7 +220,7 @@ def _find_reading(onsets: NDArray[np.float64], meters: Sequence[Meter], bpm: flo
     grids = follow(onsets, periods, N_PHASES, constant=bpm is not None)
     model = default_meter_model()
     rhythms = model.rhythms_of(meters)
-    table = list_readings(grids, N_PHASES, rhythms)
+    table = list_readings(grids, N_PHASES, rhythms, pitches, durations)
     scores = score_readings(table, model, rhythms, is_tempo_known=bpm is not None)
     if bpm is not None:
         scores[np.abs(np.log(table.bpm / bpm)) > 1e-6] = -np.inf

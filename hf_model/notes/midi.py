@@ -17,6 +17,7 @@ from hf_model.notes.midi_file import (
     KEY_SIGNATURE,
     META,
     SET_TEMPO,
+    TEXT,
     TIME_SIGNATURE,
     MidiEvent,
     MidiFile,
@@ -36,7 +37,7 @@ SAME_ONSET = 0.03
 
 MAX_BEATS = 100_000
 
-_TEXT, _LYRICS = 0x01, 0x05
+_LYRICS = 0x05
 _TONICS = (
     ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B"),
     ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B"),
@@ -149,7 +150,7 @@ def _find_beats(file: MidiFile, events: Sequence[MidiEvent], tempo_map: TempoMap
 
 def _is_music(event: MidiEvent) -> bool:
     if event.status == META:
-        return event.first in {_TEXT, _LYRICS, SET_TEMPO, TIME_SIGNATURE, KEY_SIGNATURE}
+        return event.first in {TEXT, _LYRICS, SET_TEMPO, TIME_SIGNATURE, KEY_SIGNATURE}
     return event.status & 0xF0 in {NOTE_ON, NOTE_OFF, CONTROL, 0xE0}
 
 

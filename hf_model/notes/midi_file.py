@@ -14,7 +14,7 @@ MAX_EVENTS = 1_000_000
 SYSEX, META = 0xF0, 0xFF
 """Status of :class:`MidiEvent` for system exclusive and meta events."""
 
-TRACK_NAME, END_OF_TRACK, SET_TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x03, 0x2F, 0x51, 0x58, 0x59
+TEXT, TRACK_NAME, END_OF_TRACK, SET_TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x01, 0x03, 0x2F, 0x51, 0x58, 0x59
 """Types of meta events."""
 
 DEFAULT_TEMPO = 500_000

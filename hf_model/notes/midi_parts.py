@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hf_model.notes.midi_file import META, SYSEX, TRACK_NAME, MidiEvent, MidiFile, TempoMap, merged, parse_midi
+from hf_model.notes.midi_file import META, SYSEX, TEXT, TRACK_NAME, MidiEvent, MidiFile, TempoMap, merged, parse_midi
 from hf_model.notes.note import Note
 
 NOTE_OFF, NOTE_ON, CONTROL, PROGRAM = 0x80, 0x90, 0xB0, 0xC0
@@ -68,12 +68,15 @@ class MidiParts:
         Seconds: the last event.
     warnings : tuple of str
         What was repaired or left out.
+    texts : tuple of str
+        Text events, in order.
     """
 
     parts: list[MidiPart]
     controls: dict[int, list[ControlChange]]
     end: float
     warnings: tuple[str, ...]
+    texts: tuple[str, ...] = ()
 
 
 def read_parts(data: bytes) -> MidiParts:
@@ -99,7 +102,8 @@ def read_parts(data: bytes) -> MidiParts:
                 changes.append(ControlChange(RESET_CONTROLLERS, 0, time))
     added = (f"{n_open} notes have no end in the file and sound to the end of their track",) if n_open else ()
     end = tempo_map.seconds(max((track.end for track in file.tracks), default=0))
-    return MidiParts(parts, controls, end, (*file.warnings, *added))
+    texts = tuple(event.data.decode("latin-1") for event in events if event.status == META and event.first == TEXT)
+    return MidiParts(parts, controls, end, (*file.warnings, *added), texts)
 
 
 def pair_notes(file: MidiFile, events: Sequence[MidiEvent], tempo_map: TempoMap) -> tuple[list[MidiPart], int]:

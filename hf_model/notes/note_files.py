@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from hf_model.notes.midi_file import MidiFileError
 from hf_model.notes.midi_parts import RESET_CONTROLLERS, SOUND_OFF, ControlChange, read_parts
 from hf_model.notes.note import Note, fold_to_keyboard
-from hf_model.notes.note_table import TableError, parse_table
+from hf_model.notes.note_table import LENGTH_COLUMN, TableError, parse_table
 from hf_model.notes.pedal import Pedal, apply_pedals
 
 SUSTAIN, DOWN = 64, 64
@@ -23,6 +24,13 @@ MAX_BYTES = 20_000_000
 
 MAX_NOTES = 100_000
 """More are refused: they take minutes."""
+
+
+MAX_LENGTH = 4 * 3600.0
+"""Seconds; a longer one that a file states is not believed."""
+
+SAME_END = 0.01
+"""Seconds that the last note may end after the stated length, because of rounding."""
 
 
 class NoteFileError(ValueError):
@@ -40,11 +48,14 @@ class Score:
     has_pedal : bool
         Whether the file has a pedal of its own.
     warnings : tuple of str
+    duration : float, optional
+        Seconds: the length of the recording, if the file states it and no note ends later.
     """
 
     notes: list[Note]
     has_pedal: bool = False
     warnings: tuple[str, ...] = ()
+    duration: float | None = None
 
 
 def read_score(path: Path) -> Score:
@@ -59,7 +70,7 @@ def read_score(path: Path) -> Score:
     """
     data = _read_bytes(path)
     try:
-        score = _read_midi(data) if _is_midi(data) else Score(parse_table(data, MAX_NOTES))
+        score = _read_midi(data) if _is_midi(data) else _read_table(data)
     except MidiFileError as error:
         msg = f"{path}: not a readable MIDI file ({error})"
         raise NoteFileError(msg) from error
@@ -73,7 +84,7 @@ def read_score(path: Path) -> Score:
     n_moved = sum(note.pitch != old.pitch for note, old in zip(in_range, score.notes, strict=True))
     added = [f"{n_moved} notes are outside the range of the piano and are played in another octave"] if n_moved else []
     added += [] if in_range else ["the file has no notes: the piano is silent"]
-    return Score(sorted(in_range), score.has_pedal, (*score.warnings, *added))
+    return replace(score, notes=sorted(in_range), warnings=(*score.warnings, *added))
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -97,6 +108,11 @@ def _is_midi(data: bytes) -> bool:
     return data[:4] in {b"MThd", b"RIFF"} or data[128:132] == b"MThd"
 
 
+def _read_table(data: bytes) -> Score:
+    table = parse_table(data, MAX_NOTES)
+    return Score(table.notes, duration=_checked_length(table.duration, table.notes))
+
+
 def _read_midi(data: bytes) -> Score:
     """Merge all pitched parts, each with the pedal of its channel; drums are ignored."""
     read = read_parts(data)
@@ -106,7 +122,16 @@ def _read_midi(data: bytes) -> Score:
     notes = [note for part in pitched for note in apply_pedals(part.notes, pedals.get(part.channel, []))]
     n_drums = sum(len(part.notes) for part in read.parts if part.is_drum)
     drums = (f"{n_drums} drum notes are left out",) if n_drums else ()
-    return Score(notes, any(pedals.get(part.channel) for part in pitched), (*read.warnings, *drums))
+    lengths = filter(None, map(_LENGTH.search, read.texts))
+    length = next((int(found[1]) / int(found[2]) for found in lengths if int(found[2])), None)
+    length = _checked_length(length, [note for part in pitched for note in part.notes])
+    return Score(notes, any(pedals.get(part.channel) for part in pitched), (*read.warnings, *drums), length)
+
+
+def _checked_length(length: float | None, notes: Sequence[Note]) -> float | None:
+    """Return a stated length in seconds, unless notes were added after it or it is damaged."""
+    last = max((note.offset for note in notes), default=0.0)
+    return length if length is not None and last - SAME_END <= length <= MAX_LENGTH else None
 
 
 def find_pedals(changes: Sequence[ControlChange], end: float) -> list[Pedal]:
@@ -127,17 +152,37 @@ def find_pedals(changes: Sequence[ControlChange], end: float) -> list[Pedal]:
     return pedals
 
 
+_LENGTH = re.compile(r"recording: (\d{1,12}) samples at (\d{1,7}) Hz")
+
+
+def describe_length(n_samples: int, sample_rate: int) -> str:
+    """Write the length of a recording as the text event that :func:`read_score` finds in a MIDI file."""
+    return f"recording: {n_samples} samples at {sample_rate} Hz"
+
+
 CSV_COLUMNS = ("onset", "offset", "pitch", "note", "velocity", "confidence")
 
 
-def write_csv(path: Path | str, notes: Sequence[Note], keys: Sequence[Note]) -> None:
+def write_csv(path: Path | str, notes: Sequence[Note], keys: Sequence[Note], duration: float | None = None) -> None:
     """Write transcribed pitches and piano keys as CSV with ``CSV_COLUMNS`` (seconds, MIDI numbers).
 
     Onsets and offsets are those of the keys, which differ from the transcribed ones only after quantization.
+
+    Parameters
+    ----------
+    path : path
+    notes, keys : sequence of Note
+        Of the same length.
+    duration : float, optional
+        Seconds, of the recording: every row has it in the column ``recording``, from which :func:`read_score` restores
+        the length. A table without notes has a row with this cell alone.
     """
+    length = [] if duration is None else [f"{duration:.6f}"]
     with Path(path).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(CSV_COLUMNS)
+        writer.writerow([*CSV_COLUMNS, *([LENGTH_COLUMN] if length else [])])
+        if length and not notes:
+            writer.writerow([*([""] * len(CSV_COLUMNS)), *length])
         for note, key in zip(notes, keys, strict=True):
             writer.writerow(
                 [
@@ -147,6 +192,7 @@ def write_csv(path: Path | str, notes: Sequence[Note], keys: Sequence[Note]) -> 
                     int(key.pitch),
                     key.velocity,
                     f"{note.confidence:.3f}",
+                    *length,
                 ]
             )
 
@@ -167,6 +213,8 @@ def read_csv(path: Path | str) -> tuple[list[Note], list[Note]]:
             msg = f"{path}: column {sorted(missing)[0]!r} is missing; expected {','.join(CSV_COLUMNS)}"
             raise ValueError(msg)
         for row in reader:
+            if not any(row[name] for name in CSV_COLUMNS):
+                continue
             try:
                 onset, offset = float(row["onset"]), float(row["offset"])
                 velocity, confidence = int(row["velocity"]), float(row["confidence"])

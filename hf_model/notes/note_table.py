@@ -6,6 +6,7 @@ import csv
 import math
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from hf_model.notes.note import Note
 from hf_model.notes.pitch import name_to_key
@@ -13,6 +14,9 @@ from hf_model.notes.pitch import name_to_key
 EXPECTED = "neither a MIDI file nor a table of notes (first line: onset,offset,note,velocity)"
 
 DEFAULT_VELOCITY = 80
+
+LENGTH_COLUMN = "recording"
+"""Column of the length of the recording, in seconds."""
 
 _BYTE_ORDER_MARKS = {
     b"\xef\xbb\xbf": "utf-8-sig",
@@ -29,8 +33,18 @@ class TableError(ValueError):
     """Why a table cannot be read; the message begins with the line if there is one."""
 
 
-def parse_table(data: bytes, max_notes: int) -> list[Note]:
+@dataclass(frozen=True)
+class Table:
+    """The notes of a table, and the length of the recording in seconds, if it states one."""
+
+    notes: list[Note]
+    duration: float | None = None
+
+
+def parse_table(data: bytes, max_notes: int) -> Table:
     """Read a table of ``onset, offset, note`` (or ``pitch``), ``velocity``; columns in any order, others are ignored.
+
+    The length of the recording may be in a column ``recording``; the largest of its values counts.
 
     Raises
     ------
@@ -45,6 +59,7 @@ def parse_table(data: bytes, max_notes: int) -> list[Note]:
     if pitch_column is None or not {"onset", "offset"} <= set(columns):
         raise TableError(EXPECTED)
     notes: list[Note] = []
+    length = 0.0
     for number, cells in _rows(lines[first + 1 :], separator, first + 1):
         if not any(cells):
             continue
@@ -53,16 +68,29 @@ def parse_table(data: bytes, max_notes: int) -> list[Note]:
                 f"line {number}: {len(cells)} cells under {len(columns)} columns; decimal commas need another separator"
             )
             raise TableError(msg)
+        row = dict(zip(columns, cells, strict=False))
+        length = max(length, _length(row.pop(LENGTH_COLUMN, "")))
+        if not any(row.values()):
+            continue
         if len(notes) == max_notes:
             msg = f"line {number}: more than {max_notes} notes"
             raise TableError(msg)
         try:
-            notes.append(_row_to_note(dict(zip(columns, cells, strict=False)), pitch_column))
+            notes.append(_row_to_note(row, pitch_column))
         except (KeyError, ValueError, OverflowError) as error:
             reason = f"no {error} in this row" if isinstance(error, KeyError) else str(error)
             msg = f"line {number}: {reason[:200]}"
             raise TableError(msg) from error
-    return notes
+    return Table(notes, length or None)
+
+
+def _length(cell: str) -> float:
+    """Read the length of the recording; a cell that is no positive number has none."""
+    try:
+        value = float(cell.replace(",", "."))
+    except ValueError:
+        return 0.0
+    return value if 0 < value < math.inf else 0.0
 
 
 def decode_text(data: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.config import check_choice
+from hf_model.config import ConfigError, check_choice
 from hf_model.hub import model_folder
 from hf_model.notes.note import Note
 from hf_model.piano.performance import SOUNDS
@@ -64,6 +65,7 @@ class Models:
         self._source = folder
         self.sound_font = sound_font
         self._separator = separator
+        self._lock = threading.RLock()  # several files may be converted at a time
         given = {"transcriber": transcriber, "song_transcriber": song_transcriber or transcriber}
         self._cache: dict[str, Any] = {name: model for name, model in given.items() if model is not None}
         self._cache |= {_sound_key(sound): renderer for sound, renderer in (renderers or {}).items()}
@@ -72,6 +74,12 @@ class Models:
         """Return the same models with another separator; what is loaded is shared."""
         models = copy.copy(self)
         models._separator = separator
+        return models
+
+    def with_transcriber(self, transcriber: TranscriberLike) -> Models:
+        """Return the same models with another transcriber of lone voices; what is loaded is shared."""
+        models = copy.copy(self)
+        models._cache = self._cache | {"transcriber": transcriber}
         return models
 
     @functools.cached_property
@@ -140,19 +148,24 @@ class Models:
     def _load_renderer(self, sound: str) -> Renderer:
         if sound == "sampled":
             return SampledPiano.load()
+        if sound == "concert":
+            return SampledPiano.load(WEIGHTS / "piano_concert")
+        if sound == "voice":
+            return _load_singer()
         if sound == "reference":
             from hf_model.piano.fluidsynth import ReferencePiano
 
             return ReferencePiano(self.sound_font)
-        from hf_model.synthesizer.network import Synthesizer
+        from hf_model.synthesizer.synthesizer import Synthesizer
 
         own = self.folder / "synthesizer"
         return Synthesizer.from_pretrained(own if own.is_dir() else WEIGHTS / "synthesizer")
 
     def _cached(self, key: str, load: Callable[[], Any]) -> Any:
-        if key not in self._cache:
-            self._cache[key] = load()
-        return self._cache[key]
+        with self._lock:
+            if key not in self._cache:
+                self._cache[key] = load()
+            return self._cache[key]
 
 
 @functools.cache
@@ -162,10 +175,19 @@ def default_models() -> Models:
 
 
 def _load_transcriber(folder: Path) -> TranscriberLike:
-    from hf_model.transcriber.network import Transcriber
+    from hf_model.transcriber.transcriber import Transcriber
 
     return Transcriber.from_pretrained(folder)
 
 
 def _sound_key(sound: str) -> str:
     return f"piano {sound}"
+
+
+def _load_singer() -> Renderer:
+    try:
+        from hf_model.lyrics.singing import SingingRenderer
+    except ModuleNotFoundError as error:
+        msg = f"the sound voice needs {error.name}: pip install 'hummingface[lyrics]'"
+        raise ConfigError(msg) from error
+    return SingingRenderer()

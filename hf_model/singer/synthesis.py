@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from hf_model.singer.intonation import pitch_curve
 from hf_model.singer.note_labels import note_labels
 from hf_model.singer.phonetics import STYLES
 from hf_model.singer.phrasing import PlannedNote, plan_notes, plan_speech
+from hf_model.singer.slurs import STYLE, add_trills, slur
 from hf_model.singer.vocal_tract import CONTROL_RATE, render
 from hf_model.singer.voice import Voice, draw_voice
 
@@ -43,6 +44,8 @@ class SingerConfig:
         Maximum silence before the first and after the last note, seconds; the durations are drawn from the seed.
     speech : float
         Fraction of songs with speech (or a siren) before, between or after the notes.
+    slurred : float
+        Fraction of songs on one vowel with bound notes: see :mod:`hf_model.singer.slurs`.
     style : str
         Singing style: a key of ``phonetics.STYLES``, or "" to draw one.
     sonorant_first, sonorant_onset, sonorant_offset : float
@@ -55,6 +58,7 @@ class SingerConfig:
     max_lead: float = 1.0
     max_tail: float = 1.0
     speech: float = 0.22
+    slurred: float = 0.0
     style: str = ""
     sonorant_first: float = 0.85
     sonorant_onset: float = 0.78
@@ -66,6 +70,7 @@ class SingerConfig:
         check_range("max_lead", self.max_lead, 0.0, 30.0)
         check_range("max_tail", self.max_tail, 0.0, 30.0)
         check_range("speech", self.speech, 0.0, 1.0)
+        check_range("slurred", self.slurred, 0.0, 1.0)
         check_choice("style", self.style, ("", *STYLES))
         check_range("sonorant_first", self.sonorant_first, 0.0, 1.0)
         check_range("sonorant_onset", self.sonorant_onset, 0.0, 1.0)
@@ -124,6 +129,9 @@ def sing(score: Sequence[Note], seed: int, config: SingerConfig = DEFAULT) -> So
             raise ValueError(msg)
     rng = np.random.default_rng([seed, 0x51461])
     voice = draw_voice(rng, np.array([note.pitch for note in notes]))
+    slurs = np.random.default_rng([seed, 0x51C])  # apart, so that other songs stay as they are
+    if slurs.random() < config.slurred:
+        voice, notes, config = slur(voice, slurs), add_trills(notes, slurs), replace(config, style=STYLE)
     planned, n_seconds = _plan(notes, voice, config, rng)
     n_samples = round(n_seconds * config.sample_rate)
     n_frames = int(n_seconds * CONTROL_RATE) + 2

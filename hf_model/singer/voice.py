@@ -40,7 +40,7 @@ KINDS = {
     "woman": (52, 79, 1.17, 0.05, 0.27),
     "soprano": (57, 86, 1.20, 0.05, 0.08),
     "child": (55, 83, 1.36, 0.09, 0.17),
-    "whistle": (68, 90, 1.10, 0.10, 0.04),
+    "whistle": (68, 107, 1.10, 0.10, 0.04),
 }
 """Pitch range as MIDI numbers; the tract factor multiplies an adult man's formants."""
 

@@ -11,11 +11,18 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from hf_model.music.chords import N_CHORDS, N_FEATURES, ChordModel, estimate_chords, features
+from hf_model.music.intended_keys import MAX_INTERVAL
 from hf_model.music.key import MODES, Key, shares
 from hf_model.music.tempo import Tempo
 from hf_model.notes.note import Note
 
 Float = NDArray[np.float64]
+
+RARE = 300.0
+"""Notes whose intervals are as expected, added to each degree of the scale."""
+
+CHROMATIC = 0.02
+"""Share of the notes that follow no scale, set by hand: what is really sung outside the key must stay there."""
 
 
 def fit_key(segments: Sequence[tuple[Sequence[Note], Key]]) -> dict[str, Any]:
@@ -57,6 +64,37 @@ def fit_key(segments: Sequence[tuple[Sequence[Note], Key]]) -> dict[str, Any]:
         "time_weights": dict(zip(MODES, centred[:, 1].tolist(), strict=True)),
         "minor_bias": round(float(bias), 2),
     }
+
+
+def fit_intervals(melodies: Sequence[tuple[Sequence[Note], Key]]) -> dict[str, Any]:
+    """Count the intervals on each degree of the scale, each melody the same.
+
+    Rare cells are filled up with the product of the interval and the degree at which it arrives.
+
+    Returns
+    -------
+    dict
+        ``log_intervals`` and ``log_degrees`` by mode: as in ``weights/music/intended_keys.json``.
+    """
+    steps = np.arange(-MAX_INTERVAL, MAX_INTERVAL + 1)
+    counts = np.zeros((len(MODES), 12, len(steps)))
+    for notes, key in melodies:
+        keys = np.array([int(note.pitch) for note in notes])
+        columns = np.clip(np.diff(keys), -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
+        np.add.at(counts[MODES.index(key.mode)], ((keys[:-1] - key.tonic) % 12, columns), 40.0 / len(keys))
+    arrival = (np.arange(12)[:, None] + steps) % 12
+    fitted: dict[str, Any] = {"log_intervals": {}, "log_degrees": {}}
+    for mode, table in zip(MODES, counts, strict=True):
+        intervals, degrees = table.sum(axis=0) + 1.0, table.sum(axis=1)
+        arrivals = np.bincount(arrival.ravel(), table.ravel(), 12)
+        expected = intervals * (arrivals + 0.002 * arrivals.sum())[arrival]
+        expected *= RARE / expected.sum(axis=1, keepdims=True)
+        share = (1 - CHROMATIC) * (table + expected) / (table.sum(axis=1, keepdims=True) + RARE)
+        share += CHROMATIC * intervals / intervals.sum()
+        fitted["log_intervals"][mode] = np.log(share).round(2).tolist()
+        degrees += 0.002 * degrees.sum()
+        fitted["log_degrees"][mode] = np.log(degrees / degrees.sum()).round(2).tolist()
+    return fitted
 
 
 def fit_logistic(examples: Sequence[tuple[Float, float]]) -> list[float]:

@@ -6,14 +6,16 @@ import mido
 import numpy as np
 import pretty_midi
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hf_model.audio.grid import seconds_to_samples
 from hf_model.export.midi_score import tempo_map, write_score
 from hf_model.music.arrangement import Arranged
 from hf_model.music.key import Key
 from hf_model.music.tempo import Tempo
 from hf_model.notes.note import Note
+from hf_model.notes.note_files import read_score
 
 A_MINOR = Key(9, "minor")
 
@@ -28,7 +30,7 @@ WALTZ = Tempo(100.0, 1.0, tuple(0.35 + 0.6 * k for k in range(9)), 1, (3, 4))
 
 def test_bars_are_on_the_beats_and_seconds_are_kept(tmp_path):
     notes = [Note(0.35, 0.9, 64, 70), Note(0.95, 1.5, 69, 80), Note(1.612, 3.1, 72, 90)]
-    write_score(tmp_path / "waltz.mid", arranged(notes, WALTZ), 5.0)
+    write_score(tmp_path / "waltz.mid", arranged(notes, WALTZ), 5 * 44100)
     midi = pretty_midi.PrettyMIDI(str(tmp_path / "waltz.mid"))
     read = [(note.start, note.end, note.pitch, note.velocity) for note in midi.instruments[0].notes]
     np.testing.assert_allclose(read, [(n.onset, n.offset, n.pitch, n.velocity) for n in notes], atol=5e-4)
@@ -78,7 +80,7 @@ def test_both_hands_and_immediate_repetition(tmp_path):
 
 
 def test_silence_gives_a_file_as_long_as_the_recording(tmp_path):
-    write_score(tmp_path / "silence.mid", arranged([], Tempo(120.0, 0.0, (0.0, 0.5))), 3.0)
+    write_score(tmp_path / "silence.mid", arranged([], Tempo(120.0, 0.0, (0.0, 0.5))), 3 * 44100)
     assert mido.MidiFile(tmp_path / "silence.mid").length == pytest.approx(3.0, abs=1e-3)
 
 
@@ -96,3 +98,21 @@ def test_any_beats_are_exact_to_a_tenth_of_a_millisecond(start, lengths, downbea
     assert max(errors, default=0.0) < 1e-4
     assert np.all(np.diff(where.ticks) > 0)
     assert all(0 < tempo < 2**24 for _, tempo in where.tempi)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(1, 2 * 3600 * 44100), st.floats(30, 300), st.booleans(), st.booleans())
+def test_the_length_is_exact_to_the_sample(tmp_path, n_samples, bpm, has_note, is_held):
+    """For any tempo, with a note or without, up to the end or not."""
+    seconds = n_samples / 44100
+    notes = [Note(0.0, seconds if is_held else seconds / 2, 60)] if has_note else []
+    tempo = Tempo(bpm, 1.0, (0.0, 60 / bpm, 120 / bpm))
+    write_score(tmp_path / "any.mid", arranged(notes, tempo), n_samples)
+    length = read_score(tmp_path / "any.mid").duration
+    assert length is not None
+    assert seconds_to_samples(length, 44100) == n_samples
+
+
+def test_a_note_that_was_moved_beyond_the_end_counts(tmp_path):
+    write_score(tmp_path / "longer.mid", arranged([Note(1.0, 3.5, 60)], WALTZ), 3 * 44100)
+    assert read_score(tmp_path / "longer.mid").duration is None

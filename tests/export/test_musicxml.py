@@ -19,6 +19,7 @@ from hf_model.music.accompaniment import accompany
 from hf_model.music.arrangement import Arranged
 from hf_model.music.chords import Chord
 from hf_model.music.key import Key, parse_key
+from hf_model.music.quantization import STRAIGHT, estimate_swing
 from hf_model.music.tempo import Tempo
 from hf_model.notes.note import Note
 
@@ -251,7 +252,7 @@ def test_any_performance_is_a_valid_score(tmp_path_factory, schema, parts, meter
         notes.append(Note(now, now + seconds, float(key)))
         now += seconds + rest
     clock = tempo(bpm, int(now * bpm / 60) + 3, downbeat, meter)
-    written = notate(notes, clock)
+    written = notate(notes, clock, STRAIGHT if clock.is_compound else estimate_swing(notes, clock))
     assert len(written) <= len(notes)
     if all(note.duration > 0.3 * 60 / bpm for note in notes):
         assert [keys for _, _, keys in written] == [(key,) for key, _, _ in parts]

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -5,8 +6,9 @@ import pytest
 from matplotlib.image import imread
 
 from hf_model.export.picture import save_picture
+from hf_model.export.repetition_picture import save_repeats_picture
 from hf_model.notes.note import Note
-from hf_model.plotting import STEPS_PER_SEMITONE, pitch_spectrogram
+from hf_model.plotting import STEPS_PER_SEMITONE, PlottingError, pitch_spectrogram
 from tests.fakes import tones
 
 GLOW = (255, 184, 77)
@@ -55,3 +57,13 @@ def test_very_low_and_high_notes_are_drawn(tmp_path: Path) -> None:
     save_picture(tmp_path / "a.png", tones([40, 80]), notes, notes)
     rows = glowing(tmp_path / "a.png")[:, 0]
     assert np.ptp(rows) > 0.7 * imread(tmp_path / "a.png").shape[0]
+
+
+@pytest.mark.parametrize(
+    "draw", [lambda path: save_picture(path, tones([60]), [], []), lambda path: save_repeats_picture(path, [])]
+)
+def test_without_matplotlib_the_extra_is_named(draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(PlottingError, match=r"pip install 'hummingface\[plot\]'"):
+        draw(tmp_path / "a.png")
+    assert not (tmp_path / "a.png").exists()

@@ -75,7 +75,7 @@ def test_remarks_name_tempo_and_key():
 @pytest.mark.parametrize(("confidence", "words"), [(0.95, ""), (0.8, " (likely)"), (0.3, " (a guess)")])
 def test_remarks_grade_the_confidence(monkeypatch, confidence, words):
     tempo = Tempo(96.0, confidence, (0.0, 0.625), meter_confidence=0.2)
-    monkeypatch.setattr(arrangement_module, "_find_structure", lambda *_: (tempo, []))
+    monkeypatch.setattr(arrangement_module, "_find_structure", lambda notes, *_: (list(notes), tempo, []))
     monkeypatch.setattr(arrangement_module, "estimate_key", lambda *_: Key(5, "major", confidence))
     assert arrange(SUNG, 3.0).remarks[:2] == (f"96 bpm{words}, 4/4 (a guess)", f"key: F major{words}")
 
@@ -151,7 +151,7 @@ def test_any_options_give_notes_within_the_recording(tmp_path, steps, arrangemen
     for before, after in pairwise(arranged.piano_notes):
         assert before.offset <= after.onset + 1e-6
     assert arrange(notes, duration, arrangement, tuning=tuning) == arranged
-    write_score(tmp_path / "any.mid", arranged, duration)
+    write_score(tmp_path / "any.mid", arranged, round(44100 * duration))
     again = sorted(read_midi(tmp_path / "any.mid"))
     played = sorted((*arranged.piano_notes, *arranged.accompaniment))
     assert len(again) == len(played)

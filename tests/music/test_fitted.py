@@ -12,7 +12,7 @@ from hf_model.music.key import MODES, key_model
 from hf_model.music.meter import MAX_DISTANCE, METERS, default_meter_model, tempo_features
 from hf_model.music.repetition_voting import KINDS, Correction
 
-NAMES = ("key", "meter", "repetition_voting", "tempo")
+NAMES = ("intended_keys", "key", "meter", "repetition_voting", "tempo")
 
 
 def test_every_file_is_known_and_described():
@@ -44,7 +44,8 @@ def test_rhythms_are_probabilities():
         "2/4": (4, 8),
         "3/4": (4, 12),
         "4/4": (4, 16),
-        "6/8": (3, 6),
+        "6/8": (6, 12),
+        "9/8": (6, 18),
     }
     model = default_meter_model()
     assert {rhythm.meter.name for rhythm in model.rhythms} == set(METERS)
@@ -55,7 +56,7 @@ def test_rhythms_are_probabilities():
 
 def test_evidence_counts_for_a_reading_and_odd_tempi_against_it():
     model = default_meter_model()
-    assert min(model.rhythm, model.fit, *model.returns) > 0
+    assert min(model.rhythm, model.fit, model.returns[0], *model.melody) > 0
     for steps_per_beat, prior in model.tempo.items():
         tempi = np.arange(40.0, 200.0)
         best = tempi[int(np.argmax(np.array(prior) @ tempo_features(tempi, steps_per_beat)))]

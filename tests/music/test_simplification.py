@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_model.config import ConfigError
-from hf_model.music.melodic_similarity import similarity
-from hf_model.music.simplification import HAND, hand_moves, metrical_weights, remove_ornaments, simplify
+from hf_model.music.simplification import HAND, hand_moves, landmarks, metrical_weights, simplify
 from hf_model.music.tempo import Tempo
+from hf_model.notes.melodic_similarity import similarity
 from hf_model.notes.note import Note
+from hf_model.notes.ornaments import remove_ornaments
 from hf_model.singer.composition import compose, twinkle
 
 
@@ -75,11 +76,35 @@ def test_eighths_stay_and_sixteenths_between_them_go():
 
 
 def test_level_three_is_on_the_beats():
+    tune = line((60, 0.5), (62, 0.375), (64, 0.125), (65, 0.5), (64, 0.5), (62, 0.5), (60, 1.0))
+    kept = simplify(tune, 3, beats(120, 8))
+    assert [note.onset for note in kept] == [0, 0.5, 1, 1.5, 2, 2.5]
+    assert [note.pitch for note in kept] == [60, 62, 65, 64, 62, 60]
+    assert [note.duration for note in kept] == [0.5, 0.5, 0.5, 0.5, 0.5, 1]
+
+
+def test_a_skeleton_that_nobody_would_know_gets_more_notes():
     tune = line(*((60 + step, 0.25) for step in (0, 2, 4, 2, 5, 4, 2, 4)), (60, 1.0))
     kept = simplify(tune, 3, beats(120, 8))
-    assert [note.onset for note in kept] == [0, 0.5, 1, 1.5, 2]
-    assert [note.pitch for note in kept] == [60, 64, 65, 62, 60]
-    assert [note.duration for note in kept] == [0.5, 0.5, 0.5, 0.5, 1]
+    assert 5 < len(kept) < len(tune)
+    assert similarity(tune, kept) > 0.85
+
+
+def test_the_highest_and_the_last_note_of_a_phrase_are_marked():
+    tune = line((60, 0.5), (67, 0.5), (69, 0.5), (60, 1.0), (64, 0.5), (62, 0.5), (62, 0.5), (60, 1.0))
+    assert np.flatnonzero(landmarks(tune)).tolist() == [2, 3, 4, 7]
+    lone = line((60, 0.5), (62, 0.5), (75, 0.5), (60, 1.0))
+    assert np.flatnonzero(landmarks(lone)).tolist() == [3], "an octave error is no peak"
+
+
+@pytest.mark.parametrize("level", [2, 3])
+@pytest.mark.parametrize("tempo", [None, beats(109, 60), beats(54.5, 30)])
+def test_simplified_twinkle_keeps_its_peaks_and_its_endings(level, tempo):
+    tune = twinkle()
+    kept = {(round(note.onset, 2), note.pitch) for note in simplify(tune, level, tempo)}
+    wanted = {(round(tune[index].onset, 2), tune[index].pitch) for index in np.flatnonzero(landmarks(tune))}
+    assert max(pitch for _, pitch in wanted) == max(note.pitch for note in tune)
+    assert wanted <= kept
 
 
 def test_a_tune_within_five_keys_is_unchanged():

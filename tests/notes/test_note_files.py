@@ -7,12 +7,13 @@ from pathlib import Path
 import mido
 import pretty_midi
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hf_model.audio.grid import seconds_to_samples
 from hf_model.notes.midi import write_midi
 from hf_model.notes.note import Note
-from hf_model.notes.note_files import NoteFileError, find_pedals, read_score, write_csv
+from hf_model.notes.note_files import CSV_COLUMNS, NoteFileError, find_pedals, read_csv, read_score, write_csv
 from hf_model.notes.pedal import Pedal
 from tests.fakes import press_pedal
 
@@ -151,3 +152,39 @@ def test_random_bytes_after_a_midi_header_never_crash(tmp_path_factory: pytest.T
         read_score(path)
     except NoteFileError as error:
         assert "\n" not in str(error)  # noqa: PT017
+
+
+# ------------------------------------------------------------------------------------------ length of the recording
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(1, 4 * 3600 * 44100), st.booleans())
+def test_the_length_is_exact_to_the_sample(tmp_path: Path, n_samples: int, has_notes: bool) -> None:
+    keys = [Note(0, n_samples / 44100, 60)] if has_notes else []
+    write_csv(tmp_path / "a.csv", keys, keys, n_samples / 44100)
+    length = read_score(tmp_path / "a.csv").duration
+    assert length is not None
+    assert seconds_to_samples(length, 44100) == n_samples
+    assert [len(notes) for notes in read_csv(tmp_path / "a.csv")] == [len(keys)] * 2
+
+
+def test_a_spreadsheet_keeps_the_length(tmp_path: Path) -> None:
+    """With semicolons, decimal commas and a row that somebody added."""
+    text = "onset;offset;note;recording\n0,5;1,0;60;8,25\n1;2;62;\n"
+    assert read_score(write_table(tmp_path, text)).duration == 8.25
+
+
+@pytest.mark.parametrize("text", ["1.5", "-3", "nan", "about 8", "99999"])
+def test_a_length_that_cannot_be_is_left_out(tmp_path: Path, text: str) -> None:
+    """The last note ends at 2 s."""
+    score = read_score(write_table(tmp_path, f"onset,offset,note,recording\n0,2,60,{text}\n"))
+    assert (len(score.notes), score.duration) == (1, None)
+
+
+def test_pandas_reads_the_table(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    keys = [Note(0.0, 0.5, 60), Note(0.5, 1.0, 62)]
+    write_csv(tmp_path / "a.csv", keys, keys, 1.25)
+    table = pandas.read_csv(tmp_path / "a.csv")
+    assert list(table.columns) == [*CSV_COLUMNS, "recording"]
+    assert list(table["recording"]) == [1.25, 1.25]

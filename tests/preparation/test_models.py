@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from hf_model.preparation.models import SONG_TRANSCRIBERS, Models
-from hf_model.transcriber.network import Transcriber, TranscriberConfig
+from hf_model.transcriber.config import TranscriberConfig
+from hf_model.transcriber.network import TranscriberNetwork
 from hf_model.weights import WEIGHTS
 from tests.fakes import LeftSeparator, ToneTranscriber, tone_models
 
@@ -30,15 +31,15 @@ def test_songs_have_their_own_transcriber() -> None:
 
 @pytest.mark.parametrize("folder", [".", "transcriber"])
 def test_a_transcriber_of_a_user_is_used_for_songs_too(tmp_path: Path, folder: str) -> None:
-    Transcriber(TINY).save_pretrained(tmp_path / folder)
+    TranscriberNetwork(TINY).save_pretrained(tmp_path / folder)
     models = Models(tmp_path)
     assert models.transcriber.config.channels == 4
     assert models.song_transcriber is models.transcriber
 
 
 def test_a_folder_may_have_a_transcriber_for_songs(tmp_path: Path) -> None:
-    Transcriber(TINY).save_pretrained(tmp_path / "transcriber")
-    Transcriber(TranscriberConfig(channels=6, width=8)).save_pretrained(tmp_path / "transcriber_songs")
+    TranscriberNetwork(TINY).save_pretrained(tmp_path / "transcriber")
+    TranscriberNetwork(TranscriberConfig(channels=6, width=8)).save_pretrained(tmp_path / "transcriber_songs")
     models = Models(tmp_path)
     assert (models.transcriber.config.channels, models.song_transcriber.config.channels) == (4, 6)
 

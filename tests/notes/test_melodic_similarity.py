@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_model.music.melodic_similarity import (
+from hf_model.notes.melodic_similarity import (
     INTERVAL_WEIGHTS,
     LENGTH_WEIGHT,
     contour_distance,
