@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,8 @@ def find_loop(long: NDArray[np.float32]) -> tuple[int, float]:
     n_lags = len(rest) - width
     correlation = products[:n_lags] / np.sqrt((energy[width:-1] - energy[:n_lags]) * np.sum(template**2) + 1e-30)
     first = seconds_to_samples(MIN_LOOP, PIANO_SAMPLE_RATE)
+    if n_lags <= first:
+        return 0, 0.0
     near = first + int(np.flatnonzero(correlation[first:] > 0.995 * correlation[first:].max())[0])
     loop = near + int(np.argmax(correlation[near : near + 64]))
     repeated = sound[begin + loop : begin + loop + width]
@@ -148,6 +151,18 @@ def mix_table(weights: dict[int, tuple[float, float]]) -> NDArray[np.float32]:
     return table
 
 
+def pack_notes(keys: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
+    """Join the packed notes of all keys to the arrays of :class:`hf_model.piano.recordings.PianoSet`."""
+    tensors: dict[str, NDArray[Any]] = {}
+    for name in ("", "side_"):
+        packed = [note for key in keys for note in key[f"{name}packed"]]
+        tensors[f"{name}codes"] = np.frombuffer(b"".join(packed), dtype=np.uint8).copy()
+        tensors[f"{name}start"] = np.cumsum([0, *map(len, packed)]).astype(np.int64)
+        tensors[f"{name}shape"] = np.array([key[f"{name}shape"] for key in keys], dtype=np.int32)
+        tensors[f"{name}peak"] = np.array([key[f"{name}peak"] for key in keys], dtype=np.float32)
+    return tensors
+
+
 def build(folder: Path, sound_font: Path) -> None:
     """Build the set of all keys and write it to a folder."""
     piano = FluidSynthLibrary(sound_font)
@@ -161,13 +176,8 @@ def build(folder: Path, sound_font: Path) -> None:
         "release": np.stack([key["release"] for key in keys]).astype(np.float32),
         "loop": np.array([key["loop"] for key in keys], dtype=np.int32),
         "loop_gain": np.array([key["loop_gain"] for key in keys], dtype=np.float32),
+        **pack_notes(keys),
     }
-    for name in ("", "side_"):
-        packed = [note for key in keys for note in key[f"{name}packed"]]
-        tensors[f"{name}codes"] = np.frombuffer(b"".join(packed), dtype=np.uint8).copy()
-        tensors[f"{name}start"] = np.cumsum([0, *map(len, packed)]).astype(np.int64)
-        tensors[f"{name}shape"] = np.array([key[f"{name}shape"] for key in keys], dtype=np.int32)
-        tensors[f"{name}peak"] = np.array([key[f"{name}peak"] for key in keys], dtype=np.float32)
     settings = {
         "kind": "piano",
         "sound_font": sound_font.name,

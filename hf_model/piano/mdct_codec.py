@@ -19,18 +19,19 @@ POWER = 1.5
 
 _WINDOW = np.sin(np.pi * (np.arange(2 * HOP) + 0.5) / (2 * HOP)).astype(np.float32)
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 0, "lp": 0, "pb": 0}]
-_DEQUANTISED = (np.sign(np.arange(-128, 128)) * (np.abs(np.arange(-128, 128)) / 127.0) ** POWER).astype(np.float32)
+_LEVELS = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.float64)
+_DEQUANTISED = (np.sign(_LEVELS) * (np.abs(_LEVELS) / 127.0) ** POWER).astype(np.float32)  # by the byte of a level
 _TWIDDLE = np.exp(-1j * np.pi * (8 * np.arange(HOP // 2) + 1) / (8 * HOP)).astype(np.complex64)
 
 
 def dct4(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Transform rows (frame, HOP) by the orthonormal discrete cosine transform of type 4, its own inverse.
+    """Transform (..., HOP) by the orthonormal discrete cosine transform of type 4, its own inverse.
 
-    Computed by a complex FFT of half the length: importing ``scipy.fft`` would take a quarter of a second.
+    Computed by a complex FFT of half the length.
     """
-    rotated = np.fft.fft((values[:, ::2] + 1j * values[:, ::-2]) * _TWIDDLE, axis=1) * _TWIDDLE
+    rotated = np.fft.fft((values[..., ::2] + 1j * values[..., ::-2]) * _TWIDDLE, axis=-1) * _TWIDDLE
     transformed = np.empty(values.shape, dtype=np.float32)
-    transformed[:, ::2], transformed[:, ::-2] = rotated.real, -rotated.imag
+    transformed[..., ::2], transformed[..., ::-2] = rotated.real, -rotated.imag
     transformed *= np.sqrt(2.0 / HOP)
     return transformed
 
@@ -47,15 +48,13 @@ def mdct(audio: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def imdct(coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Transform coefficients (frame, HOP) back to audio; all but the last ``HOP`` samples are complete."""
-    n_frames = len(coefficients)
+    """Transform coefficients (..., frame, HOP) back to audio; all but the last ``HOP`` samples are complete."""
     unfolded = dct4(coefficients)
-    late, early = unfolded[:, HOP // 2 :], unfolded[:, : HOP // 2]
-    frames = np.concatenate([late, -late[:, ::-1], -early[:, ::-1], -early], axis=1) * _WINDOW
-    audio = np.zeros((n_frames + 1) * HOP, dtype=np.float32)
-    audio[: n_frames * HOP] = frames[:, :HOP].reshape(-1)
-    audio[HOP:] += frames[:, HOP:].reshape(-1)
-    return audio[HOP:]
+    late, early = unfolded[..., HOP // 2 :], unfolded[..., : HOP // 2]
+    audio = np.concatenate([-early[..., ::-1], -early], axis=-1)  # the second half of each frame
+    audio *= _WINDOW[HOP:]
+    audio[..., :-1, :] += np.concatenate([late, -late[..., ::-1]], axis=-1)[..., 1:, :] * _WINDOW[:HOP]
+    return audio.reshape(*coefficients.shape[:-2], -1)
 
 
 def quantise(coefficients: NDArray[np.float32], peak: float | None = None) -> tuple[NDArray[np.int8], float]:
@@ -83,7 +82,7 @@ def quantise(coefficients: NDArray[np.float32], peak: float | None = None) -> tu
 
 def dequantise(levels: NDArray[np.int8], peak: float) -> NDArray[np.float32]:
     """Invert :func:`quantise` (frames and bins that were cut stay cut)."""
-    return np.asarray(peak * _DEQUANTISED[levels.astype(np.int16) + 128], dtype=np.float32)
+    return np.asarray(peak * _DEQUANTISED[levels.view(np.uint8)], dtype=np.float32)
 
 
 def pack(levels: NDArray[np.int8]) -> bytes:

@@ -19,8 +19,8 @@ from hf_model.notes.note import Note
 from hf_model.notes.pedal import Pedal, apply_pedals, place_pedals
 from hf_model.piano.rendering import Renderer, gain_for, render_blocks
 
-SOUNDS = ("sampled", "neural", "reference")
-"""The pianos: recorded notes, the synthesizer network, or FluidSynth with the sound font of both."""
+SOUNDS = ("sampled", "concert", "neural", "reference", "voice")
+"""Two sampled grand pianos, the synthesizer network, FluidSynth with the sound font of the first one, and a singer."""
 
 LOUDNESS = -16.0
 """LUFS of a normalized performance, unless its peaks would exceed ``TRUE_PEAK``."""
@@ -31,7 +31,7 @@ TRUE_PEAK = -1.0
 MIN_FADE, MAX_FADE = 0.05, 0.5
 """Seconds of the fade-out; within this range it begins at the last release."""
 
-MAX_BYTES_IN_MEMORY = 64_000_000
+MAX_BYTES_IN_MEMORY = 16_000_000
 """A longer performance is kept in an unnamed temporary file until its level is known."""
 
 SPOOL_SAMPLES = 1 << 20
@@ -44,7 +44,7 @@ class Performance:
 
     Attributes
     ----------
-    sound : {"sampled", "neural", "reference"}
+    sound : {"sampled", "concert", "neural", "reference", "voice"}
     pedal : bool
         Add light sustain pedal in legato phrases.
     normalize : bool
@@ -172,7 +172,7 @@ def perform(
 def _keep(block: NDArray[np.float32], file: IO[bytes]) -> None:
     """Write a block to the temporary file."""
     try:
-        file.write(np.ascontiguousarray(block.T).tobytes())
+        file.write(np.ascontiguousarray(block.T).data)
     except OSError as error:
         reason = f"{error.strerror} in the folder of temporary files, {tempfile.gettempdir()} (TMPDIR names another)"
         raise OSError(error.errno, reason) from error

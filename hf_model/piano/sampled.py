@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from numpy.typing import NDArray
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, seconds_to_samples
 from hf_model.config import ConfigError, check_range
 from hf_model.notes.note import LOWEST_KEY, Note
-from hf_model.piano.mdct_codec import HOP, dequantise, imdct, unpack
+from hf_model.piano.recordings import DecodedNotes, PianoSet
 from hf_model.piano.rendering import damp_repeated, fade_end
 from hf_model.weights import WEIGHTS, WEIGHTS_FILE, damaged, read_config, read_tensors
 
@@ -24,57 +22,11 @@ SILENCE_DB = 96.0
 MIN_NOTE = 0.01
 """Seconds; a shorter note sounds this long, as on the reference instrument."""
 
-CACHED_NOTES = 1408
-"""Unpacked notes kept in memory, some 100 kB each: all of them, which only a score of many thousand notes needs."""
-
 LOOP_FROM, LOOP_BLEND = 9.4, 0.1
 """Seconds: start and length of the cross-fade from a held note to its loop (the recordings fade from 9.5 s on)."""
 
 LOOP_MATCH = 0.3
 """Seconds before the loop over which the level of its first repetition is matched."""
-
-
-@dataclass(frozen=True)
-class PianoSet:
-    """The set of recorded notes: the mean of left and right, and, coarser, half their difference (the side).
-
-    Attributes
-    ----------
-    velocities : ndarray of int, shape (layer,)
-        The recorded velocities, rising.
-    codes : ndarray of uint8, shape (byte,)
-        All packed notes, concatenated.
-    start : ndarray of int64, shape (key * layer + 1,)
-        Offset of each note's bytes; key-major, keys from 21.
-    shape : ndarray of int32, shape (key, layer, 2)
-        Frames and bins of each note.
-    peak : ndarray of float32, shape (key, layer)
-        Coefficient of level 127.
-    mix : ndarray of float32, shape (key, velocity, 2)
-        Gains of the layers below and above each velocity (0-127).
-    release : ndarray of float32, shape (key, velocity)
-        Rate of the damper, dB a second.
-    side_codes, side_start, side_shape, side_peak
-        The same for the side.
-    loop : ndarray of int32, shape (key, layer)
-        Period in samples of the loop of a long note; 0 for a note that is silent by then.
-    loop_gain : ndarray of float32, shape (key, layer)
-        Gain of each repetition of the loop.
-    """
-
-    velocities: NDArray[np.int64]
-    codes: NDArray[np.uint8]
-    start: NDArray[np.int64]
-    shape: NDArray[np.int32]
-    peak: NDArray[np.float32]
-    mix: NDArray[np.float32]
-    release: NDArray[np.float32]
-    side_codes: NDArray[np.uint8]
-    side_start: NDArray[np.int64]
-    side_shape: NDArray[np.int32]
-    side_peak: NDArray[np.float32]
-    loop: NDArray[np.int32]
-    loop_gain: NDArray[np.float32]
 
 
 class SampledPiano:
@@ -94,7 +46,7 @@ class SampledPiano:
         check_range("channels", channels, 1, 2)
         self.channels = channels
         self.piano_set = piano_set
-        self._levels = lru_cache(maxsize=CACHED_NOTES)(self._unpack)
+        self._decoded = DecodedNotes(piano_set, channels)
 
     @classmethod
     def load(cls, folder: Path | str = WEIGHTS / "piano", channels: int = 2) -> SampledPiano:
@@ -157,56 +109,49 @@ class SampledPiano:
         release = float(self.piano_set.release[key - LOWEST_KEY, velocity])
         held = seconds_to_samples(max(duration, MIN_NOTE), PIANO_SAMPLE_RATE)
         n_samples = max(0, min(max_samples, held + round(SILENCE_DB / release * PIANO_SAMPLE_RATE)))
-        middle = self.held_key_audio(key, velocity, n_samples)
-        if len(middle) > held:
-            seconds = np.arange(len(middle) - held, dtype=np.float32) / PIANO_SAMPLE_RATE
-            damper = 10.0 ** (-release / 20.0 * seconds)
-            middle[held:] *= damper
-        if self.channels == 1:
-            return middle[np.newaxis]
-        side = np.zeros_like(middle)
-        recorded = self.held_key_audio(key, velocity, n_samples, side=True)[: len(side)]
-        side[: len(recorded)] = recorded
-        if len(middle) > held:
-            side[held:] *= damper
-        return np.stack([middle + side, middle - side])
+        sound = self.held_key_audio(key, velocity, n_samples)
+        if sound.shape[1] > held:
+            seconds = np.arange(sound.shape[1] - held, dtype=np.float32) / PIANO_SAMPLE_RATE
+            sound[:, held:] *= 10.0 ** (-release / 20.0 * seconds)
+        return sound
 
-    def held_key_audio(self, key: int, velocity: int, n_samples: int, *, side: bool = False) -> NDArray[np.float32]:
-        """Render a held key (sample,): the mean of left and right, or the side.
-
-        Shorter than ``n_samples`` if the string is silent before.
-        """
+    def held_key_audio(self, key: int, velocity: int, n_samples: int) -> NDArray[np.float32]:
+        """Render a held key (channel, sample); shorter than ``n_samples`` if the string is silent before."""
         recorded, row = self.piano_set, key - LOWEST_KEY
         below = max(0, int(np.searchsorted(recorded.velocities, velocity, side="right")) - 1)
         layers = below, min(below + 1, len(recorded.velocities) - 1)
         gains = recorded.mix[row, velocity]
-        shape, peaks = (recorded.side_shape, recorded.side_peak) if side else (recorded.shape, recorded.peak)
-        n_frames = min(-(-n_samples // HOP) + 1, max(int(shape[row, layer, 0]) for layer in layers))
-        coefficients = np.zeros((n_frames, HOP), dtype=np.float32)
-        for layer, gain in zip(layers, gains, strict=True):
-            if gain != 0:
-                levels = self._levels(row, layer, side)[:n_frames]
-                coefficients[: len(levels), : levels.shape[1]] += dequantise(levels, float(gain * peaks[row, layer]))
-        sound = imdct(coefficients)[:n_samples]
+        parts = [self._decoded.audio(row, layer, n_samples) for layer, gain in zip(layers, gains, strict=True) if gain]
+        sound = np.zeros((self.channels, max(part.shape[1] for part in parts)), dtype=np.float32)
+        for part, gain in zip(parts, gains[gains != 0], strict=True):
+            sound[:, : part.shape[1]] += gain * part
         louder = layers[int(abs(gains[1]) > abs(gains[0]))]
-        return prolong(sound, n_samples, int(recorded.loop[row, louder]), float(recorded.loop_gain[row, louder]))
-
-    def _unpack(self, row: int, layer: int, side: bool) -> NDArray[np.int8]:
-        recorded = self.piano_set
-        index = row * len(recorded.velocities) + layer
-        codes, start, shape = (
-            (recorded.side_codes, recorded.side_start, recorded.side_shape)
-            if side
-            else (recorded.codes, recorded.start, recorded.shape)
+        return _prolong_channels(
+            sound, n_samples, int(recorded.loop[row, louder]), float(recorded.loop_gain[row, louder])
         )
-        n_frames, n_bins = shape[row, layer]
-        return unpack(codes[start[index] : start[index + 1]].tobytes(), int(n_frames), int(n_bins))
+
+
+def _prolong_channels(sound: NDArray[np.float32], n_samples: int, loop: int, gain: float) -> NDArray[np.float32]:
+    """Extend a recording (channel, sample): the mean of its channels, and half their difference."""
+    if sound.shape[0] == 1:
+        return prolong(sound[0], n_samples, loop, gain)[np.newaxis]
+    if not needs_loop(n_samples, loop):
+        return sound
+    middle, side = (
+        prolong(part, n_samples, loop, gain) for part in ((sound[0] + sound[1]) / 2, (sound[0] - sound[1]) / 2)
+    )
+    return np.stack([middle + side, middle - side])
+
+
+def needs_loop(n_samples: int, loop: int) -> bool:
+    """Whether a note is longer than its recording, and its string still sounds then."""
+    return loop > 0 and n_samples > seconds_to_samples(LOOP_FROM, PIANO_SAMPLE_RATE)
 
 
 def prolong(sound: NDArray[np.float32], n_samples: int, loop: int, gain: float) -> NDArray[np.float32]:
     """Extend a recording (sample,) by a loop from ``LOOP_FROM`` on, ``gain`` per repetition, as the reference does."""
     begin, n_blend = seconds_to_samples(LOOP_FROM, PIANO_SAMPLE_RATE), seconds_to_samples(LOOP_BLEND, PIANO_SAMPLE_RATE)
-    if not loop or n_samples <= begin:
+    if not needs_loop(n_samples, loop):
         return sound
     longer = np.zeros(n_samples, dtype=np.float32)
     longer[: len(sound)] = sound

@@ -23,8 +23,7 @@ from hf_model.piano.fluidsynth import (
     to_tick,
 )
 from hf_model.piano.sampled import SampledPiano
-from hf_model.pretrained import read_config
-from hf_model.weights import WEIGHTS
+from hf_model.weights import WEIGHTS, read_config
 
 
 def is_installed() -> bool:

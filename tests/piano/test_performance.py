@@ -172,7 +172,7 @@ def test_reverb_lengthens_the_decay_but_not_the_file(models: Models) -> None:
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ({"sound": "organ"}, "sound is 'organ', allowed is one of sampled, neural, reference"),
+        ({"sound": "organ"}, "sound is 'organ', allowed is one of sampled, concert, neural, reference, voice"),
         ({"reverb": 1.5}, "reverb is 1.5, allowed is 0.0 to 1.0"),
     ],
 )

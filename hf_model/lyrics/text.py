@@ -1,0 +1,120 @@
+"""Lyrics to the syllables of notes.
+
+Words are separated by spaces. A hyphen divides a word into syllables where the writer wants them ("twin-kle"), as in
+MusicXML and in lead sheets; other words are divided by their pronunciation. "_" holds the syllable before it for one
+more note (melisma). Lines and punctuation have no effect on the notes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hf_model.lyrics.phonemes import SungSyllable
+from hf_model.lyrics.pronunciation import pronounce
+
+HOLD = "_"
+
+MAX_CHARACTERS = 100_000
+
+
+class LyricsError(ValueError):
+    """Why lyrics cannot be sung."""
+
+
+@dataclass(frozen=True)
+class SetLyrics:
+    """Lyrics that are set to notes.
+
+    Attributes
+    ----------
+    syllables : list of SungSyllable or None
+        One a note; None holds the syllable before.
+    warnings : tuple of str
+        Words that are left over, or notes.
+    """
+
+    syllables: list[SungSyllable | None]
+    warnings: tuple[str, ...] = ()
+
+
+def divide(text: str, language: str = "en") -> list[SungSyllable | None]:
+    """Divide lyrics into syllables; None stands for a hold.
+
+    Raises
+    ------
+    LyricsError
+        If there is nothing to sing, or too much.
+    ConfigError
+        For an unknown language, or one whose package is not installed.
+    """
+    if len(text) > MAX_CHARACTERS:
+        msg = f"the lyrics have {len(text)} characters; at most {MAX_CHARACTERS} are sung"
+        raise LyricsError(msg)
+    syllables: list[SungSyllable | None] = []
+    for word in text.replace("\u2019", "'").split():
+        holds = len(word) - len(word.rstrip(HOLD))
+        syllables += _divide_word(word.strip(HOLD + "-"), language)
+        syllables += [None] * holds
+    first = next((index for index, syllable in enumerate(syllables) if syllable is not None), None)
+    if first is None:
+        msg = "the lyrics have no words"
+        raise LyricsError(msg)
+    return syllables[first:]
+
+
+def _divide_word(word: str, language: str) -> list[SungSyllable]:
+    """Divide a word by its hyphens if it has any, else by its pronunciation.
+
+    The pronunciation of the whole word is used if it has as many syllables as the writer wants, so that "twin-kle" is
+    not sung as two unknown words.
+    """
+    written = [part for part in re.split(r"-+", word) if any(letter.isalpha() for letter in part)]
+    whole = pronounce("".join(written), language)
+    if len(written) <= 1:
+        return _with_text(whole, word)
+    if len(whole) == len(written):
+        return [replace(syllable, text=part) for syllable, part in zip(whole, written, strict=True)]
+    return [_joined(pronounce(part, language), part) for part in written]
+
+
+def _joined(syllables: Sequence[SungSyllable], text: str) -> SungSyllable:
+    """Make one syllable of several: the vowel of the first, all final consonants."""
+    first, last = syllables[0], syllables[-1]
+    return replace(first, coda=last.coda, text=text)
+
+
+def _with_text(syllables: Sequence[SungSyllable], word: str) -> list[SungSyllable]:
+    """Write a word on its first syllable and hyphens on the others: its spelling has no known syllables."""
+    return [replace(syllable, text=word if index == 0 else "-") for index, syllable in enumerate(syllables)]
+
+
+def set_lyrics(text: str, n_notes: int, language: str = "en") -> SetLyrics:
+    """Set lyrics to notes, a syllable each.
+
+    Notes that are left over repeat the lyrics from the beginning; words that are left over are not sung.
+
+    Parameters
+    ----------
+    text : str
+    n_notes : int
+        Number of notes, at least 1.
+    language : {"en", "pt"}
+
+    Raises
+    ------
+    LyricsError, ConfigError
+        As :func:`divide`.
+    """
+    syllables = divide(text, language)
+    if len(syllables) > n_notes:
+        rest = " ".join(syllable.text for syllable in syllables[n_notes:] if syllable and syllable.text != "-")
+        n_left = len(syllables) - n_notes
+        shown = rest if len(rest) <= 60 else f"{rest[:57]}..."
+        counted = f"{len(syllables)} syllables for {n_notes} notes"
+        return SetLyrics(syllables[:n_notes], (f"{counted}: the last {n_left} are not sung ({shown})",))
+    if len(syllables) == n_notes:
+        return SetLyrics(syllables)
+    repeated = [syllables[index % len(syllables)] for index in range(n_notes)]
+    return SetLyrics(repeated, (f"{len(syllables)} syllables for {n_notes} notes: the lyrics are repeated",))
