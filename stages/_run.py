@@ -60,16 +60,23 @@ def settings(section: str, cls: type[T], params: Path = PARAMS, profile: str | N
     ConfigError
         For an unknown section, profile or key, or a value of the wrong type; the message names ``section.key``.
     """
-    return from_mapping(cls, _section(section, params, profile), section)
+    return from_mapping(cls, merged_section(_read(params), section, profile, params), section)
 
 
 def all_settings(params: Path = PARAMS) -> dict[str, Any]:
     """Read all sections merged with the chosen profile, as plain values."""
-    return {section: _section(section, params) for section in SECTIONS if section in _read(params)}
-
-
-def _section(section: str, params: Path, chosen: str | None = None) -> Any:
     content = _read(params)
+    return {section: merged_section(content, section) for section in SECTIONS if section in content}
+
+
+def merged_section(content: Mapping[str, Any], section: str, chosen: str | None = None, params: Path = PARAMS) -> Any:
+    """Merge a section of the content of a parameter file with a profile, by default the one chosen in it.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown section or profile; ``params`` is the file that the message names.
+    """
     profile = chosen or content.get("profile", "default")
     profiles = content.get("profiles", {})
     if not isinstance(profiles, Mapping) or not isinstance(profile, str) or profile not in profiles:

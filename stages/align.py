@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hf_model.alignment.align import AlignSettings, align
+from hf_model.corpora.own import register_own
 from stages import _run
 from stages.cluster.workers import open_workers
 
@@ -14,6 +15,7 @@ MAX_PRINTED = 5
 
 def main() -> None:
     """Run the stage."""
+    register_own()
     settings = _run.settings("align", AlignSettings)
     with _run.output("data/aligned") as folder, open_workers() as workers:
         report = align(Path("data/raw"), folder, settings, workers)

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from hf_model.corpora.catalogue import DownloadSettings, get
 from hf_model.corpora.download import download
+from hf_model.corpora.own import register_own
 from hf_model.files import write_json
 from stages import _run
 
 
 def main() -> None:
     """Run the stage."""
+    register_own()
     settings = _run.settings("download", DownloadSettings)
     with _run.output("data/raw") as folder:
         fetched = download(settings, folder, cache=Path("data/scratch/downloads"))

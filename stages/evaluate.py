@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hf_model.evaluation.evaluate import EvaluateSettings, Measured, measure_all, summarize
+from hf_model.evaluation.evaluate import OURS, EvaluateSettings, Measured, measure_all, summarize
 from hf_model.evaluation.render_test_set import LABELLED, SOUNDS
-from hf_model.evaluation.report import draw_pictures, table_rows, write_page, write_recordings
+from hf_model.evaluation.report import (
+    ERROR_COLUMNS,
+    RELIABILITY_COLUMNS,
+    draw_pictures,
+    error_rows,
+    reliability_rows,
+    summary,
+    table_rows,
+    write_page,
+    write_recordings,
+    write_rows,
+)
 from hf_model.files import write_json
 from stages import _run
 from stages.cluster import jobs
-from stages.tracking import runs
+from stages.tracking import evaluation
+from stages.tracking.listening_page import Example
 
 RENDERED, REPORTS = Path("data/rendered"), Path("reports")
 
@@ -22,26 +34,32 @@ def main() -> None:
     settings = _run.settings("evaluate", EvaluateSettings)
     measured = measure_all(RENDERED, settings, _run.workers())
     report = summarize(measured, settings)
-    with _run.output(REPORTS / "plots", beside=("index.html", "recordings.csv", "metrics.json")) as plots:
+    beside = ("index.html", "recordings.csv", "errors.csv", "reliability.csv", "summary.json", "metrics.json")
+    with _run.output(REPORTS / "plots", beside=beside) as plots:
         draw_pictures(measured, report, RENDERED, plots, settings.pictures)
         write_page(plots / "index.html", report, plots)
         write_recordings(plots / "recordings.csv", measured)
+        write_rows(plots / "errors.csv", ERROR_COLUMNS, error_rows(measured))
+        write_rows(plots / "reliability.csv", RELIABILITY_COLUMNS, reliability_rows(measured))
+        write_json(plots / "summary.json", summary(report))
         write_json(plots / "metrics.json", report)
     for row in table_rows(report)[1]:
         print("  ".join(row))
-    runs.log_evaluation(report, REPORTS, _examples(measured))
+    evaluation.log_evaluation(report, REPORTS, _examples(measured, REPORTS / "plots"))
 
 
-def _examples(measured: list[Measured]) -> list[tuple[str, Path]]:
-    """List the audio files of the first recording of each corpus: voice, reference and renditions."""
+def _examples(measured: list[Measured], plots: Path) -> list[Example]:
+    """Describe the first recording of each corpus: voice, reference, renditions, and the picture where there is one."""
     found = []
-    for item in {one.item.corpus: one.item for one in reversed(measured)}.values():
-        folder = f"examples/{item.corpus}_{item.pair_id}"
-        found.append((f"{folder}/voice", Path(item.voice)))
-        if item.piano:
-            found.append((f"{folder}/reference", Path(item.piano)))
-        renditions = [item.path(RENDERED, f"_{sound}.wav") for sound in (*SOUNDS, LABELLED)]
-        found += [(f"{folder}/rendition", path) for path in renditions if path.is_file()]
+    for one in {one.item.corpus: one for one in reversed(measured)}.values():
+        item = one.item
+        sounds = {"voice": Path(item.voice)} | ({"reference": Path(item.piano)} if item.piano else {})
+        renditions = {sound: item.path(RENDERED, f"_{sound}.wav") for sound in (*SOUNDS, LABELLED)}
+        sounds |= {sound: path for sound, path in renditions.items() if path.is_file()}
+        scores = one.scores.get(OURS, {})
+        facts = "   ".join(f"{name} {scores[name]:.3f}" for name in ("con", "conp", "conpoff") if name in scores)
+        picture = plots / f"voice_and_piano_{item.corpus}_{item.pair_id}.png"
+        found.append(Example(f"{item.corpus}_{item.pair_id}", sounds, picture, facts))
     return found
 
 

@@ -165,7 +165,7 @@ def test_outputs_of_one_stage_are_inputs_of_the_next():
     made = {out for _, _, body in stages() for out in body.get("outs", []) if isinstance(out, str)}
     for name, _, body in stages():
         for dep in body["deps"]:
-            if dep.startswith("data/"):
+            if dep.startswith("data/") and dep != "data/corpora.toml":  # the user's corpora, in git
                 assert dep in made, f"{name} needs {dep}, which is no output of a stage"
 
 
@@ -198,6 +198,37 @@ def test_metrics_and_plots_stay_in_git():
     for kind in ("metrics", "plots"):
         for entry in evaluate[kind]:
             assert all(options == {"cache": False} for options in entry.values())
+
+
+@pytest.mark.parametrize(
+    ("setting", "changed"),
+    [
+        ("train.transcriber.fit.steps=100", "      steps: 100"),
+        ("profile=full", "profile: full"),
+        ("profiles.full.evaluate.baseline_files=3", "      baseline_files: 3"),
+        ("train.direct.fit.learning_rate=1.0e-4", "      learning_rate: 0.0001"),
+    ],
+)
+def test_dvc_changes_one_line_of_the_parameters(setting, changed, tmp_path):
+    """As ``dvc exp run -S`` does it."""
+    hydra = pytest.importorskip("dvc.utils.hydra")
+    before = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(before, encoding="utf-8")
+    hydra.apply_overrides(tmp_path / "params.yaml", [setting])
+    after = (tmp_path / "params.yaml").read_text(encoding="utf-8").splitlines()
+    assert len(after) == len(before.splitlines())
+    assert [new for new, old in zip(after, before.splitlines(), strict=True) if new != old] == [changed]
+
+
+def test_plots_are_tables_of_the_pipeline():
+    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    files = set()
+    for entry in pipeline["plots"]:
+        ((name, options),) = entry.items()
+        files |= set(options["y"]) if isinstance(options["y"], dict) else {name}
+    evaluate = next(body for name, _, body in stages() if name == "evaluate")
+    own = {path for kind in ("plots",) for entry in evaluate[kind] for path in entry}
+    assert files == own | {f"data/model/{kind}/curve.csv" for kind in MODELS}
 
 
 @pytest.mark.slow

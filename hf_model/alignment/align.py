@@ -13,7 +13,6 @@ from hf_model.alignment import manifest
 from hf_model.alignment.label_correction import corpus_prior
 from hf_model.alignment.pairing import (
     ALIGNED_BY_SCORE,
-    OWN,
     MeasureJob,
     Outcome,
     RecordedJob,
@@ -29,11 +28,13 @@ from hf_model.alignment.pairing import (
 from hf_model.alignment.song_pairs import SONGS, make_song, song_jobs
 from hf_model.audio.reader import SUFFIXES
 from hf_model.config import check_range
-from hf_model.corpora.catalogue import get, read
+from hf_model.corpora.catalogue import CORPORA, get, read
+from hf_model.corpora.own import PIANO
 from hf_model.corpora.readers.scores import is_piano_test_song
-from hf_model.corpora.records import ScoreRecord, VoiceRecord
+from hf_model.corpora.records import PianoRecord, ScoreRecord, VoiceRecord
 from hf_model.corpora.score_file import SCORE_FILE, read_scores
 from hf_model.files import read_json, write_json
+from hf_model.notes.midi import read_midi, skyline
 from hf_model.parallel.workers import Workers, run_all
 
 MADE = "made"
@@ -52,7 +53,7 @@ class AlignSettings:
     made_phrases : int
         Phrases to compose and synthesize for the corpus "made"; each has its own singer.
     score_phrases : int
-        Phrases to synthesize from each corpus of scores (pop909, ...).
+        Phrases to synthesize from each corpus of scores (pop909, ...) or of piano performances (maestro).
     made_seconds : float
         Maximum duration of a phrase, without the silence around it.
     seed : int
@@ -61,10 +62,6 @@ class AlignSettings:
         0-1; pairs with a lower quality are left out.
     render_piano : bool
         Whether to render the piano; without it only a transcriber can be trained.
-    own_pairs : str
-        A folder of your own recordings: ``<name>_voice.*`` and ``<name>_piano.*`` of the same song in the same key, and
-        optionally ``<name>.mid``, the piano's notes. DVC does not track it: after a change run
-        ``dvc repro --force align``.
     songs, recorded_songs : int
         Songs to make with synthetic singers, and with singers of ssvd: each a voice over a band that plays a song of
         pop909, of which only what ``separator`` leaves of the voice is kept. They need FluidSynth.
@@ -80,7 +77,6 @@ class AlignSettings:
     seed: int = 0
     min_quality: float = 0.3
     render_piano: bool = True
-    own_pairs: str = ""
     songs: int = 0
     recorded_songs: int = 0
     song_seconds: float = 40.96
@@ -128,7 +124,7 @@ def align(raw: Path, folder: Path, settings: AlignSettings, workers: Workers = 1
     """
     report: dict[str, Any] = {}
     seen: dict[Path, str] = {}
-    names = _corpora(raw) + ([OWN] if settings.own_pairs else [])
+    names = _corpora(raw)
     names += [SONGS] if settings.songs + settings.recorded_songs else []  # last: recordings sing in them
     for name in names:
         for kind in ("voice", "piano"):
@@ -162,8 +158,9 @@ def _outcomes(
     if name == MADE:
         yield from run_all(sing_phrase, _made(folder, settings), workers=workers, title="synthesizing phrases")
         return
-    if name == OWN:
-        yield from run_all(pair_recorded, _own(folder, settings), workers=workers, title="warping pianos")
+    if name in CORPORA and CORPORA[name].labels == PIANO:
+        pairs = _recorded(name, raw, folder, settings)
+        yield from run_all(pair_recorded, pairs, workers=workers, title="warping pianos")
         return
     if name == SONGS:
         counts = settings.songs, settings.recorded_songs, settings.song_seconds, settings.seed
@@ -173,12 +170,19 @@ def _outcomes(
     packed = raw / name / SCORE_FILE
     records = read_scores(packed, name) if packed.is_file() else list(read(name, raw))
     scores = [item for item in records if isinstance(item, ScoreRecord) and not _held_out(item)]
+    if settings.score_phrases:
+        scores += [_melody(item) for item in records if isinstance(item, PianoRecord)]
     voices = [record for record in records if isinstance(record, VoiceRecord)]
     if scores and settings.score_phrases:
         jobs = _songs(folder, settings, name, scores)
         yield from run_all(sing_phrase, jobs, workers=workers, title=f"synthesizing {name}")
     if voices:
         yield from _voices(name, folder, voices, settings, workers, seen)
+
+
+def _melody(record: PianoRecord) -> ScoreRecord:
+    """Take the highest notes of a piano performance as a melody."""
+    return ScoreRecord(record.corpus, record.pair_id, record.licence, skyline(read_midi(record.midi_path)))
 
 
 def _held_out(score: ScoreRecord) -> bool:
@@ -226,29 +230,30 @@ def _seed(settings: AlignSettings, number: int) -> int:
     return settings.seed * 1_000_003 + number
 
 
-def _own(folder: Path, settings: AlignSettings) -> list[RecordedJob]:
-    """List the user's own recordings.
+def _recorded(name: str, raw: Path, folder: Path, settings: AlignSettings) -> list[RecordedJob]:
+    """List the voices of a corpus of the user that have a recorded piano.
 
     Raises
     ------
     AlignError
         If there are none, or a voice has no piano.
     """
-    source = Path(settings.own_pairs)
-    voices = [path for path in sorted(source.glob("*_voice.*")) if path.suffix.lower() in SUFFIXES]
+    sounds = [path for path in sorted((raw / name).rglob("*")) if path.suffix.lower() in SUFFIXES]
+    voices = [path for path in sounds if path.stem.endswith("_voice")]
     if not voices:
-        msg = f"align.own_pairs: no <name>_voice.* with <name>_piano.* in {source}"
+        msg = f"{name}: no <name>_voice.* with <name>_piano.* in {raw / name}"
         raise AlignError(msg)
     jobs = []
     for voice in voices:
-        name = voice.stem.removesuffix("_voice")
-        pianos = [path for path in sorted(source.glob(f"{name}_piano.*")) if path.suffix.lower() in SUFFIXES]
-        if not pianos:
-            msg = f"{voice}: no {name}_piano.* in the same folder"
+        title = voice.stem.removesuffix("_voice")
+        piano = next((path for path in sounds if path.parent == voice.parent and path.stem == f"{title}_piano"), None)
+        if piano is None:
+            msg = f"{voice}: no {title}_piano.* in the same folder"
             raise AlignError(msg)
-        midi = source / f"{name}.mid"
+        midi = voice.with_name(f"{title}.mid")
+        pair_id = "-".join((*voice.relative_to(raw / name).parts[:-1], title))
         found = midi if midi.is_file() else None
-        jobs.append(RecordedJob(folder, name, voice, pianos[0], found, settings.min_quality))
+        jobs.append(RecordedJob(folder, name, pair_id, voice, piano, found, settings.min_quality, get(name).licence))
     return jobs
 
 

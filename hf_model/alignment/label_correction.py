@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.alignment.manifest import Correction
+from hf_model.alignment.correction import Correction
 from hf_model.audio.pitch_tracking import FRAME_RATE, ONSET_LEAD, Track
 from hf_model.notes.note import Note
 from hf_model.notes.pitch import estimate_tuning, hz_to_pitch, pitch_to_hz
@@ -200,7 +200,7 @@ def correct_octaves(track: Track, notes: Sequence[Note]) -> tuple[list[Note], in
     corrected = []
     for note, pitch in zip(notes, measured, strict=True):
         octaves = 0 if np.isnan(pitch) else round((note.pitch - pitch) / 12)
-        clear = octaves and abs(note.pitch - 12 * octaves - pitch) < 1.0 and _share_near(track, note, pitch) > 0.8
+        clear = octaves and abs(note.pitch - 12 * octaves - pitch) < 1.0 and share_near(track, note, pitch) > 0.8
         corrected.append(replace(note, pitch=note.pitch - 12 * octaves) if clear else note)
     return corrected, sum(one is not other for one, other in zip(notes, corrected, strict=True))
 
@@ -240,7 +240,8 @@ def _frames(start: float, stop: float, n_frames: int) -> slice:
     return slice(max(0, int(np.ceil(start * FRAME_RATE))), max(0, min(n_frames, int(np.ceil(stop * FRAME_RATE)))))
 
 
-def _share_near(track: Track, note: Note, pitch: float) -> float:
+def share_near(track: Track, note: Note, pitch: float) -> float:
+    """Compute the share of a note's frames that are voiced within ``NEAR`` of a pitch."""
     inside = _frames(note.onset, note.offset, len(track.f0))
     near = np.abs(hz_to_pitch(track.f0[inside]) - pitch) < NEAR
     return float((near & track.voiced[inside]).mean()) if near.size else 0.0

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hf_model.alignment.correction import Correction
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, resampled_length
 from hf_model.files import replacing
 from hf_model.notes.note import Note
@@ -67,32 +68,6 @@ _DIGEST = b"rows_sha256"
 
 class PairError(ValueError):
     """A pair or a manifest that cannot be used; the message names the file."""
-
-
-@dataclass(frozen=True)
-class Correction:
-    """Errors of one recording's labels that were corrected.
-
-    Attributes
-    ----------
-    onset_lag, offset_lag : float
-        Seconds by which the labelled onsets and offsets were late; subtracted.
-    tuning : float
-        The singer's offset from 440 Hz tuning in semitones; kept in the pitches, subtracted for the piano's keys.
-    octave : int
-        Octaves by which the labels were too high; subtracted.
-    pitch_bias_hz : float
-        Hz by which the labels were too high; subtracted.
-    residual : float
-        Median distance between the corrected labels and the voice, in semitones.
-    """
-
-    onset_lag: float = 0.0
-    offset_lag: float = 0.0
-    tuning: float = 0.0
-    octave: int = 0
-    pitch_bias_hz: float = 0.0
-    residual: float = 0.0
 
 
 @dataclass(frozen=True)

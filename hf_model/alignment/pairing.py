@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hf_model.alignment import manifest
 from hf_model.alignment.audio_alignment import Warp, apply_warp, find_warp
+from hf_model.alignment.correction import Correction
 from hf_model.alignment.label_correction import (
     Measurement,
     Prior,
@@ -24,7 +25,7 @@ from hf_model.alignment.label_correction import (
     note_pitches,
     singer_tuning,
 )
-from hf_model.alignment.manifest import Correction, Pair
+from hf_model.alignment.manifest import Pair
 from hf_model.alignment.score_alignment import align_score
 from hf_model.alignment.tracked_voice import TrackedVoice
 from hf_model.audio.grid import PIANO_SAMPLE_RATE
@@ -42,9 +43,6 @@ from hf_model.singer.synthesis import sing
 
 ALIGNED_BY_SCORE = ("hust_solfege",)
 """Corpora whose labels have no offsets: their score is aligned, and the labels only measure how well."""
-
-OWN = "pairs"
-"""The corpus of the user's own recordings."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +97,13 @@ class RecordedJob:
     """A voice and a recorded piano of the same song, and optionally the piano's notes as a MIDI file."""
 
     folder: Path
+    corpus: str
     pair_id: str
     voice_path: Path
     piano_path: Path
     midi_path: Path | None
     min_quality: float
+    licence: str = "own"
 
 
 def sing_phrase(job: SingJob) -> Outcome:
@@ -215,9 +215,9 @@ def pair_recorded(job: RecordedJob) -> Outcome:
     recorded, piano_rate = read_audio(job.piano_path)
     piano = resample(to_mono(recorded), piano_rate, PIANO_SAMPLE_RATE)
     warp = find_warp(voice.audio, voice.sample_rate, piano, PIANO_SAMPLE_RATE)
-    singer = f"{OWN}-{job.pair_id}"
-    n_samples = len(voice.audio)
-    pair = Pair(job.pair_id, OWN, singer, "own", "train", n_samples, voice.sample_rate, quality=warp.quality)
+    singer = f"{job.corpus}-{job.pair_id}"
+    n_samples, rate = len(voice.audio), voice.sample_rate
+    pair = Pair(job.pair_id, job.corpus, singer, job.licence, "train", n_samples, rate, quality=warp.quality)
     if warp.quality < job.min_quality:
         other = f"; the piano would fit better {warp.shift} semitones away" if warp.shift else ""
         reason = f"quality {warp.quality:.2f} is below min_quality {job.min_quality:.2f}{other}"
@@ -232,7 +232,7 @@ def pair_recorded(job: RecordedJob) -> Outcome:
     correction = Correction(tuning=singer_tuning(notes), residual=residual)
     pair = replace(pair, notes=tuple(estimate_velocities(voice.audio, voice.sample_rate, notes)), correction=correction)
     _write_voice(job.folder, pair, voice.audio)
-    write_audio(manifest.piano_path(job.folder, OWN, job.pair_id), warped, PIANO_SAMPLE_RATE)
+    write_audio(manifest.piano_path(job.folder, job.corpus, job.pair_id), warped, PIANO_SAMPLE_RATE)
     return Outcome(pair)
 
 

@@ -19,8 +19,8 @@ from hf_model.audio.io import read_audio, to_mono
 from hf_model.audio.resampling import resample
 from hf_model.corpora.pop909_songs import Song, as_one_voice, cut_excerpt, read_song
 from hf_model.notes.note import Note
-from hf_model.separator.blend import blend
 from hf_model.separator.choice import SeparatorLike
+from hf_model.separator.voice_part import blend
 from hf_model.singer.composition import draw_centre
 from hf_model.singer.synthesis import SingerConfig, sing
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hf_model.alignment.manifest import Correction, Pair, read_manifest, voice_path
+from hf_model.alignment.correction import Correction
+from hf_model.alignment.manifest import Pair, read_manifest, voice_path
 from hf_model.alignment.pairing import Outcome
 from hf_model.alignment.song_mixture import MixtureJob, make_mixture, separate_mixture
 from hf_model.audio.grid import VOICE_STFT

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hf_model.config import ConfigError, check_choice, from_mapping
+from hf_model.config import ConfigError, check_choice, check_range, from_mapping
 from hf_model.corpora.corpus import PERMISSIVE, Corpus
 
 if TYPE_CHECKING:
@@ -80,6 +80,11 @@ def read(name: str, raw: Path | str) -> Iterator[Record]:
         For a missing or broken file; the message names it.
     """
     corpus = get(name)
+    if corpus.folder:
+        from hf_model.corpora.readers.own import read_own
+
+        yield from read_own(corpus, Path(raw) / name)
+        return
     if not corpus.reader:
         raise ConfigError(f"corpus {name!r} is made, not read: see hf_model.singer.synthesis")
     yield from find_reader(corpus)(Path(raw))
@@ -102,20 +107,24 @@ class DownloadSettings:
         Names in the registry.
     accept_license : tuple of str
         Accepted licences that are not permissive, as written in the registry ("CC BY-NC-SA 4.0", "unstated").
+    max_gigabytes : float
+        Larger corpora are downloaded only if this is raised; copies in a folder are read whatever their size.
     """
 
     corpora: tuple[str, ...] = ("made",)
     accept_license: tuple[str, ...] = ()
+    max_gigabytes: float = 10.0
 
     def __post_init__(self) -> None:
-        """Check the names and the licences."""
+        """Check the names, the licences and the size."""
+        check_range("max_gigabytes", self.max_gigabytes, 0.0, 1e6)
         for index, name in enumerate(self.corpora):
             check_choice(f"corpora[{index}]", name, CORPORA)
         licences = {c.licence for c in CORPORA.values()} | {x for c in CORPORA.values() for _, x in c.exceptions}
         for index, licence in enumerate(self.accept_license):
             check_choice(f"accept_license[{index}]", licence, sorted(licences - set(PERMISSIVE)))
         for name in self.corpora:
-            if not self.accepts(CORPORA[name].licence):
+            if not CORPORA[name].folder and not self.accepts(CORPORA[name].licence):
                 raise ConfigError(
                     f"corpora: the licence of {name}, {CORPORA[name].licence!r}, is not permissive; if you accept it, "
                     f"add {CORPORA[name].licence!r} to download.accept_license in params.yaml"

@@ -83,6 +83,9 @@ class Corpus:
         Used for evaluation only, never for training.
     note : str
         What could not be confirmed, and other remarks.
+    folder, labels, digest : str
+        Of a corpus of the user (:mod:`hf_model.corpora.own`): its folder, the kind of its labels, and the hash of its
+        files.
 
     Raises
     ------
@@ -106,6 +109,9 @@ class Corpus:
     exceptions: tuple[tuple[str, str], ...] = ()
     measure_only: bool = False
     note: str = ""
+    folder: str = ""
+    labels: str = ""
+    digest: str = ""
 
     def __post_init__(self) -> None:
         """Check the role."""

@@ -18,6 +18,8 @@ from hf_model.config import mask_passwords
 from hf_model.corpora.archives import ArchiveError, unpack
 from hf_model.corpora.catalogue import DownloadSettings, get
 from hf_model.corpora.corpus import Archive, Corpus
+from hf_model.corpora.own import digest_files, own_files
+from hf_model.corpora.records import CorpusError
 from hf_model.corpora.transfer import RESERVE, UNKNOWN_FACTOR, UNKNOWN_LEAST, TransferError, fetch
 from hf_model.files import file_sha256, replacing
 
@@ -104,17 +106,42 @@ class Fetch:
     def run(self) -> Fetched:
         """Download it, from a folder, a mirror or its publisher."""
         result = Fetched()
+        if self.corpus.folder:
+            self._from_user(result)
+            return result
         if not self.corpus.reader:
             return result
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.mirror and urlsplit(self.mirror).scheme not in ("http", "https"):
             self._from_folder(Path(self.mirror).expanduser() / self.corpus.name, result)
+        elif self.corpus.size > 1e9 * self.settings.max_gigabytes:
+            size = self.corpus.size / 1e9
+            raise FetchError(
+                f"{self.corpus.name} is a download of {size:.0f} GB; if you want it, set download.max_gigabytes to "
+                f"{size + 1:.0f}"
+            )
         elif self.mirror:
             self._from_address(f"{self.mirror.rstrip('/')}/{self.corpus.name}/", result)
         else:
             self._from_public(result)
         self._check_complete(result)
         return result
+
+    def _from_user(self, result: Fetched) -> None:
+        """Copy a corpus of the user from its folder."""
+        source = Path(self.corpus.folder).expanduser()
+        again = f"run: python -m stages.corpus add {source} --name {self.corpus.name} --labels {self.corpus.labels}"
+        try:
+            files = own_files(source, self.corpus.labels)
+        except CorpusError as error:
+            raise FetchError(f"{self.corpus.name}: {error}") from error
+        if digest_files(source, files) != self.corpus.digest:
+            raise FetchError(f"{self.corpus.name}: files in {source} have changed; {again}")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._check_space(sum(path.stat().st_size for path in files))
+        for path in files:
+            self._copy(path, path.relative_to(source).as_posix())
+        self._check_complete(result)
 
     def _wanted(self, path: str, result: Fetched) -> bool:
         if not self.corpus.needs(path):

@@ -162,7 +162,11 @@ def _sounds(rendered: Path, item: Item, keys: Sequence[Note], compare: bool) -> 
             row["spectral_convergence"] = spectral_convergence(reference, audio)
         expected = keys if sound in ("sampled", "neural") else labelled
         if expected and compare:
-            row["retranscribed_conp"] = note_scores(expected, piano_to_notes(audio, sample_rate))["conp"]
+            found = piano_to_notes(audio, sample_rate)
+            row["retranscribed_conp"] = note_scores(expected, found)["conp"]
+            if labelled:
+                scores = note_scores(labelled, found)
+                row |= {f"labels_{name}": scores[name] for name in RULES}
         figures[sound] = row
     if reference is not None and labelled:
         estimate = piano_to_notes(reference, PIANO_SAMPLE_RATE)
@@ -178,7 +182,8 @@ def summarize(measured: Sequence[Measured], settings: EvaluateSettings) -> dict[
     dict
         ``notes.<corpus>.<system>.<figure>``, with ``_low`` and ``_high`` (95 %, by recording) for WITH_INTERVALS,
         ``notes.<corpus>.ahead_of_<baseline>.<figure>``: ours minus theirs on the same recordings (paired interval),
-        ``sound.<corpus>.<sound>.<figure>``, ``unlabelled.<corpus>.<figure>`` for corpora without labels.
+        ``sound.<corpus>.<sound>.<figure>`` (``labels_...``: notes transcribed from the sound against the labels of the
+        voice), ``unlabelled.<corpus>.<figure>`` for corpora without labels.
         NaN is left out; figures are rounded to four digits.
     """
     report: dict[str, Any] = {"notes": {}, "sound": {}, UNLABELLED: {}}

@@ -1,10 +1,11 @@
-"""The report of the evaluation: pictures, the table of recordings, the page, and tables of text."""
+"""The report of the evaluation: pictures, the page, tables of text, and small tables for DVC."""
 
 from __future__ import annotations
 
 import base64
 import csv
 import html
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from hf_model.audio.grid import VOICE_STFT
 from hf_model.audio.io import read_audio, to_mono
 from hf_model.audio.resampling import resample
+from hf_model.evaluation.calibration import calibration_report
+from hf_model.evaluation.error_analysis import KINDS, classify_errors
 from hf_model.evaluation.evaluate import OURS, Measured
 from hf_model.evaluation.note_matching import RULES
 from hf_model.evaluation.plots import save_error_histograms, save_overlay, save_table
@@ -34,6 +37,12 @@ SOUND_COLUMNS = {
     "same_length": "same length",
 }
 """Figures of the tables, and how their columns are named."""
+
+SUMMARY_NOTES = ("con", "conp", "conpoff")
+SUMMARY_SOUNDS = ("neural", "direct")
+
+ERROR_COLUMNS = ("corpus", "kind", "errors", "per_100_notes")
+RELIABILITY_COLUMNS = ("corpus", "confidence", "share_correct", "notes")
 
 STYLE = (
     "body{background:#0f111c;color:#c9cede;font:15px/1.5 system-ui,sans-serif}"
@@ -105,6 +114,84 @@ def write_recordings(path: Path, measured: Sequence[Measured]) -> None:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: "" if value == "nan" else value for name, value in row.items()} for row in rows)
+
+
+def summary(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose the figures that tell one experiment from another.
+
+    Parameters
+    ----------
+    report : mapping
+        Of :func:`hf_model.evaluation.evaluate.summarize`.
+
+    Returns
+    -------
+    dict
+        ``<corpus>.con``, ``conp``, ``conpoff`` of the transcriber, and for each neural sound ``<sound>_log_mel_db``,
+        the mean over the corpora.
+    """
+    figures: dict[str, Any] = {
+        corpus: {name: systems[OURS][name] for name in SUMMARY_NOTES if name in systems.get(OURS, {})}
+        for corpus, systems in report.get("notes", {}).items()
+    }
+    for sound in SUMMARY_SOUNDS:
+        rows = [sounds.get(sound, {}) for sounds in report.get("sound", {}).values()]
+        values = [row["log_mel_distance"] for row in rows if "log_mel_distance" in row]
+        if values:
+            figures[f"{sound}_log_mel_db"] = round(sum(values) / len(values), 4)
+    return figures
+
+
+def error_rows(measured: Sequence[Measured]) -> list[dict[str, Any]]:
+    """Count the transcriber's errors of each corpus by kind, also as a share of its labelled notes."""
+    rows = []
+    for corpus, recordings in _labelled(measured).items():
+        counts = Counter(outcome.kind for one in recordings for outcome in classify_errors(one.item.notes, one.notes))
+        n_notes = max(1, sum(len(one.item.notes) for one in recordings))
+        rows += [
+            {
+                "corpus": corpus,
+                "kind": kind,
+                "errors": counts[kind],
+                "per_100_notes": round(100 * counts[kind] / n_notes, 2),
+            }
+            for kind in KINDS
+        ]
+    return rows
+
+
+def reliability_rows(measured: Sequence[Measured]) -> list[dict[str, Any]]:
+    """Give the share of correct notes by confidence, in tenths, for each corpus."""
+    rows = []
+    for corpus, recordings in _labelled(measured).items():
+        report = calibration_report([(list(one.item.notes), one.notes) for one in recordings])
+        rows += [
+            {
+                "corpus": corpus,
+                "confidence": part["confidence"],
+                "share_correct": part["right"]["mean"],
+                "notes": part["notes"],
+            }
+            for part in report["bins"]
+        ]
+    return rows
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a table as CSV; it has at least its header."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _labelled(measured: Sequence[Measured]) -> dict[str, list[Measured]]:
+    """Group the recordings with labels and scores by corpus."""
+    groups: dict[str, list[Measured]] = {}
+    for one in measured:
+        if one.scores and one.item.notes:
+            groups.setdefault(one.item.corpus, []).append(one)
+    return dict(sorted(groups.items()))
 
 
 def write_page(path: Path, report: Mapping[str, Any], pictures: Path) -> None:

@@ -1,8 +1,9 @@
-"""Checkpoint files of a training: the last two, written atomically, and the best weights."""
+"""Checkpoints of a training: when they are written, the last two as atomic files, and the best weights."""
 
 from __future__ import annotations
 
 import io
+import time
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -10,11 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from hf_model.files import flush_file, temporary_path
+from hf_model.parallel.distributed import all_reduce_any
+from hf_model.training import preemption
+from hf_model.training.fit_config import FitConfig
+from hf_model.training.module import TrainingModule
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
@@ -32,6 +39,84 @@ class DirectCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
         """Write a checkpoint; OSError if that fails."""
         _save(checkpoint, Path(path))
+
+
+class CheckpointCallback(Checkpoint):
+    """Saves checkpoints and the best averaged weights; stops the training after a signal.
+
+    A checkpoint is saved every so many steps or minutes, after every validation, and before the last step of a
+    validation interval: a run resumed between that step and its validation would skip the validation.
+
+    Parameters
+    ----------
+    folder : Path
+    every : int
+        Steps between checkpoints.
+    minutes : float
+        Minutes between checkpoints, whichever comes first.
+    fit : FitConfig
+        Determines the steps of validations.
+    """
+
+    def __init__(self, folder: Path, every: int, minutes: float, fit: FitConfig) -> None:
+        self.folder, self.every, self.seconds, self.fit = folder, every, 60 * minutes, fit
+        self._saved_at = time.monotonic()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop before the first step after an earlier signal: the last checkpoint is still valid.
+
+        If the best weights are damaged or missing, those of the next validation replace them, with a warning.
+        """
+        assert isinstance(pl_module, TrainingModule)
+        preemption.install_handlers()  # Lightning has replaced them: its own wait for other processes
+        self._saved_at = time.monotonic()
+        if pl_module.best and not is_intact(self.folder / BEST):
+            pl_module.best = {}
+            if trainer.is_global_zero:
+                message = "damaged or missing; the weights of the next validation replace it"
+                warnings.warn(f"{self.folder / BEST}: {message}", stacklevel=2)
+        (stop,) = all_reduce_any(trainer.strategy.root_device, preemption.received_signal() != 0)
+        if stop:
+            raise preemption.Interrupted(preemption.received_signal())
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Save a checkpoint when it is due, and stop when any process received a signal."""
+        step, late = trainer.global_step, time.monotonic() - self._saved_at >= self.seconds
+        stop, late = all_reduce_any(trainer.strategy.root_device, preemption.received_signal() != 0, late)
+        last = (step + 1) % self.fit.validate_every == 0 or step + 1 == self.fit.steps
+        if (stop or late or last or step % self.every == 0) and not trainer.is_last_batch:
+            self._save(trainer)
+        if stop:
+            raise preemption.Interrupted(preemption.received_signal())
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, _: Any, __: Any, number: int, *___: Any
+    ) -> None:
+        """Stop within a validation: the run resumes from the step before it."""
+        assert isinstance(pl_module, TrainingModule)
+        if trainer.world_size > 1 and number >= pl_module.n_valid_batches // trainer.world_size:
+            return  # some processes have fewer batches, and all must take part in a reduction
+        (stop,) = all_reduce_any(trainer.strategy.root_device, preemption.received_signal() != 0)
+        if stop:
+            raise preemption.Interrupted(preemption.received_signal())
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the averaged weights if they are the best, or the mean so far."""
+        assert isinstance(pl_module, TrainingModule)
+        if trainer.is_global_zero and pl_module.best["step"] == trainer.global_step:
+            save_best(self.folder, pl_module.model_to_save.state_dict(), pl_module.best)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Save a checkpoint after a validation, unless the run stops early: the resumed run would continue."""
+        if trainer.is_last_batch and not trainer.should_stop:
+            self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        with saving(self.folder) as written:
+            trainer.save_checkpoint(written, weights_only=False)
+            if trainer.is_global_zero:
+                add_checkpoint(written, self.folder)
+        self._saved_at = time.monotonic()
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from hf_model.direct.network import FLOOR
 from hf_model.parallel.distributed import all_reduce_mean
-from hf_model.transcriber.network import Posteriors, TranscriberConfig
+from hf_model.transcriber.config import TranscriberConfig
+from hf_model.transcriber.network import Posteriors
 
 EDGE = 0.030
 """Seconds on either side of an onset or offset over which its target falls from 1 to 0."""

@@ -19,15 +19,18 @@ from hf_model.evaluation.note_matching import Matches, add_matches, match_notes
 from hf_model.notes.note import Note
 from hf_model.parallel.distributed import local_rows, n_processes
 from hf_model.pretrained import Pretrained
-from hf_model.synthesizer.network import Synthesizer, SynthesizerConfig
+from hf_model.synthesizer.config import SynthesizerConfig
+from hf_model.synthesizer.network import SynthesizerNetwork
 from hf_model.training.dataset import hash_seed
 from hf_model.training.decoder_tuning import fit_confidence, fit_decoder
 from hf_model.training.fit_config import FitConfig
 from hf_model.training.losses import direct_loss, synthesizer_loss, transcriber_loss
 from hf_model.training.piano_excerpts import ExcerptConfig, PianoExcerpts, with_excerpts
+from hf_model.transcriber.config import TranscriberConfig
 from hf_model.transcriber.decoding import DecoderConfig, Evidence
 from hf_model.transcriber.features import set_level
-from hf_model.transcriber.network import Posteriors, Transcriber, TranscriberConfig
+from hf_model.transcriber.network import Posteriors, TranscriberNetwork
+from hf_model.weights import part_of_config
 
 Figures = dict[str, float]
 
@@ -105,7 +108,7 @@ class TranscriberTraining:
 class TranscriberTask(Task):
     """Voice to notes, selected by COnPOff."""
 
-    model_class = Transcriber
+    model_class = TranscriberNetwork
     columns = ("voice_stft", "notes")
     metric = "conpoff"
     higher_is_better = True
@@ -115,12 +118,13 @@ class TranscriberTask(Task):
         super().__init__(settings)
         self.decoder, self._start = settings.decoder, dict[str, Tensor]()
         if settings.start:
-            trained = Transcriber.from_pretrained(settings.start)
+            trained = TranscriberNetwork.from_pretrained(settings.start)
             if trained.config != settings.model:
                 msg = f"start is {settings.start}, whose model has another shape than train.transcriber.model asks for"
                 raise ConfigError(msg)
             self.model.load_state_dict(trained.state_dict())
-            self.decoder, self._start = trained.decoder, trained.state_dict()
+            self.decoder = part_of_config(DecoderConfig, settings.start, trained.facts, "decoder")
+            self._start = trained.state_dict()
 
     def losses(self, model: Pretrained, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         """Cross entropies on voices with the augmentation of the step."""
@@ -218,7 +222,7 @@ class _SpectrumTask(Task):
 class SynthesizerTask(_SpectrumTask):
     """Notes to piano; random excerpts replace some examples, since voices cover only a fifth of the keyboard."""
 
-    model_class = Synthesizer
+    model_class = SynthesizerNetwork
     columns = ("piano_stft", "notes")
     loss = staticmethod(synthesizer_loss)
     settings: SynthesizerTraining

@@ -21,7 +21,7 @@ from hf_model.corpora.download import MIRROR_VARIABLE, download
 from stages import _run
 
 CONSTRAINTS = Path("constraints.txt")
-EXTRAS = ("train", "pipeline", "dev")
+EXTRAS = ("train", "pipeline")
 PLATFORM = "manylinux_2_28_x86_64"
 """Platform of the nodes; pip also accepts wheels for older ones."""
 

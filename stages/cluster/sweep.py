@@ -177,11 +177,13 @@ def _settings_class(section: str) -> type:
     """Return the settings class of a section."""
     from hf_model.alignment.align import AlignSettings
     from hf_model.corpora.catalogue import DownloadSettings
+    from hf_model.corpora.own import register_own
     from hf_model.evaluation.evaluate import EvaluateSettings
     from hf_model.evaluation.render_test_set import RenderSettings
     from hf_model.shards.plan import StftSettings
     from hf_model.training.tasks import TASKS
 
+    register_own()
     classes: dict[str, type] = {"download": DownloadSettings, "align": AlignSettings, "stft": StftSettings}
     classes |= {"render": RenderSettings, "evaluate": EvaluateSettings}
     classes |= {f"train.{kind}": settings for kind, (settings, _) in TASKS.items()}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Tracker:
         self.version = run_id
         self.last_steps: dict[str, int] = {}
         self._unsent: list[Any] = []
+        self._monitor: Any = None
 
     @contextmanager
     def attempt(self, what: str) -> Iterator[bool]:
@@ -104,9 +105,34 @@ class Tracker:
             for key, value in tags.items() if active else ():
                 self.client.set_tag(self.run_id, key, value)
 
+    def log_inputs(self, inputs: Sequence[Any]) -> None:
+        """Record the data sets of the run."""
+        with self.attempt("recording the data sets") as active:
+            if active and inputs:
+                self.client.log_inputs(self.run_id, list(inputs))
+
+    def monitor_system(self, *, resumed: bool = False) -> None:
+        """Record processor, memory, disk, network and GPUs every ten seconds until the run is closed."""
+        with self.attempt("starting the system metrics") as active, suppress(ImportError):  # psutil may be missing
+            if not active:
+                return
+            import logging
+
+            from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+            for name in ("mlflow.system_metrics", "mlflow.utils.autologging_utils"):
+                logging.getLogger(name).setLevel(logging.CRITICAL)  # a failure is reported once, by this class
+            monitor: Any = SystemMetricsMonitor
+            self._monitor = monitor(self.run_id, resume_logging=resumed)
+            self._monitor.start()
+
     def finish(self, status: str = "FINISHED") -> None:
         """Close the run."""
         self.flush()
+        monitor, self._monitor = self._monitor, None
+        with self.attempt("ending the system metrics"):
+            if monitor is not None:
+                monitor.finish()
         with self.attempt("closing the run") as active:
             if active:
                 self.client.set_terminated(self.run_id, status)
@@ -153,12 +179,12 @@ def connect() -> Any:
     except ImportError:
         print("MLflow is not installed: this run is not tracked")
     except Exception as error:  # noqa: BLE001 - no tracking error may stop a training
-        print(f"MLflow: {mask_passwords(uri)} cannot be used ({reason(error)}); continuing without it", flush=True)
+        print(f"MLflow: {mask_passwords(uri)} cannot be used ({reason(error, uri)}); continuing without it", flush=True)
     return None
 
 
-def reason(error: Exception) -> str:
-    """Describe an error of MLflow or its database in one line, without passwords."""
+def reason(error: Exception, uri: str = "URI") -> str:
+    """Describe an error of MLflow or its database at ``uri`` in one line, without passwords."""
     text = " ".join(str(error).split())
     if "database is locked" in text:
         text = "the database is locked by another process; wait for it, or use a database for each"
@@ -167,7 +193,7 @@ def reason(error: Exception) -> str:
     elif found := re.search(r"out-of-date database schema \(found version (\w+)", text):
         text = "the database was written by "
         if _is_older_schema(found[1]):
-            text += "an older version of MLflow; keep a copy and run: mlflow db upgrade URI"
+            text += f"an older version of MLflow; keep a copy and run: mlflow db upgrade {uri}"
         else:
             text += "a newer version of MLflow; install that one, or use another database"
     elif "malformed" in text or "not a database" in text:
@@ -195,7 +221,8 @@ def find_experiment(client: Any, name: str, uri: str) -> str:
     if found is not None:
         return str(found.experiment_id)
     place = Path(uri.removeprefix("sqlite:///")).resolve().with_name(ARTIFACTS) if uri.startswith("sqlite:") else None
-    return str(client.create_experiment(name, artifact_location=place.as_uri() if place else None))
+    tags = {"mlflow.experimentKind": "custom_model_development"}  # the page then shows trainings, not prompts
+    return str(client.create_experiment(name, artifact_location=place.as_uri() if place else None, tags=tags))
 
 
 def absolute_uri(uri: str) -> str:

@@ -2,7 +2,7 @@
 
 ``python -m stages.tracking.merge SOURCE... --into URI``. The tag ``merged.run_id`` of a copy is the id of the original
 run, so that merging again copies only what is new: nothing is duplicated, and a run that was merged before it ended is
-updated. Experiments keep their names.
+updated. Experiments keep their names; the runs of a sweep are nested below one run.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from stages.tracking.client import (
     reason,
     set_environment,
 )
+from stages.tracking.groups import nest_sweeps
 
 ORIGIN_TAG = "merged.run_id"
 """Tag: the id of the original run, or of the original model."""
@@ -127,6 +128,7 @@ def merge(source_uri: str, target_uri: str) -> MergeResult:
                 for run in runs:
                     copy = _RunCopy(source, target, source_uri, run, result)
                     copies[original_id(run)] = copy.copy_into(target_id, copies.get(original_id(run), ""))
+                nest_sweeps(target, target_id)
     except Exception as error:
         known = ("mlflow.", "sqlalchemy.", "alembic.")
         if not (isinstance(error, OSError) or type(error).__module__.startswith(known)):
@@ -165,6 +167,7 @@ class _RunCopy:
             run_id = created.info.run_id
         copy = self.target.get_run(run_id)
         changed = self._copy_parameters_and_tags(copy)
+        self._copy_inputs(copy)
         self._copy_metrics(copy)
         self._copy_artifacts(copy)
         changed |= self._copy_models(copy)
@@ -186,6 +189,13 @@ class _RunCopy:
             part = slice(start, start + MAX_PARAMS)
             self.target.log_batch(copy.info.run_id, params=params[part], tags=tags[part])
         return bool(params or tags)
+
+    def _copy_inputs(self, copy: Any) -> None:
+        """Copy the data sets of the run that the copy lacks."""
+        known = {one.dataset.digest for one in copy.inputs.dataset_inputs}
+        missing = [one for one in self.run.inputs.dataset_inputs if one.dataset.digest not in known]
+        if missing:
+            self.target.log_inputs(copy.info.run_id, missing)
 
     def _copy_metrics(self, copy: Any) -> None:
         """Copy the missing points of all metrics, with their steps and times."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+import io
 import os
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import redirect_stderr
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,17 @@ from hf_model.config import ConfigError
 from hf_model.files import file_sha256, read_json, remove_leftovers, write_json
 from stages import _run
 from stages.tracking.client import EXPERIMENT, Tracker, connect, quiet_mlflow, valid_name
+from stages.tracking.datasets import dataset_inputs
+from stages.tracking.groups import PARENT_TAG, find_parent, summarize_group
+from stages.tracking.run_labels import GROUP_VARIABLE, flatten, run_name, run_tags
+
+SOURCE = "stages/train.py"
 
 RUNS = Path("data/scratch/runs")
 """Run ids by training and by weights; ignored by git and DVC."""
 
-SERVING = ("mlflow", "numpy", "torch", "scipy", "soundfile", "soxr", "safetensors", "pandas", "av", "pretty_midi")
-"""Packages that a served model needs, at the versions that are installed."""
+SERVING = ("mlflow", "numpy", "onnxruntime", "safetensors", "soundfile", "soxr", "pandas", "av")
+"""Packages that a served model needs, at the versions that are installed; the direct baseline also needs torch."""
 
 
 def start_run(kind: str, key: str, settings: Mapping[str, Any], resumed: bool) -> Tracker:
@@ -49,6 +54,7 @@ def start_run(kind: str, key: str, settings: Mapping[str, Any], resumed: bool) -
                 tracker.client.update_run(known, "RUNNING")
                 tracker.last_steps = _last_steps(tracker.client, known)
             write_json(run_file, {"run_id": tracker.run_id})
+            tracker.monitor_system(resumed=bool(known))
     return tracker
 
 
@@ -76,6 +82,10 @@ def end_run(tracker: Tracker, kind: str, folder: Path, figures: Mapping[str, flo
         if active:
             write_json(_run_file(folder), {"run_id": tracker.run_id})
     tracker.finish()
+    group = os.environ.get(GROUP_VARIABLE)
+    with tracker.attempt("summarizing the group") as active:
+        if active and group:
+            summarize_group(tracker.client, tracker.client.get_run(tracker.run_id).info.experiment_id, group)
 
 
 def find_run_of_weights(kind: str, folder: Path) -> Tracker:
@@ -96,48 +106,6 @@ def find_run_of_weights(kind: str, folder: Path) -> Tracker:
     return tracker
 
 
-def log_evaluation(
-    report: Mapping[str, Any], reports: Path, examples: Sequence[tuple[str, Path]], models: Path = Path("data/model")
-) -> None:
-    """Add an evaluation to the runs of the evaluated models.
-
-    Parameters
-    ----------
-    report : mapping
-        Content of metrics.json.
-    reports : Path
-        The folder of reports: plots, page and table are logged.
-    examples : sequence of (str, Path)
-        Audio files to log, each with its folder in the run.
-    models : Path
-        The folder of models.
-    """
-    for kind, wanted in (("transcriber", "notes/"), ("synthesizer", "sound/"), ("direct", "sound/")):
-        if not (models / kind / "model.safetensors").is_file():
-            continue
-        tracker = find_run_of_weights(kind, models / kind)
-        if tracker.client is None:
-            return
-        figures = {
-            name: value for name, value in flatten(report).items() if name.startswith((wanted, "unlabelled/", "same"))
-        }
-        tracker.log_figures(figures)
-        tracker.tag(_code_tags())
-        for path in (reports / "plots", reports / "index.html", reports / "recordings.csv"):
-            tracker.log_artifact(path, "reports/plots" if path.is_dir() else "reports")
-        for folder, path in examples:
-            tracker.log_artifact(path, folder)
-        tracker.finish()
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested mappings, with keys joined by slashes."""
-    leaves: dict[str, Any] = {}
-    for name, value in tree.items():
-        leaves |= flatten(value, f"{prefix}{name}/") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return leaves
-
-
 def _runs(client: Any) -> Any:
     experiment = client.get_experiment_by_name(EXPERIMENT)
     return client.search_runs([experiment.experiment_id], max_results=10_000)
@@ -148,30 +116,17 @@ def _new_run(client: Any, kind: str, training: Mapping[str, Any]) -> str:
     from mlflow.entities import Param
 
     experiment = client.get_experiment_by_name(EXPERIMENT)
-    run = client.create_run(experiment.experiment_id, run_name=kind, tags={"model": kind, **_code_tags()})
+    tags = run_tags(kind, SOURCE)
+    group = os.environ.get(GROUP_VARIABLE)
+    if group:
+        tags[PARENT_TAG] = find_parent(client, experiment.experiment_id, group)
+    run = client.create_run(experiment.experiment_id, run_name=run_name(kind, training), tags=tags)
+    client.log_inputs(run.info.run_id, dataset_inputs(kind, {"train": "training", "valid": "validation"}))
     settings = {**_run.all_settings(), "train": training}
     params = [Param(valid_name(name), str(value)) for name, value in flatten(settings).items()]
     for start in range(0, len(params), 100):
         client.log_batch(run.info.run_id, params=params[start : start + 100])
     return str(run.info.run_id)
-
-
-def _code_tags() -> dict[str, str]:
-    """Return tags for the version of the code and of the pipeline."""
-    lock = Path("dvc.lock")
-    found = {"dvc.lock": hashlib.sha256(lock.read_bytes()).hexdigest()} if lock.is_file() else {}
-    if os.environ.get("HUMMINGFACE_SWEEP"):
-        found["sweep"] = os.environ["HUMMINGFACE_SWEEP"]
-    for name, command in (
-        ("git.commit", ["git", "rev-parse", "HEAD"]),
-        ("git.dirty", ["git", "status", "--porcelain"]),
-    ):
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-        except (OSError, subprocess.SubprocessError):
-            continue
-        found[name] = done.stdout.strip() if name == "git.commit" else str(bool(done.stdout.strip())).lower()
-    return found
 
 
 def _log_model(tracker: Tracker, kind: str, folder: Path) -> None:
@@ -181,18 +136,38 @@ def _log_model(tracker: Tracker, kind: str, folder: Path) -> None:
             return
         import mlflow
 
+        packages = (*SERVING, "torch") if kind == "direct" else SERVING
         parts = {kind: str(folder)}
         transcriber = folder.with_name("transcriber")
         if kind == "synthesizer" and transcriber.is_dir():
             parts["transcriber"] = str(transcriber)  # the piano alone cannot transcribe
-        with quiet_mlflow(), mlflow.start_run(run_id=tracker.run_id, log_system_metrics=False):
+        # MLflow prints the registered version to stderr
+        with (
+            quiet_mlflow(),
+            redirect_stderr(io.StringIO()),
+            mlflow.start_run(run_id=tracker.run_id, log_system_metrics=False),
+        ):
             mlflow.pyfunc.log_model(
                 name=kind,
                 python_model=str(Path(__file__).with_name("served_model.py")),
                 artifacts=parts,
                 code_paths=["hf_model"],
-                pip_requirements=[f"{name}=={version(name)}" for name in SERVING],
+                pip_requirements=[f"{name}=={version(name)}" for name in packages],
+                registered_model_name=f"hummingface-{kind}",
+                input_example=[_example_recording()],
             )
+
+
+def _example_recording() -> bytes:
+    """Return a wav file of one second: a tone of 220 Hz that fades in and out."""
+    import numpy as np
+    import soundfile
+
+    seconds = np.arange(16_000) / 16_000
+    audio = 0.3 * np.sin(2 * np.pi * 220 * seconds) * np.sin(np.pi * seconds)
+    content = io.BytesIO()
+    soundfile.write(content, audio, 16_000, format="WAV", subtype="PCM_16")
+    return content.getvalue()
 
 
 def _run_file(folder: Path) -> Path:

@@ -40,7 +40,7 @@ class Served(PythonModel):
             self.direct = Direct.from_pretrained(context.artifacts["direct"])
         pianos: dict[str, Any] = {}
         if "synthesizer" in context.artifacts:
-            from hf_model.synthesizer.network import Synthesizer
+            from hf_model.synthesizer.synthesizer import Synthesizer
 
             pianos["neural"] = Synthesizer.from_pretrained(context.artifacts["synthesizer"])
         self.models = Models(context.artifacts.get("transcriber"), renderers=pianos)

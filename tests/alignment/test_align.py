@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,8 @@ from hf_model.audio import io
 from hf_model.audio.io import read_audio, write_audio
 from hf_model.audio.reader import AudioError
 from hf_model.config import ConfigError
+from hf_model.corpora.catalogue import CORPORA
+from hf_model.corpora.corpus import Corpus
 from hf_model.corpora.records import CorpusError, ScoreRecord
 from hf_model.corpora.score_file import main, read_scores, write_scores
 from hf_model.notes.midi import write_midi
@@ -203,6 +206,20 @@ def test_pop909_is_packed(mirror: Path, tmp_path: Path) -> None:
     assert len(read_scores(tmp_path / "pop909" / "scores.json.gz", "pop909")[0].notes) > 100
 
 
+def test_melodies_of_piano_performances_are_sung(tmp_path: Path, make_midi: Callable[..., Path]) -> None:
+    raw = raw_folder(tmp_path, "maestro")
+    melody = [(0.5 * k, 0.5 * k + 0.45, 60 + (2, 4, 5, 7)[k % 4]) for k in range(24)]
+    make_midi(raw / "maestro/2018/one.midi", {"piano": [*melody, (0.0, 12.0, 41)]})
+    table = "midi_filename,audio_filename,split,duration\n2018/one.midi,2018/one.wav,train,12.0\n"
+    (raw / "maestro/maestro-v3.0.0.csv").write_text(table)
+    folder, report = run(raw)
+    assert report["maestro"]["kept"] == SMALL.score_phrases
+    pair, *_ = manifest.read_manifests(folder)
+    assert (pair.corpus, pair.licence) == ("maestro", "CC BY-NC-SA 4.0")
+    steps = {round(b.pitch - a.pitch) for a, b in zip(pair.notes, pair.notes[1:], strict=False)}
+    assert steps <= {2, 1, -5, 0}, "the upper line, not the bass"
+
+
 def add_own(folder: Path, name: str, singing: Song, transpose: int = 0, midi: bool = True) -> None:
     """Add a voice and a piano that plays the same notes more slowly."""
     folder.mkdir(exist_ok=True)
@@ -216,18 +233,26 @@ def add_own(folder: Path, name: str, singing: Song, transpose: int = 0, midi: bo
         write_midi(folder / f"{name}.mid", keys)
 
 
-def test_own_pianos_are_warped_onto_the_voice(tmp_path: Path) -> None:
+@pytest.fixture
+def piano_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A corpus of the user, voices beside pianos, as the download stage leaves it; returns its folder."""
+    entry = Corpus("pairs", "", "", "", "own", "voice with notes", "", folder="anywhere", labels="piano")
+    monkeypatch.setitem(CORPORA, "pairs", entry)
+    return tmp_path / "raw" / "pairs"
+
+
+def test_own_pianos_are_warped_onto_the_voice(tmp_path: Path, piano_corpus: Path) -> None:
     singing = song(3)
-    own = tmp_path / "own"
-    add_own(own, "a", singing)
-    add_own(own, "b", singing, midi=False)
-    add_own(own, "c", singing, transpose=4)
-    raw = raw_folder(tmp_path)
-    folder, report = run(raw, settings=AlignSettings(own_pairs=str(own)))
+    raw = raw_folder(tmp_path, "pairs")
+    add_own(piano_corpus, "a", singing)
+    add_own(piano_corpus, "b", singing, midi=False)
+    add_own(piano_corpus, "c", singing, transpose=4)
+    folder, report = run(raw)
     [left] = report["pairs"]["left_out"]
     assert left["pair_id"] == "c"
     assert "the piano would fit better -4 semitones away" in left["reason"]
     by_midi, by_transcription, _ = manifest.read_manifests(folder)
+    assert (by_midi.corpus, by_midi.singer, by_midi.licence) == ("pairs", "pairs-a", "own")
     assert len(by_midi.notes) == len(singing.notes)
     assert np.median([abs(a.onset - b.onset) for a, b in zip(by_midi.notes, singing.notes, strict=True)]) < 0.06
     assert np.median([abs(a.pitch - b.pitch) for a, b in zip(by_midi.notes, singing.notes, strict=True)]) < 0.2
@@ -236,15 +261,14 @@ def test_own_pianos_are_warped_onto_the_voice(tmp_path: Path) -> None:
     assert piano.shape[1] == by_midi.piano_n_samples
 
 
-def test_own_recordings_must_be_complete(tmp_path: Path) -> None:
-    raw = raw_folder(tmp_path)
-    own = tmp_path / "own"
-    own.mkdir()
+def test_own_recordings_must_be_complete(tmp_path: Path, piano_corpus: Path) -> None:
+    raw = raw_folder(tmp_path, "pairs")
+    piano_corpus.mkdir(exist_ok=True)
     with pytest.raises(AlignError, match="no <name>_voice"):
-        run(raw, "one", AlignSettings(own_pairs=str(own)))
-    write_audio(own / "x_voice.wav", np.zeros(16000, dtype=np.float32), 16000)
+        run(raw, "one")
+    write_audio(piano_corpus / "x_voice.wav", np.zeros(16000, dtype=np.float32), 16000)
     with pytest.raises(AlignError, match=r"x_voice\.wav: no x_piano"):
-        run(raw, "two", AlignSettings(own_pairs=str(own)))
+        run(raw, "two")
 
 
 def test_the_same_input_gives_the_same_bytes(synthetic: tuple[Path, dict], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hf_model.alignment.correction import Correction
 from hf_model.alignment.label_correction import (
     Measurement,
     Prior,
@@ -17,7 +18,6 @@ from hf_model.alignment.label_correction import (
     measure_offset_lag,
     measure_onset_lag,
 )
-from hf_model.alignment.manifest import Correction
 from hf_model.audio.grid import VOICE_STFT
 from hf_model.audio.pitch_tracking import Track, track
 from hf_model.notes.note import Note

@@ -460,3 +460,10 @@ def test_full_disk_raises_the_system_error(known, fetch, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left") as caught:
         fetch("songs", mirror=make_mirror(tmp_path / "mirror"))
     assert caught.value.errno == errno.ENOSPC
+
+
+def test_huge_corpora_are_asked_for_twice(tmp_path, monkeypatch):
+    monkeypatch.delenv("HUMMINGFACE_MIRROR", raising=False)
+    settings = DownloadSettings(("maestro",), ("CC BY-NC-SA 4.0",))
+    with pytest.raises(FetchError, match=r"maestro is a download of 108 GB; .* set download\.max_gigabytes to 109"):
+        download(settings, tmp_path / "raw", tmp_path / "cache", mirror="")

@@ -15,9 +15,12 @@ from hf_model.evaluation.plots import save_error_histograms
 from hf_model.evaluation.render_test_set import Item
 from hf_model.evaluation.report import (
     draw_pictures,
+    error_rows,
     format_interval,
     markdown_table,
+    reliability_rows,
     sound_rows,
+    summary,
     table_rows,
     write_page,
     write_recordings,
@@ -110,3 +113,23 @@ def test_markdown_tables_and_intervals():
         "| ours | .912 [-.050, 1.000] |",
         "| theirs | +12.0 [?, +13.0] |",
     ]
+
+
+def test_summary_is_short_and_without_baselines(measured):
+    report = summarize(measured, EvaluateSettings(bootstrap=20))
+    report["sound"] = {"made": {"neural": {"log_mel_distance": 3.0}}, "ssvd": {"neural": {"log_mel_distance": 4.0}}}
+    assert summary(report) == {"made": {"con": 1.0, "conp": 1.0, "conpoff": 1.0}, "neural_log_mel_db": 3.5}
+
+
+def test_errors_are_counted_by_kind(measured):
+    octave = [replace(NOTES[0], pitch=72.0), NOTES[1], Note(1.5, 1.8, 60.0)]
+    rows = {row["kind"]: row for row in error_rows([replace(measured[0], notes=octave)])}
+    assert {kind: row["errors"] for kind, row in rows.items() if row["errors"]} == {"octave": 1, "extra": 1}
+    assert rows["octave"] == {"corpus": "made", "kind": "octave", "errors": 1, "per_100_notes": 50.0}
+
+
+def test_reliability_compares_confidence_with_correct_notes(measured):
+    notes = [replace(NOTES[0], confidence=0.95), replace(NOTES[1], pitch=70.0, confidence=0.25)]
+    low, high = reliability_rows([replace(measured[0], notes=notes)])
+    assert (low["confidence"], low["share_correct"], low["notes"]) == (0.25, 0.0, 1)
+    assert (high["confidence"], high["share_correct"], high["notes"]) == (0.95, 1.0, 1)

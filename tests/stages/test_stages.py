@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from stages import _run, evaluate, train
-from stages.tracking import runs
+from stages.tracking import evaluation, runs
 from tests.fakes import tones
 
 NAMES = ("download", "align", "stft", "train", "render", "evaluate")
@@ -194,19 +194,25 @@ def test_evaluate_writes_its_reports(workplace, monkeypatch):
     one = Measured(item, notes, notes, {"hummingface": note_scores(notes, notes)}, {}, note_errors(notes, notes))
     logged = []
     monkeypatch.setattr(evaluate, "measure_all", lambda *_: [one])
-    monkeypatch.setattr(runs, "log_evaluation", lambda *args: logged.append(args))
+    monkeypatch.setattr(evaluation, "log_evaluation", lambda *args: logged.append(args))
     evaluate.main()
     metrics = json.loads((workplace / "reports" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["notes"]["made"]["hummingface"]["conpoff"] == 1.0
     assert {path.name for path in (workplace / "reports").iterdir()} == {
         ".plots.lock",
+        "errors.csv",
         "index.html",
         "metrics.json",
         "plots",
         "recordings.csv",
+        "reliability.csv",
+        "summary.json",
     }
-    folders = [folder for folder, _ in logged[0][2]]
-    assert folders == [f"examples/made_one/{what}" for what in ("voice", "reference", "rendition")]
+    summary = json.loads((workplace / "reports" / "summary.json").read_text(encoding="utf-8"))
+    assert summary["made"] == {"con": 1.0, "conp": 1.0, "conpoff": 1.0}
+    assert (workplace / "reports" / "errors.csv").read_text(encoding="utf-8").startswith("corpus,kind,errors,")
+    (example,) = logged[0][2]
+    assert (example.name, list(example.sounds)) == ("made_one", ["voice", "reference", "sampled"])
 
 
 @pytest.mark.slow

@@ -14,11 +14,12 @@ import pytest
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from hf_model.pretrained import read_config
 from hf_model.training import trainer
 from hf_model.training.checkpoints import LAST, PREVIOUS, load_best
 from hf_model.training.tasks import TranscriberTask
-from hf_model.transcriber.network import Transcriber
+from hf_model.transcriber.network import TranscriberNetwork
+from hf_model.transcriber.transcriber import Transcriber
+from hf_model.weights import read_config
 from tests.tiny_shards import tiny_task
 
 KINDS = ("transcriber", "synthesizer", "direct")
@@ -95,7 +96,7 @@ def test_the_mean_of_validated_weights_survives_interruptions(shards, tmp_path):
             torch.testing.assert_close(
                 value, torch.stack([one[name] for one in validated]).mean(0), rtol=1e-4, atol=1e-6
             )
-    written = Transcriber.from_pretrained(tmp_path / "mean/model").state_dict()
+    written = TranscriberNetwork.from_pretrained(tmp_path / "mean/model").state_dict()
     assert all(torch.equal(written[name], value) for name, value in best.items())
 
 
@@ -298,7 +299,7 @@ def test_the_best_conpoff_is_selected_with_early_stopping(shards, tmp_path):
     figures = trainer.train(task, shards, tmp_path / "m", tmp_path / "c", progress=False)
     assert len(task.validated) == 5, "stops after three validations without improvement"
     assert (figures["conpoff"], figures["con"], figures["step"]) == (0.5, 0.1, 4.0)
-    saved = Transcriber.from_pretrained(tmp_path / "m").state_dict()
+    saved = TranscriberNetwork.from_pretrained(tmp_path / "m").state_dict()
     assert all(torch.equal(saved[name], task.validated[1][name]) for name in saved)
     assert not torch.equal(saved["heads.weight"], task.validated[4]["heads.weight"])
     assert read_config(tmp_path / "m")["valid"]["conpoff"] == 0.5
@@ -414,7 +415,7 @@ def test_bf16_trains_and_resumes_exactly(shards, tmp_path):
     ],
 )
 def test_bf16_is_used_where_the_processor_has_it(monkeypatch, fast, setting, precision):
-    monkeypatch.setattr(trainer, "fast_dtype", lambda: fast)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: fast == torch.bfloat16, raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert trainer._schedule_arguments(tiny_task("transcriber", precision=setting), None)["precision"] == precision
 

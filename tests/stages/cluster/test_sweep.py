@@ -120,7 +120,9 @@ def test_cluster_sweep_is_a_job_array(tree, cluster, monkeypatch, capsys):
     import mlflow
 
     client = mlflow.MlflowClient(f"sqlite:///{tree / 'mlflow.db'}")
-    runs = client.search_runs([client.get_experiment_by_name("hummingface").experiment_id])
+    found = client.search_runs([client.get_experiment_by_name("hummingface").experiment_id])
+    runs = [run for run in found if "sweep" in run.data.tags]
+    assert [run.info.run_name for run in found if run not in runs] == ["rates"], "the parent of both"
     assert sorted(run.data.params["train/fit/learning_rate"] for run in runs) == ["0.25", "0.5"]
     assert {run.data.tags["sweep"].split("-")[0] for run in runs} == {"rates/000", "rates/001"}
     for run in runs:

@@ -146,10 +146,11 @@ def test_moved_folder_and_second_target(place, empty_mlflow_database):
 def test_model_of_a_training_is_merged(place, root, empty_mlflow_database):
     import mlflow
 
-    from hf_model.transcriber.network import Transcriber, TranscriberConfig
+    from hf_model.transcriber.config import TranscriberConfig
+    from hf_model.transcriber.network import TranscriberNetwork
 
     (place / "hf_model").symlink_to(root / "hf_model")
-    Transcriber(TranscriberConfig(channels=8)).save_pretrained(place / "data" / "model" / "transcriber")
+    TranscriberNetwork(TranscriberConfig(channels=8)).save_pretrained(place / "data" / "model" / "transcriber")
     home = database(place / "home", empty_mlflow_database)
     (place / "mlflow.db").write_bytes(empty_mlflow_database)
     tracker = runs.start_run("transcriber", "k", {}, resumed=False)

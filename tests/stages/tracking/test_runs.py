@@ -6,12 +6,12 @@ import builtins
 import io
 import json
 
-import numpy as np
 import pytest
 import soundfile
 
-from hf_model.transcriber.network import Transcriber, TranscriberConfig
-from stages.tracking import runs
+from hf_model.transcriber.config import TranscriberConfig
+from hf_model.transcriber.network import TranscriberNetwork
+from stages.tracking import evaluation, runs
 from stages.tracking.client import Tracker, absolute_uri
 from tests.fakes import tones
 
@@ -27,7 +27,7 @@ def place(mlflow_folder, root, empty_mlflow_database):
     (mlflow_folder / "params.yaml").write_text(json.dumps(content), encoding="utf-8")
     (mlflow_folder / "dvc.lock").write_text("locked", encoding="utf-8")
     (mlflow_folder / "hf_model").symlink_to(root / "hf_model")
-    model = Transcriber(TranscriberConfig(channels=8))
+    model = TranscriberNetwork(TranscriberConfig(channels=8))
     model.save_pretrained(mlflow_folder / "data" / "model" / "transcriber")
     return mlflow_folder
 
@@ -39,7 +39,9 @@ def client():
 
 
 def train(place, key="k", resumed=False):
-    tracker = runs.start_run("transcriber", key, {"fit": {"steps": 3, "seed": 0}}, resumed=resumed)
+    tracker = runs.start_run(
+        "transcriber", key, {"fit": {"steps": 3, "seed": 0, "learning_rate": 1e-3}}, resumed=resumed
+    )
     for step in (10, 20):
         tracker.log_metrics({"train/loss": 1 / step, "epoch": 0.0}, step)
     runs.end_run(tracker, "transcriber", place / "data" / "model" / "transcriber", {"conpoff": 0.7})
@@ -55,10 +57,13 @@ def test_training_is_one_run(place):
     assert run.data.params["stft/segment_frames"] == "512"
     assert run.data.metrics == {"train/loss": 1 / 20, "best/conpoff": 0.7}
     assert [point.step for point in client().get_metric_history(run_id, "train/loss")] == [10, 20]
+    assert run.info.run_name == "transcriber · default · lr 1e-3"
     assert run.data.tags["model"] == "transcriber"
+    assert run.data.tags["profile"] == "default"
+    assert run.data.tags["mlflow.source.name"] == "stages/train.py"
     assert len(run.data.tags["dvc.lock"]) == 64
     names = {artifact.path for artifact in client().list_artifacts(run_id, "model_folder")}
-    assert names == {"model_folder/config.json", "model_folder/model.safetensors"}
+    assert {"model_folder/config.json", "model_folder/model.safetensors"} <= names
     assert (place / "mlartifacts").is_dir()
     assert not (place / "mlruns").exists()
 
@@ -66,8 +71,14 @@ def test_training_is_one_run(place):
 def test_logged_model_is_served(place):
     import mlflow
 
-    run = client().get_run(train(place))
-    model = mlflow.pyfunc.load_model(f"models:/{run.outputs.model_outputs[0].model_id}")
+    run_id = train(place)
+    (version,) = client().search_model_versions("name='hummingface-transcriber'")
+    assert version.run_id == run_id
+    model = mlflow.pyfunc.load_model("models:/hummingface-transcriber/1")
+    assert model.metadata.signature.inputs.input_types() == [mlflow.types.DataType.binary]
+    files = [path for path in (place / "mlartifacts" / "models").rglob("*") if path.is_file()]
+    assert any(path.name == "input_example.json" for path in files)
+    assert not [path.name for path in files if path.suffix in (".pkl", ".pickle", ".pt", ".pth", ".joblib")]
     voice = io.BytesIO()
     soundfile.write(voice, tones([60, 64], 22050)[:15_001], 22050, format="WAV")
     (answer,) = model.predict([voice.getvalue()])
@@ -112,26 +123,6 @@ def test_run_of_another_database_is_not_continued(place, empty_mlflow_database, 
     assert runs.start_run("transcriber", "k", {}, resumed=True).run_id not in ("", first.run_id)
 
 
-def test_evaluation_is_added_to_the_run_of_its_model(place):
-    run_id = train(place)
-    reports = place / "reports"
-    (reports / "plots").mkdir(parents=True)
-    (reports / "plots" / "table.png").write_bytes(b"picture")
-    soundfile.write(place / "voice.wav", np.zeros(100), 16000)
-    report = {"notes": {"made": {"hummingface": {"conpoff": 0.8}}}, "sound": {"made": {"neural": {"same_length": 1.0}}}}
-    runs.log_evaluation(report, reports, [("examples/voice", place / "voice.wav")])
-    run = client().get_run(run_id)
-    assert run.data.metrics["notes/made/hummingface/conpoff"] == 0.8
-    assert "sound/made/neural/same_length" not in run.data.metrics
-    kept = [
-        artifact.path
-        for folder in ("reports/plots", "examples/voice")
-        for artifact in client().list_artifacts(run_id, folder)
-    ]
-    assert kept == ["reports/plots/table.png", "examples/voice/voice.wav"]
-    assert run.info.status == "FINISHED"
-
-
 def test_unknown_weights_get_a_new_run(place):
     tracker = runs.find_run_of_weights("transcriber", place / "data" / "model" / "transcriber")
     assert client().get_run(tracker.run_id).data.tags["trained"] == "elsewhere"
@@ -151,7 +142,7 @@ def test_training_continues_without_mlflow(place, monkeypatch, capsys):
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     train(place)
-    runs.log_evaluation({}, place, [])
+    evaluation.log_evaluation({}, place, [])
     assert "MLflow is not installed" in capsys.readouterr().out
     assert not (place / "mlflow.db").exists()
 
@@ -213,7 +204,3 @@ def test_tracker_has_the_methods_of_a_lightning_logger():
     tracker.after_save_checkpoint(None)
     tracker.save()
     tracker.finalize("success")
-
-
-def test_flatten():
-    assert runs.flatten({"a": {"b": 1, "c": {"d": 2}}, "e": 3}) == {"a/b": 1, "a/c/d": 2, "e": 3}

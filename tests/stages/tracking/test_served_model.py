@@ -13,7 +13,9 @@ import soundfile
 from hf_model.direct.network import Direct, DirectConfig
 from hf_model.inference import Models
 from hf_model.separator.source import Source
-from hf_model.synthesizer.network import Synthesizer, SynthesizerConfig
+from hf_model.synthesizer.config import SynthesizerConfig
+from hf_model.synthesizer.network import SynthesizerNetwork
+from hf_model.synthesizer.synthesizer import Synthesizer
 from tests.fakes import tone_models, tones
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
@@ -60,7 +62,7 @@ def test_the_voice_of_a_song_is_separated(served, tmp_path, monkeypatch):
 
 
 def test_synthesizer_is_the_piano(served, tmp_path):
-    Synthesizer(SynthesizerConfig()).save_pretrained(tmp_path)
+    SynthesizerNetwork(SynthesizerConfig()).save_pretrained(tmp_path)
     (tmp_path / "other").mkdir()
     load(served, synthesizer=tmp_path, transcriber=tmp_path / "other")
     assert (served.sound, served.models.folder) == ("neural", tmp_path / "other")
