@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     from hf_model.music.arrangement import Arrangement
     from hf_model.piano.performance import Performance
 
-# Repeated from hf_model.music and hf_model.piano, which would import NumPy; tests compare them.
+# Repeated from hf_model.music, hf_model.piano and hf_model.lyrics, which would import NumPy; tests compare them.
 QUANTIZE = ("off", "1/4", "1/8", "1/16", "1/8t", "1/16t")
 SWINGS = ("keep", "straighten")
-SOURCES = ("auto", "voice", "song")
-METERS = ("2/4", "3/4", "4/4", "6/8")
+KEYS = ("meant", "sung")
+STYLES = ("plain", "waltz", "ballad", "arpeggio", "swing", "staccato")
+SOURCES = ("auto", "voice", "song", "whistle")
+METERS = ("2/4", "3/4", "4/4", "6/8", "9/8")
 SLOWEST, FASTEST, MIN_NOTE = 30, 300, 0.05
-SOUNDS = ("sampled", "neural", "reference")
+SOUNDS = ("sampled", "concert", "neural", "reference", "voice")
+VOICES = ("soprano", "alto", "tenor", "bass", "child", "robot")
+LANGUAGES = ("en", "pt")
 
 PRESETS: dict[str, dict[str, Any]] = {
     "performer": {},
@@ -44,6 +48,7 @@ def add_arrangement_options(parser: argparse.ArgumentParser) -> None:
     add("--simplify", type=int, choices=range(4), help="1: no ornaments; 2: eighths; 3: five-finger position (0: off)")
     add("--agree-repeats", action="store_true", help="correct the notes of repeated phrases by majority vote")
     add("--accompany", action="store_true", help="add chords in the left hand")
+    add("--style", choices=STYLES, help="what the left hand plays; with --accompany or without (plain)")
 
     add = _group(parser, "rhythm")
     add("--tempo", type=number(float, SLOWEST, FASTEST), metavar="BPM", help="tempo in bpm (estimated)")
@@ -59,6 +64,8 @@ def add_arrangement_options(parser: argparse.ArgumentParser) -> None:
     add("--transpose", type=number(int, -48, 48), metavar="SEMITONES", help="12 is an octave up (0)")
     cents = number(float, -100, 100)
     add("--tuning", type=cents, metavar="CENTS", help="tuning of the voice relative to A = 440 Hz (estimated)")
+    keys_help = "piano keys: meant, also if the singer is out of tune or sinks; or sung, those nearest (meant)"
+    add("--keys", choices=KEYS, help=keys_help)
     add("--key", metavar="KEY", help="key of the singing, such as 'A minor' (estimated)")
     add("--snap-key", action="store_true", help="move notes outside the key into it, by at most half a semitone")
 
@@ -74,13 +81,72 @@ def arrangement_from(arguments: argparse.Namespace) -> Arrangement:
     from hf_model.music.arrangement import Arrangement
 
     given = {field.name: getattr(arguments, field.name) for field in fields(Arrangement) if field.name in arguments}
+    if "style" in given:
+        given["accompany"] = True
     return Arrangement(**(PRESETS[arguments.preset] | given))
+
+
+def add_sing_options(parser: argparse.ArgumentParser) -> None:
+    """Add what words are sung, and by whom."""
+    add = parser.add_argument
+    add("melody", type=Path, metavar="MELODY", help="a recording, a MIDI file, a MusicXML score or a table of notes")
+    add("--lyrics", default="", metavar="TEXT|FILE", help="the words, or a file.txt of them (those of the score)")
+    add("--voice", default="alto", choices=VOICES, help="who sings (%(default)s)")
+    add("--language", default="en", choices=LANGUAGES, help="how the words are pronounced (%(default)s)")
+    add("--piano", action="store_true", help="the piano plays the melody along")
+    add("-o", "--out", type=Path, metavar="OUT.wav", help="output file (MELODY_sung.wav)")
+    add("--overwrite", action="store_true", help="replace an existing output")
+
+
+OUTPUTS = {
+    "csv": "a table of the notes",
+    "musicxml": "a score (needs hummingface[score])",
+    "pdf": "an engraved score on pages (needs hummingface[engrave])",
+    "svg": "an engraved score as one picture (needs hummingface[engrave])",
+    "plot": "a picture of the notes over the spectrogram (needs hummingface[plot])",
+    "structure": "a picture of the repeated phrases (needs hummingface[plot])",
+    "labels": "a label track for Audacity",
+    "pitch_curve": "the pitch of the voice every 10 ms: time in seconds, frequency in Hz, voicing from 0 to 1 (csv)",
+    "bend": "MIDI with the glides and the vibrato of the voice, as pitch bends of two semitones either way",
+    "ultrastar": "a song for UltraStar and other karaoke programs",
+    "ustx": "a project for OpenUtau, with the pitch of the voice",
+    "jams": "notes, beats, tempo and key as a JAMS document",
+}
+"""The optional outputs, each with what its option says."""
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add what is written besides wav and MIDI: see :func:`outputs_from`."""
+    group = parser.add_argument_group("outputs", "besides INPUT_piano.wav and INPUT_piano.mid")
+    group.add_argument("--no-audio", action="store_true", help="do not play the piano: no wav, only the other outputs")
+    for kind, what in OUTPUTS.items():
+        group.add_argument(f"--{kind.replace('_', '-')}", action="store_true", help=what)
+
+
+def outputs_from(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """List the kinds of outputs of a command line, as :class:`hf_model.export.outputs.Conversion` names them.
+
+    Raises
+    ------
+    ValueError
+        For a cover without audio.
+    """
+    cover = arguments.backing == "keep"
+    if arguments.no_audio and cover:
+        msg = "--no-audio plays no piano, which the cover needs: leave out one of --no-audio and --backing keep"
+        raise ValueError(msg)
+    chosen = {"wav": not arguments.no_audio, "midi": True} | {kind: getattr(arguments, kind) for kind in OUTPUTS}
+    chosen |= {"cover": cover, "voice": arguments.voice}
+    return tuple(kind for kind, is_wanted in chosen.items() if is_wanted)
 
 
 def add_song_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for songs, and for parts of a recording (:func:`part_from`)."""
     add = parser.add_argument_group("songs").add_argument
-    source_help = "voice: a voice alone; song: separate the voice first; auto: decide from the audio (%(default)s)"
+    source_help = (
+        "voice: a voice alone; song: separate the voice first; whistle: whistling, or a voice above 1.3 kHz; "
+        "auto: decide from the audio (%(default)s)"
+    )
     add("--source", choices=SOURCES, default="auto", help=source_help)
     separator_help = "default; none; demucs, if installed; or the folder of a separator (default)"
     add("--separator", metavar="NAME", help=separator_help)
@@ -123,7 +189,10 @@ def clock(text: str) -> float:
 def add_sound_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for :func:`performance_from`, and ``--sound-font``."""
     add = parser.add_argument_group("sound").add_argument
-    sound_help = "sampled: a sampled grand piano (default); neural: a network; reference: FluidSynth, for comparison"
+    sound_help = (
+        "sampled: a grand piano (default); concert: a larger one, a Yamaha C5; neural: a network; "
+        "reference: FluidSynth, for comparison; voice: a synthetic voice sings la (needs hummingface[lyrics])"
+    )
     add("--sound", choices=SOUNDS, default="sampled", help=sound_help)
     add("--sound-font", type=Path, metavar="PATH", help="another sound font for --sound reference")
     add("--pedal", action="store_true", help="add sustain pedal in legato phrases")
@@ -162,6 +231,21 @@ def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[
         return value
 
     return parse
+
+
+def add_live_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of live."""
+    add = parser.add_argument
+    add("--input", default="", metavar="DEVICE|FILE", help="a microphone (number or part of its name), or a file")
+    add("--fast", action="store_true", help="take a file as fast as it can be transcribed")
+    add("--list-devices", action="store_true", help="list microphones and MIDI ports, and end")
+    add("--seconds", type=number(float, 0.1, 7200), default=7200.0, metavar="S", help="end after S seconds")
+    add("--midi-out", default="", metavar="PORT|virtual", help="play along on a MIDI port (part of its name)")
+    add("--bend", action="store_true", help="begin each note of the MIDI port at the pitch of the voice (bend +-2)")
+    add("--transpose", type=number(int, -48, 48), default=0, metavar="N", help="semitones, of the MIDI port")
+    add("--record", type=Path, metavar="NAME", help="at the end, write NAME.wav, NAME_piano.wav and NAME_piano.mid")
+    add("--overwrite", action="store_true", help="replace existing outputs")
+    add("--plain", action="store_true", help="print a line an event instead of drawing a piano roll")
 
 
 def _group(parser: argparse.ArgumentParser, title: str) -> Callable[..., argparse.Action]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -27,8 +28,9 @@ class ProgressBars:
         self._n_done = 0
         self._bars: Progress | None = None
         self._files: TaskID | None = None
-        self._song: TaskID | None = None
-        self._step = ""
+        self._songs: dict[str, TaskID] = {}
+        self._steps: dict[str, str] = {}
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         if not self._hidden and self._n_files > 1:
@@ -41,26 +43,38 @@ class ProgressBars:
         if self._bars is not None:
             self._bars.stop()
 
-    def step(self, share: float, name: str) -> None:
-        """Show the step of a song, and the share of the song that is done, 0 to 1."""
+    def step(self, share: float, name: str, file: str = "") -> None:
+        """Show the step of a song, and the share of the song that is done, 0 to 1; from any thread.
+
+        Parameters
+        ----------
+        share : float
+        name : str
+            Of the step.
+        file : str
+            The song, of which there may be several at a time.
+        """
         if self._hidden:
             return
-        bars = self._start()
-        if self._song is None:
-            self._song = bars.add_task(name, total=1.0, count="")
-        is_new, self._step = name != self._step, name
-        bars.update(self._song, completed=share, description=name, count=f"{100 * share:.0f} %", refresh=is_new)
+        with self._lock:
+            bars = self._start()
+            if file not in self._songs:
+                self._songs[file] = bars.add_task(name, total=1.0, count="")
+            is_new, self._steps[file] = name != self._steps.get(file), name
+            bars.update(
+                self._songs[file], completed=share, description=name, count=f"{100 * share:.0f} %", refresh=is_new
+            )
 
-    def finish_file(self) -> None:
-        """Count a file, and remove the bar of a song."""
-        self._n_done += 1
-        if self._bars is None:
-            return
-        if self._song is not None:
-            self._bars.remove_task(self._song)
-            self._song = None
-        if self._files is not None:
-            self._bars.update(self._files, completed=self._n_done, count=f"{self._n_done}/{self._n_files}")
+    def finish_file(self, file: str = "") -> None:
+        """Count a file, and remove its bar if it is a song."""
+        with self._lock:
+            self._n_done += 1
+            if self._bars is None:
+                return
+            if file in self._songs:
+                self._bars.remove_task(self._songs.pop(file))
+            if self._files is not None:
+                self._bars.update(self._files, completed=self._n_done, count=f"{self._n_done}/{self._n_files}")
 
     def _start(self) -> Progress:
         if self._bars is None:

@@ -20,8 +20,8 @@ class Report:
     ``notes`` is the right hand, with ``sung``, the float pitch of the voice; ``accompaniment`` is the left hand.
     ``repeats`` lists the onset and offset of each repetition of a phrase. ``gain`` brought the piano to its level;
     ``loudness`` (LUFS) and ``true_peak`` (dB) include it and are missing for silence. ``source`` is what the recording
-    is ("voice" or "song") and how certain that is (0-1). ``timings`` is how long separation ("separate", songs only),
-    transcription ("listen") and rendering ("play") took.
+    is ("voice", "song" or "whistle") and how certain that is (0-1). ``timings`` is how long separation ("separate",
+    songs only), transcription ("listen") and rendering ("play") took.
     """
 
     input: str

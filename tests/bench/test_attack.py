@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.attack import attack, row_of
-from bench.attack_kinds import KINDS
-from bench.attack_page import Kind, Scale
+from bench.reliability.attack import attack, row_of
+from bench.reliability.attack_kinds import KINDS
+from bench.reliability.attack_page import Kind, Scale
 from tests.page_server import PageServer
 
 pytestmark = pytest.mark.xdist_group("page")
@@ -41,7 +41,7 @@ def test_what_an_attack_leaves_is_a_finding(page_server: PageServer, monkeypatch
             log.write("Traceback (most recent call last):\n")
 
     monkeypatch.setitem(KINDS, "litter", litter)
-    monkeypatch.setattr("bench.attack_page.SOON", 0.3)
+    monkeypatch.setattr("bench.reliability.attack_page.SOON", 0.3)
     (kind,) = attack(page_server, SMALL, ["litter"])
     assert [finding.partition(":")[0] for finding in kind.findings] == ["left over", "a traceback in the log"]
     for name in page_server.files():

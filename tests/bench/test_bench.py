@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import re
 import subprocess
@@ -13,8 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import cost, music_structure, noise, piano_report, stages
-from bench.__main__ import COMMANDS
+from bench.__main__ import COMMANDS, load
+from bench.music import music_structure
+from bench.sound import piano_report
+from bench.speed import cost, stages
+from bench.transcription import noise
 from hf_model.notes.note import Note
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_help_and_options(command):
-    module = importlib.import_module(f"bench.{command}")
+    module = load(command)
     assert module.__doc__
     parser = argparse.ArgumentParser()
     module.add_arguments(parser)

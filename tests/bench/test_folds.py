@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.folds import Example, check_decoders, fit, read_decoders
+from bench.transcription.folds import Example, check_decoders, fit, read_decoders
 from hf_model.config import from_mapping
 from hf_model.notes.note import Note
-from hf_model.pretrained import read_config
 from hf_model.transcriber.decoding import DecoderConfig, Evidence
-from hf_model.weights import WEIGHTS
+from hf_model.weights import WEIGHTS, read_config
 from tests.transcriber.test_decoding import AXIS, RATE, SyntheticPosteriors
 
 DECODERS = Path(__file__).resolve().parents[2] / "reports" / "transcriber" / "decoders.json"

@@ -9,7 +9,7 @@ BROKEN = """
 import shutil, sys
 from contextlib import contextmanager
 from pathlib import Path
-from bench import kill
+from bench.reliability import kill
 from stages import _run
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import reliability
+from bench.reliability import reliability
 
 ROW = {"what": "page: a|b", "target": "0", "result": "0 findings", "command": "python -m bench attack"}
 
@@ -44,7 +44,7 @@ def test_the_command_runs_the_parts_that_are_chosen(monkeypatch: pytest.MonkeyPa
     parser = argparse.ArgumentParser()
     reliability.add_arguments(parser)
     reliability.run(parser.parse_args(["--run", "attack", "fuzz"]))
-    assert ran == ["bench.attack", "bench.fuzz"]
+    assert ran == ["bench.reliability.attack", "bench.reliability.fuzz"]
     assert list(reliability.read_kept()) == ["attack", "fuzz"]
     reliability.run(parser.parse_args(["--run"]))
     assert len(ran) == 2, "without parts only the report is written"

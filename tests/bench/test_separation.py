@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from bench.separation import percent, separate_like_original, si_sdr
-from bench.source_clips import Clip
-from bench.source_fit import fit, fit_logistic, held_out_logits
+from bench.songs.separation import percent, separate_like_original, si_sdr
+from bench.songs.source_clips import Clip
+from bench.songs.source_fit import fit, fit_logistic, held_out_logits
 from hf_model.augmentation.backgrounds import music
 from hf_model.config import from_mapping
-from hf_model.separator.network import Separator, SeparatorConfig
+from hf_model.separator.config import SeparatorConfig
+from hf_model.separator.network import SeparatorNetwork
 from hf_model.separator.source import LogisticModel
 from hf_model.singer.composition import compose
 from hf_model.singer.synthesis import sing
@@ -33,7 +34,7 @@ def test_wilsons_interval():
 
 def test_the_original_has_nothing_above_its_limit():
     torch.manual_seed(0)
-    separator = Separator(SeparatorConfig(channels=(2, 4), n_bins=64)).eval()
+    separator = SeparatorNetwork(SeparatorConfig(channels=(2, 4), n_bins=64)).eval()
     mix = np.random.default_rng(0).standard_normal((2, 30000)).astype(np.float32)
     separated = separate_like_original(separator, mix)
     assert separated.shape == mix.shape

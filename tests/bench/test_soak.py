@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from bench.soak import EXAMPLE, Sample, as_wav, growth, quarters, read_log, rows_of, visit
+from bench.reliability.soak import EXAMPLE, Sample, as_wav, growth, quarters, read_log, rows_of, visit
 from tests.page_server import PageServer
 
 STEADY = [Sample(minute, 1.0, 0.25, 400.0, 14, 9) for minute in range(41)]
@@ -44,7 +44,7 @@ def test_a_visit_leaves_one_recording(page_server: PageServer) -> None:
     before = page_server.files()
     voice, sample_rate = soundfile.read(EXAMPLE, frames=88200)
     first = visit(page_server, as_wav(voice, sample_rate), None)
-    second = visit(page_server, as_wav(voice, sample_rate), first)
+    second = visit(page_server, as_wav(voice, sample_rate), first, is_streamed=True)
     left = {Path(name).parts[1] for name in page_server.files() - before}
     assert left == {second}
     page_server.post(f"/recordings/{second}/forget")

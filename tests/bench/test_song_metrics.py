@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.song_metrics import karaoke_figures, note_figures, rest_figures
+from bench.songs.song_metrics import karaoke_figures, note_figures, rest_figures
 from hf_model.notes.note import Note
 
 REFERENCE = [Note(1.0, 2.0, 60.0), Note(2.0, 3.0, 62.0), Note(10.0, 11.0, 64.0)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.song_report import TITLES, save_song_picture, write_song_report
+from bench.songs.song_report import TITLES, save_song_picture, write_song_report
 from hf_model.notes.note import Note
 
 REPORTS = Path(__file__).resolve().parents[2] / "reports"

@@ -231,14 +231,14 @@ def test_names_that_are_not_utf8_are_converted(locale: str, tmp_path: Path, good
 def test_any_exception_is_one_line_of_its_file(
     error: Exception, reason: str, tmp_path: Path, good: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
 ) -> None:
-    from hf_model.cli.convert import read_recording
+    from hf_model.cli.jobs import read_recording
 
     def fail_for_bad(path: Path, **_: object) -> object:
         if path.name == "bad.wav":
             raise error
         return read_recording(path)
 
-    monkeypatch.setattr("hf_model.cli.convert.read_recording", fail_for_bad)
+    monkeypatch.setattr("hf_model.cli.jobs.read_recording", fail_for_bad)
     assert main(["convert", str(tmp_path / "bad.wav"), str(good)]) == 1
     captured = capfd.readouterr()
     [line] = captured.err.splitlines()
@@ -250,5 +250,5 @@ def test_an_interrupt_ends_the_batch(good: Path, monkeypatch: pytest.MonkeyPatch
     def interrupt(_: Path, **__: object) -> object:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hf_model.cli.convert.read_recording", interrupt)
+    monkeypatch.setattr("hf_model.cli.jobs.read_recording", interrupt)
     assert main(["convert", str(good)]) == 130

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from hf_model.cli.completion import SHELLS, completion_script
-from hf_model.cli.main import build_parser, main
+from hf_model.cli.commands.completion import SHELLS, completion_script
+from hf_model.cli.main import main
+from hf_model.cli.parser import build_parser
 
 
 def completed(words: list[str], folder) -> set[str]:
@@ -61,6 +62,6 @@ def test_an_unknown_shell_is_refused(capsys):
 
 
 def test_the_parser_does_not_import_shtab():
-    code = "import sys, hf_model.cli.main; hf_model.cli.main.build_parser(); print('shtab' in sys.modules)"
+    code = "import sys, hf_model.cli.parser; hf_model.cli.parser.build_parser(); print('shtab' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
     assert done.stdout == "False\n"

@@ -130,7 +130,7 @@ def test_an_output_folder_may_be_a_link(hum: Path) -> None:
 
 
 def test_two_runs_into_one_folder(hum: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hf_model.cli.convert import Conversion
+    from hf_model.cli.jobs import Conversion
 
     write, out = Conversion.write, hum.with_name("hum_piano.wav")
 
@@ -161,7 +161,7 @@ def test_a_source_that_changes_while_it_is_read(hum: Path) -> None:
 
 
 def test_a_recording_that_is_too_long_is_refused(hum: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hf_model.cli.convert.MAX_SECONDS", 0.5)
+    monkeypatch.setattr("hf_model.cli.jobs.MAX_SECONDS", 0.5)
     assert main(["convert", str(hum)]) == 1
     said = "it is longer than 0.5 seconds; convert a part of it with --start and --end"
     assert capfd.readouterr().err == f"hummingface: error: {hum}: {said}\n"

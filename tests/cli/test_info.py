@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import hf_model
-from hf_model.cli.info import installed
+from hf_model.cli.commands.info import installed
 from hf_model.cli.main import main
 from hf_model.weights import WEIGHTS
 
@@ -18,7 +18,7 @@ def test_info_has_versions_weights_and_licences(
     folder.mkdir()
     (folder / "config.json").write_text('{"licence": "MIT", "trained_on": "made voices"}')
     (folder / "model.safetensors").write_bytes(bytes(1_500_000))
-    monkeypatch.setattr("hf_model.cli.info.WEIGHTS", tmp_path)
+    monkeypatch.setattr("hf_model.cli.commands.info.WEIGHTS", tmp_path)
     assert main(["info"]) == 0
     text = capsys.readouterr().out
     assert f"HummingFace {hf_model.__version__} (MIT licence)" in text
@@ -41,7 +41,7 @@ def test_info_finds_nested_descriptions_of_weights(tmp_path: Path, monkeypatch: 
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(text)
     (tmp_path / "c" / "README.md").touch()
-    monkeypatch.setattr("hf_model.cli.info.WEIGHTS", tmp_path)
+    monkeypatch.setattr("hf_model.cli.commands.info.WEIGHTS", tmp_path)
     a, b, c = installed()["weights"]
     assert (a["licence"], a["trained_on"], a["card"]) == ("CC0", "", "")
     assert b["trained_on"] == "x, y"
@@ -54,6 +54,6 @@ def test_info_names_a_damaged_description(
 ) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "config.json").write_text(content, errors="surrogateescape")
-    monkeypatch.setattr("hf_model.cli.info.WEIGHTS", tmp_path)
+    monkeypatch.setattr("hf_model.cli.commands.info.WEIGHTS", tmp_path)
     assert main(["info"]) == 0
     assert f"problem: {tmp_path / 'a' / 'config.json'} " in capsys.readouterr().out

@@ -11,9 +11,10 @@ import pytest
 import soundfile
 
 import hf_model
-from hf_model.cli.convert import Options
-from hf_model.cli.main import build_parser, main
-from hf_model.cli.options import arrangement_from, performance_from
+from hf_model.cli.jobs import Options
+from hf_model.cli.main import main
+from hf_model.cli.options import arrangement_from, outputs_from, performance_from
+from hf_model.cli.parser import build_parser
 from hf_model.notes.midi import read_midi
 from tests.fakes import tone_models, tones
 
@@ -70,7 +71,7 @@ def test_version(capsys: Capture) -> None:
     ("arguments", "sentence"),
     [
         (["convert"], "the following arguments are required: INPUT"),
-        (["sing", "a.wav"], "invalid choice: 'sing'"),
+        (["play", "a.wav"], "invalid choice: 'play'"),
         (["convert", "a.wav", "--sound", "organ"], "invalid choice: 'organ'"),
         (["convert", "a.wav", "--transpose", "1.5"], "'1.5' is not allowed, expected a whole number from -48 to 48"),
         (["convert", "a.wav", "--min-note", "-1"], "'-1' is not allowed, expected a number from 0 to 10"),
@@ -191,8 +192,9 @@ class Slow(ToneTranscriber):
         open(sys.argv[-1] + '.started', 'w').close()
         time.sleep(30)
 inference.default_models = lambda: inference.Models(transcriber=Slow(), renderers={'sampled': TonePiano()})
-from hf_model.cli.main import build_parser, main
-from hf_model.cli.convert import Options
+from hf_model.cli.main import main
+from hf_model.cli.parser import build_parser
+from hf_model.cli.jobs import Options
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -223,8 +225,9 @@ def test_a_broken_pipe_is_no_traceback() -> None:
 
 def test_defaults_equal_those_of_the_library() -> None:
     arguments, options = build_parser().parse_args(["convert", "a.wav"]), Options()
-    for name in ("out_dir", "csv", "musicxml", "plot", "structure", "source", "start", "end", "voice", "overwrite"):
+    for name in ("out_dir", "source", "start", "end", "overwrite"):
         assert getattr(arguments, name) == getattr(options, name), name
+    assert outputs_from(arguments) == options.kinds
     assert arrangement_from(arguments) == options.arrangement
     assert performance_from(arguments) == options.performance
 
@@ -233,3 +236,9 @@ def test_the_package_runs_as_a_module() -> None:
     command = [sys.executable, "-m", "hf_model.cli", "--version"]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (answer.returncode, answer.stdout) == (0, f"hummingface {hf_model.__version__}\n")
+
+
+def test_models_of_the_hub_are_no_paths():
+    from hf_model.cli.parser import build_parser
+
+    assert build_parser().parse_args(["app", "--model", "owner/name"]).model == "owner/name"

@@ -7,8 +7,10 @@ from dataclasses import fields
 
 import pytest
 
-from hf_model.cli.options import PRESETS, add_arrangement_options, arrangement_from
+from hf_model.cli.options import OUTPUTS, PRESETS, add_arrangement_options, arrangement_from, outputs_from
+from hf_model.cli.parser import build_parser
 from hf_model.config import ConfigError
+from hf_model.export.outputs import ENDINGS
 from hf_model.music import arrangement as rules
 from hf_model.music import meter, quantization, tempo
 from hf_model.music.arrangement import Arrangement
@@ -72,6 +74,7 @@ def test_choices_equal_those_of_the_library():
 
     assert options.QUANTIZE == rules.QUANTIZE
     assert options.SWINGS == quantization.SWINGS
+    assert options.KEYS == rules.KEYS
     assert tuple(meter.METERS) == options.METERS
     assert (tempo.SLOWEST, tempo.FASTEST) == (options.SLOWEST, options.FASTEST)
     assert Arrangement().min_note == options.MIN_NOTE
@@ -106,3 +109,28 @@ def test_invalid_options_are_refused(parser, words, sentence, capsys):
         parser.parse_args(words)
     assert stop.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+# --------------------------------------------------------------------------------------------------------- outputs
+
+
+def outputs(*arguments: str) -> tuple[str, ...]:
+    return outputs_from(build_parser().parse_args(["convert", "a.wav", *arguments]))
+
+
+def test_wav_and_midi_are_written_by_default() -> None:
+    assert outputs() == ("wav", "midi")
+    assert outputs("--csv", "--pitch-curve") == ("wav", "midi", "csv", "pitch_curve")
+    assert outputs("--backing", "keep", "--voice") == ("wav", "midi", "cover", "voice")
+
+
+def test_without_audio_the_other_outputs_are_written() -> None:
+    assert outputs("--no-audio") == ("midi",)
+    assert outputs("--no-audio", "--bend", "--voice") == ("midi", "bend", "voice")
+    with pytest.raises(ValueError, match="leave out one of --no-audio and --backing keep"):
+        outputs("--no-audio", "--backing", "keep")
+
+
+def test_every_kind_of_output_has_an_option() -> None:
+    every = [f"--{kind.replace('_', '-')}" for kind in OUTPUTS]
+    assert set(outputs(*every)) == set(ENDINGS)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from hf_model.cli.commands.render import TAIL_SECONDS, RenderOptions, render_file
 from hf_model.cli.main import main
-from hf_model.cli.render import TAIL_SECONDS, RenderOptions, render_file
 from hf_model.notes.midi import write_midi
 from hf_model.notes.note import Note
 from hf_model.notes.note_files import write_csv
