@@ -18,7 +18,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 help: ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
-setup: ## Install everything into .venv (needs Python 3.11-3.13 and pip)
+setup: ## Install everything into .venv (needs Python 3.11-3.13, and pip or uv)
 	@$(SETUP)
 
 run: setup ## Convert the example recording to piano
@@ -41,8 +41,8 @@ check: lint test ## Run lint, then test
 repro: setup ## Run the stages of the pipeline that are out of date
 	dvc repro
 
-ui: setup ## Show the training runs in MLflow's web page
-	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --workers 1 --port $${PORT:-5000}
+ui: setup ## Compare the training runs in MLflow's web page
+	python -m stages.tracking.ui
 
 docs: setup ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
@@ -52,12 +52,13 @@ peers: setup ## Install basic-pitch, another baseline of the evaluation
 	.venv/uv/bin/uv pip install --quiet --python .venv/bin/python --no-deps basic-pitch==0.4.0 resampy==0.4.3
 
 # The versions of constraints.txt are looked up in the advisory database of PyPI, or OSV with AUDIT_SERVICE=osv.
+# `python -m bench advisories FILE` compares them with a downloaded database, without a network.
 audit: setup ## Look for known vulnerabilities in the pinned versions (needs the internet)
 	.venv/uv/bin/uvx --python .venv/bin/python pip-audit --requirement constraints.txt --no-deps --disable-pip \
 	    --strict --vulnerability-service $${AUDIT_SERVICE:-pypi} --progress-spinner off
 
 sbom: setup ## Write the list of components, sbom.json (CycloneDX)
-	python -m hf_model.cli.sbom --extra app --extra hub --extra pipeline --out sbom.json
+	python -m bench.reliability.sbom --extra app --extra hub --extra pipeline --out sbom.json
 
 format: setup ## Format the code and apply lint fixes
 	ruff format .
@@ -65,7 +66,7 @@ format: setup ## Format the code and apply lint fixes
 
 lock: setup ## Update constraints.txt (all platforms, Python 3.11-3.13)
 	head -2 constraints.txt > constraints.new
-	env -u UV_FIND_LINKS .venv/uv/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	env -u UV_FIND_LINKS .venv/uv/bin/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 	    --no-emit-package hummingface --no-header --no-annotate --quiet >> constraints.new
 	mv constraints.new constraints.txt
 

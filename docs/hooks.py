@@ -38,7 +38,7 @@ def command_line() -> str:
     """Write the help of every command, at 100 columns."""
     os.environ["COLUMNS"] = "100"
     os.environ["NO_COLOR"] = "1"
-    from hf_model.cli.main import build_parser
+    from hf_model.cli.parser import build_parser
 
     parser = build_parser()
     pages = ["# Command line\n", "The output of `--help`, generated from the program.\n"]

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hf_model.audio.io import read_audio
     from hf_model.inference import Rendition, convert, listen, render, transcribe
     from hf_model.music.arrangement import Arranged, Arrangement, arrange
     from hf_model.music.key import Key, estimate_key
@@ -32,6 +33,7 @@ __all__ = [
     "estimate_tempo",
     "listen",
     "quantize",
+    "read_audio",
     "render",
     "simplify",
     "transcribe",
@@ -51,6 +53,7 @@ _MODULES = {
     "estimate_tempo": "hf_model.music.tempo",
     "listen": "hf_model.inference",
     "quantize": "hf_model.music.quantization",
+    "read_audio": "hf_model.audio.io",
     "render": "hf_model.inference",
     "simplify": "hf_model.music.simplification",
     "transcribe": "hf_model.inference",

@@ -1,4 +1,4 @@
-"""Files that are whole: replaced atomically, checked when read; removal of what killed processes left."""
+"""Files that are whole: replaced atomically, checked when read; locks; removal of what killed processes left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ MAX_AGE = 24 * 3600.0
 
 CONTENT_DIGEST = "content_sha256"
 """Key of a JSON file: the SHA-256 of everything else in it. A file without the key is not compared."""
+
+WINDOWS = os.name == "nt"
 
 _NAME = re.compile(r".*\.(?P<node>[\w-]+)\.(?P<process>\d+)-(?P<start>[0-9a-f]+)-\d+\.part", re.DOTALL)
 _START = f"{time.time_ns():x}"
@@ -134,6 +136,8 @@ def temporary_path(path: Path) -> Path:
 
 def flush_file(path: Path) -> None:
     """Wait until a file is on the disk, or the names in a folder, which some file systems refuse."""
+    if WINDOWS and path.is_dir():
+        return  # a folder cannot be opened there
     with _opened(path) as descriptor:
         try:
             os.fsync(descriptor)
@@ -154,11 +158,46 @@ def flush_tree(folder: Path) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDWR if WINDOWS else os.O_RDONLY)  # only a file open for writing is flushed there
     try:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+# -------------------------------------------------------------------------------------------------------------- locks
+def lock_file(descriptor: int) -> bool:
+    """Lock an open file for this process, without waiting; the lock ends when it is closed, or the process ends.
+
+    Parameters
+    ----------
+    descriptor : int
+        Of a file that is open for reading; on Windows, for writing too.
+
+    Returns
+    -------
+    bool
+        Whether this process has the lock now: not if another one has it, or where there are no locks.
+    """
+    try:
+        try:
+            import fcntl
+        except ImportError:
+            return _lock_on_windows(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _lock_on_windows(descriptor: int) -> bool:
+    try:
+        import msvcrt
+    except ImportError:
+        return False
+    lock: Callable[[int, int, int], None] = getattr(msvcrt, "locking")  # noqa: B009 (unknown to mypy elsewhere)
+    lock(descriptor, getattr(msvcrt, "LK_NBLCK"), 1)  # noqa: B009
+    return True
 
 
 # ---------------------------------------------------------------------------------------------------------- leftovers
@@ -166,7 +205,8 @@ def remove_leftovers(folder: Path | str, pattern: str = ".*.part") -> int:
     """Remove temporary files that processes left in a folder when they were killed; returns their number.
 
     A file of :func:`temporary_path` is left over when its process does not run any more. A file of another computer, or
-    of another name, is left over when it has not changed for ``MAX_AGE``.
+    of another name, is left over when it has not changed for ``MAX_AGE``; so is any file on Windows, where asking for a
+    process by ``os.kill`` would end it.
     """
     removed = 0
     for path in Path(folder).glob(pattern):
@@ -179,7 +219,7 @@ def remove_leftovers(folder: Path | str, pattern: str = ".*.part") -> int:
 
 def _is_left_over(path: Path) -> bool:
     name = _NAME.fullmatch(path.name)
-    if name and name["node"] == _node():
+    if name and name["node"] == _node() and not WINDOWS:
         process = int(name["process"])
         return name["start"] != _START if process == os.getpid() else not _runs(process)
     try:

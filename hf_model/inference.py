@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hf_model.audio.grid import PIANO_SAMPLE_RATE, VOICE_STFT, resampled_length
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, VOICE_STFT, frame_count, resampled_length
 from hf_model.audio.recording import Recording, as_recording, read_recording
 from hf_model.config import check_range
 from hf_model.export.rendition import Rendition
@@ -21,7 +22,9 @@ from hf_model.notes.velocity import estimate_velocities
 from hf_model.piano.performance import Performance, perform, play
 from hf_model.preparation.models import Models, TranscriberLike, default_models
 from hf_model.preparation.separation import SOURCES, Separated, separate
+from hf_model.preparation.whistle import OCTAVES, lower_whistle, transcribe_whistle
 from hf_model.transcriber.lead import choose_lead
+from hf_model.transcriber.pitch_curve import PitchCurve, trace
 
 if TYPE_CHECKING:
     from hf_model.separator.choice import SeparatorLike
@@ -40,6 +43,7 @@ __all__ = [
     "listen",
     "render",
     "separate",
+    "trace_pitch",
     "transcribe",
     "transcribe_recording",
 ]
@@ -86,7 +90,7 @@ def convert(
     Parameters
     ----------
     audio : array_like, shape (sample,) or (channel, sample), or path
-        Floating point, full scale at 1; or a file.
+        Floating point, full scale at 1; or a file (``~`` is the home folder).
     sample_rate : int, optional
         Hz; required for an array, unused for a file.
     arrangement : Arrangement
@@ -94,9 +98,10 @@ def convert(
     performance : Performance
         The piano's sound and playing.
     tuning : float, optional
-        The singer's offset from 440 Hz in semitones, -1 to 1; estimated by default.
-    source : {"auto", "voice", "song"}
-        A voice alone, or a song, whose voice is separated first; "auto" decides from the audio.
+        The singer's offset from 440 Hz in semitones, -1 to 1; estimated by default. If it is given, the piano plays the
+        keys nearest to the sung pitches.
+    source : {"auto", "voice", "song", "whistle"}
+        A voice alone, a song, whose voice is separated first, or whistling; "auto" decides from the audio.
     separator : str, path or SeparatorLike, optional
         Separates songs: "default", "none", "demucs", or a folder; by default that of the models.
     start, end : float
@@ -123,7 +128,14 @@ def convert(
         sound = np.concatenate(list(take.blocks()), axis=1)
     pedals = tuple(performance.pedals(arranged.both_hands))
     return Rendition(
-        **vars(arranged), warnings=warnings, audio=sound, gain=take.gain, source=separated.source, pedals=pedals
+        **vars(arranged),
+        warnings=warnings,
+        audio=sound,
+        gain=take.gain,
+        source=separated.source,
+        pedals=pedals,
+        recording=voice,
+        trace=partial(trace_pitch, separated, models=chosen),
     )
 
 
@@ -134,7 +146,7 @@ def _choose_models(models: Models | None, separator: SeparatorLike | Path | str 
 
 def _open(audio: ArrayLike | Path | str, sample_rate: int | None, start: float, end: float | None) -> Recording:
     if isinstance(audio, str | Path):
-        return read_recording(audio, start=start, end=end)
+        return read_recording(Path(audio).expanduser(), start=start, end=end)
     if sample_rate is None:
         msg = "sample_rate is missing: an array needs it"
         raise TypeError(msg)
@@ -161,6 +173,8 @@ def arrange_recording(
     """
     separated = _separated(recording, source, models)
     notes = _detect_notes(separated, tuning, models)
+    if tuning is not None:
+        arrangement = replace(arrangement, keys="sung")
     voice, band = separated.voice, separated.band
     arranged = arrange(
         notes,
@@ -238,7 +252,7 @@ def listen(sample_rate: int = 16000, *, chunk_seconds: float | None = None, mode
     TypeError
         For a transcriber that only takes whole recordings.
     """
-    from hf_model.transcriber.network import Transcriber
+    from hf_model.transcriber.transcriber import Transcriber
 
     transcriber = (models or default_models()).transcriber
     if not isinstance(transcriber, Transcriber):
@@ -279,12 +293,35 @@ def transcribe_recording(
 def _detect_notes(separated: Separated, tuning: float | None, models: Models | None) -> list[Note]:
     check_range("tuning", tuning or 0.0, -1.0, 1.0)
     chosen = models or default_models()
+    if separated.source.kind == "whistle":
+        return transcribe_whistle(chosen.transcriber.transcribe, separated.voice.voice)
     if separated.song is None:
         return chosen.transcriber.transcribe(separated.voice.voice)
     if not separated.song.has_singing:
         return []
     detected = chosen.song_transcriber.transcribe(separated.song.blended)
     return choose_lead(detected, separated.voice.voice, VOICE_STFT.sample_rate)
+
+
+def trace_pitch(recording: Recording | Separated, *, source: str = "auto", models: Models | None = None) -> PitchCurve:
+    """Compute the pitch of a voice every 10 ms, from the posteriors of its transcriber.
+
+    Parameters are as for :func:`convert`.
+
+    Raises
+    ------
+    TypeError
+        For a transcriber without posteriors.
+    """
+    separated = _separated(recording, source, models)
+    chosen = models or default_models()
+    n_frames = frame_count(round(separated.voice.duration * VOICE_STFT.sample_rate), VOICE_STFT)
+    if separated.source.kind == "whistle":
+        lowered = trace(chosen.transcriber, lower_whistle(separated.voice.voice), n_frames)
+        return replace(lowered, pitch=lowered.pitch + 12.0 * OCTAVES)
+    if separated.song is None:
+        return trace(chosen.transcriber, separated.voice.voice, n_frames)
+    return trace(chosen.song_transcriber, separated.song.blended, n_frames)
 
 
 def _warnings(separated: Separated, n_detected: int, n_kept: int) -> tuple[str, ...]:

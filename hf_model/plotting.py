@@ -52,6 +52,10 @@ RANGE_DB = 50.0
 """Range of levels drawn, down from the loudest."""
 
 
+class PlottingError(Exception):
+    """Why no picture can be drawn."""
+
+
 def pitch_spectrogram(voice: NDArray[np.float32], lowest: float, highest: float) -> NDArray[np.float32]:
     """Compute a voice's spectrogram with pitch as its vertical axis.
 
@@ -61,10 +65,6 @@ def pitch_spectrogram(voice: NDArray[np.float32], lowest: float, highest: float)
         dB relative to the maximum, from ``lowest`` to ``highest`` (MIDI numbers) in steps of a fifth of a semitone;
         a column is the maximum of its frames.
     """
-    import torch
-
-    from hf_model.audio.stft import stft
-
     steps = np.arange(round((highest - lowest) * STEPS_PER_SEMITONE)) + 0.5
     position = pitch_to_hz(lowest + steps / STEPS_PER_SEMITONE) * FINE_STFT.n_fft / FINE_STFT.sample_rate
     position = np.clip(position, 0.0, FINE_STFT.n_bins - 1.001)
@@ -74,20 +74,41 @@ def pitch_spectrogram(voice: NDArray[np.float32], lowest: float, highest: float)
     n_frames = frame_count(voice.shape[0], FINE_STFT)
     frames_per_column = -(-n_frames // MAX_COLUMNS)
     block = max(1, 500 // frames_per_column) * frames_per_column
-    # Frames on either side of a block, so that its boundaries do not show.
-    margin = FINE_STFT.win_length // FINE_STFT.hop_length + 1
     columns = []
     for start in range(0, n_frames, block):
-        first = max(0, start - margin)
-        segment = voice[first * FINE_STFT.hop_length : (start + block + margin) * FINE_STFT.hop_length]
-        power = stft(torch.from_numpy(np.ascontiguousarray(segment)), FINE_STFT)[:, :n_bins].abs().square().numpy()
-        own = power[start - first :][: min(block, n_frames - start)]
-        rows = own[:, below] * (1 - share) + own[:, below + 1] * share
+        power = _power(voice, start, min(start + block, n_frames))[:, :n_bins]
+        rows = power[:, below] * (1 - share) + power[:, below + 1] * share
         padded = np.pad(rows, ((0, -rows.shape[0] % frames_per_column), (0, 0)))
         columns.append(padded.reshape(-1, frames_per_column, rows.shape[1]).max(axis=1))
     picture = np.concatenate(columns)
     level = 10 * np.log10(np.maximum(picture / max(float(picture.max()), 1e-6), 1e-12))
     return np.asarray(level.T, dtype=np.float32)
+
+
+def _power(voice: NDArray[np.float32], first: int, last: int) -> NDArray[np.float32]:
+    """Compute the power (frame, bin) of the frames from ``first`` to before ``last``, with ``FINE_STFT``."""
+    width, hop_length = FINE_STFT.win_length, FINE_STFT.hop_length
+    begin, end = first * hop_length - width // 2, (last - 1) * hop_length + width // 2
+    segment = np.pad(voice[max(0, begin) : end], (max(0, -begin), max(0, end - voice.shape[0])))
+    frames = np.lib.stride_tricks.sliding_window_view(segment, width)[::hop_length]
+    window = np.hanning(width + 1)[:-1].astype(np.float32)
+    spectrum = np.fft.rfft(frames * window, FINE_STFT.n_fft, axis=1)
+    return np.asarray(spectrum.real**2 + spectrum.imag**2, dtype=np.float32)
+
+
+def import_matplotlib() -> None:
+    """Import matplotlib, before a picture is drawn.
+
+    Raises
+    ------
+    PlottingError
+        If it is not installed; the message names the extra.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        msg = "pictures need matplotlib, which is not installed: pip install 'hummingface[plot]'"
+        raise PlottingError(msg) from error
 
 
 def style_axes(axes: Axes) -> None:

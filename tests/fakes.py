@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -42,6 +43,29 @@ class ToneTranscriber:
         return notes
 
 
+class CurveTranscriber(ToneTranscriber):
+    """A transcriber of pure tones with posteriors: a pitch axis of 0.2 semitones from 36 on."""
+
+    config = SimpleNamespace(lowest_pitch=36.0, pitch_step=0.2)
+
+    def posterior_chunks(self, waveform: NDArray[np.float32]) -> Iterator[list[NDArray[np.float32]]]:
+        """Yield the posteriors of 100 frames at a time: all mass between the two bins nearest to the pitch."""
+        padded = np.pad(waveform, 400)
+        n_frames = 1 + waveform.shape[0] // 160
+        for first in range(0, n_frames, 100):
+            n_here = min(100, n_frames - first)
+            voicing, pitch = np.zeros(n_here, np.float32), np.zeros((n_here, 300), np.float32)
+            for frame in range(n_here):
+                sound = padded[160 * (first + frame) : 160 * (first + frame) + 800] * np.hanning(800)
+                spectrum = np.fft.rfft(sound, 1 << 14)
+                hz = np.argmax(np.abs(spectrum)) * 16000 / (1 << 14)
+                voicing[frame] = float(np.square(sound).mean() > 1e-3)
+                place = (69 + 12 * np.log2(max(hz, 80.0) / 440) - 36.0) / 0.2
+                low = min(298, int(place))
+                pitch[frame, low : low + 2] = 1 - (place - low), place - low
+            yield [np.zeros(n_here, np.float32), np.zeros(n_here, np.float32), voicing, pitch]
+
+
 class TonePiano:
     """A piano of decaying sines that last a second: linear, without fades."""
 
@@ -78,6 +102,11 @@ def tone_models(level: float = 0.3) -> Models:
     """Make models without weights: a tone transcriber, sine pianos, and a separator of the channels."""
     pianos = {"sampled": TonePiano(level), "neural": TonePiano(level)}
     return Models(transcriber=ToneTranscriber(), renderers=pianos, separator=LeftSeparator())
+
+
+def curve_models() -> Models:
+    """Make the models of :func:`tone_models`, with posteriors for pitch curves."""
+    return Models(transcriber=CurveTranscriber(), renderers={"sampled": TonePiano()}, separator=LeftSeparator())
 
 
 def tones(pitches: Sequence[float], sample_rate: int = 16000, duration: float = 0.3) -> NDArray[np.float32]:

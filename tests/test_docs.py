@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.__main__ import COMMANDS
+from bench.__main__ import COMMANDS, load
 from docs import draw_packages, hooks
-from hf_model.cli.main import build_parser
+from hf_model.cli.parser import build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -30,7 +30,8 @@ PAGES = [
 ]
 """What is written for readers, and names commands, modules and files."""
 
-TOP_FOLDERS = ("hf_model", "stages", "bench", "tests", "docs", "slurm", "apptainer", "reports", "examples", "space")
+CODE_FOLDERS = ("hf_model", "stages", "bench", "tests", "notebooks")
+TOP_FOLDERS = (*CODE_FOLDERS, "docs", "slurm", "apptainer", "reports", "examples", "space")
 
 
 def page_id(page: Path) -> str:
@@ -187,7 +188,7 @@ def test_benchmarks_on_the_pages_are_accepted(page):
         name, *words = shlex.split(line)
         assert name in COMMANDS, line
         parser = argparse.ArgumentParser(exit_on_error=False)
-        importlib.import_module(f"bench.{name}").add_arguments(parser)
+        load(name).add_arguments(parser)
         for action in parser._actions:
             action.required = False
         parser.parse_args(words)
@@ -198,7 +199,7 @@ def test_architecture_describes_every_package():
     text = (DOCS / "architecture.md").read_text(encoding="utf-8")
     described = set(re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE))
     packages = {name for layer in layers for name in layer if name.startswith("hf_model.")}
-    assert described == packages | {"stages", "stages.cluster", "stages.tracking"}
+    assert described == packages | {"hf_model.cli.commands", "stages", "stages.cluster", "stages.tracking"}
 
 
 def test_picture_of_the_packages_is_current():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hf_model.cli import sbom
+from bench.reliability import sbom
 from hf_model.corpora.catalogue import CORPORA
 from hf_model.weights import WEIGHTS, read_config
 
@@ -145,7 +145,7 @@ def test_list_of_components_with_an_extra_has_more():
 
 
 def test_list_of_components_is_a_command(tmp_path):
-    command = [sys.executable, "-m", "hf_model.cli.sbom", "--extra", "hub", "--out", str(tmp_path / "sbom.json")]
+    command = [sys.executable, "-m", "bench.reliability.sbom", "--extra", "hub", "--out", str(tmp_path / "sbom.json")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "sbom.json").read_text())["components"]

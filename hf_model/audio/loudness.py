@@ -18,6 +18,9 @@ OVERSAMPLING = 4
 FRAME, CONTEXT = 2048, 128
 """Samples oversampled at a time, and samples of context on either side."""
 
+PIECE = 1 << 17
+"""Samples measured at a time, to bound memory."""
+
 
 class LoudnessMeter:
     """Loudness and peak of audio that arrives in blocks.
@@ -48,12 +51,16 @@ class LoudnessMeter:
 
     def add(self, block: NDArray[np.float32]) -> None:
         """Measure a block (channel, sample)."""
+        self.peak = max(self.peak, float(np.abs(block).max(initial=0.0)))
+        for first in range(0, block.shape[1], PIECE):
+            self._add_piece(block[:, first : first + PIECE])
+
+    def _add_piece(self, block: NDArray[np.float32]) -> None:
         rest = np.zeros((block.shape[0], 0), dtype=np.float32) if self._rest is None else self._rest
         audio = np.concatenate([rest, block], axis=1)
         n_steps = audio.shape[1] // self._step
         self._powers.append(self._power(audio[:, : n_steps * self._step]))
         self._rest = audio[:, n_steps * self._step :].copy()
-        self.peak = max(self.peak, float(np.abs(block).max(initial=0.0)))
         context = np.zeros((block.shape[0], CONTEXT), dtype=np.float32) if self._context is None else self._context
         extended = np.concatenate([context, block], axis=1)
         n_frames = max(0, extended.shape[1] - 2 * CONTEXT) // FRAME
@@ -94,13 +101,16 @@ class LoudnessMeter:
         return np.asarray((power @ self._weight).sum(axis=0) / self._step**2, dtype=np.float64)
 
     def _oversampled_peak(self, audio: NDArray[np.float32], n_frames: int) -> float:
-        """Oversample the frames of audio (channel, sample) whose peak is within 6 dB of the largest sample."""
+        """Oversample the frames of audio (channel, sample) whose peak is within 3 dB of the largest sample.
+
+        Between samples, sound below a quarter of the sample rate does not rise by more.
+        """
         if n_frames == 0:
             return 0.0
         wide = FRAME + 2 * CONTEXT
         frames = np.lib.stride_tricks.sliding_window_view(audio, wide, axis=1)[:, ::FRAME][:, :n_frames]
         frames = frames.reshape(-1, wide)
-        loud = np.flatnonzero(np.abs(frames).max(axis=1) > 0.5 * max(self.peak, 1e-9))
+        loud = np.flatnonzero(np.abs(frames).max(axis=1) > 0.7 * max(self.peak, 1e-9))
         fade = np.sin(0.5 * np.pi * (np.arange(CONTEXT) + 0.5) / CONTEXT) ** 2
         taper = np.concatenate([fade, np.ones(FRAME), fade[::-1]])
         largest = 0.0

@@ -18,7 +18,7 @@ def test_to_mono_averages() -> None:
 
 def test_wav_blocks_are_clipped_and_complete(tmp_path: Path) -> None:
     blocks = [np.full((2, 3), 0.5, dtype=np.float32), np.full((2, 4), 1.5, dtype=np.float32)]
-    assert write_wav_blocks(tmp_path / "a.part", iter(blocks), 44100, 7) == 1.5
+    write_wav_blocks(tmp_path / "a.part", iter(blocks), 44100, 7)
     info = soundfile.info(tmp_path / "a.part")
     assert (info.frames, info.channels, info.samplerate, info.format) == (7, 2, 44100, "WAV")
     assert soundfile.read(tmp_path / "a.part")[0].max() == pytest.approx(1, abs=1e-4)
@@ -55,8 +55,13 @@ def test_a_full_disk_is_reported_as_such(tmp_path: Path, monkeypatch: pytest.Mon
     assert error.value.errno == errno.ENOSPC
 
 
-def test_wav_blocks_have_the_bytes_of_libsndfile(tmp_path: Path) -> None:
-    blocks = [A4[np.newaxis, :5000], A4[np.newaxis, 5000:]]
-    write_wav_blocks(tmp_path / "blocks.wav", blocks, 44100, A4.shape[0])
-    soundfile.write(tmp_path / "whole.wav", A4, 44100, subtype="PCM_16")
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_wav_blocks_have_the_bytes_of_libsndfile(tmp_path: Path, n_channels: int) -> None:
+    noise = np.random.default_rng(0).uniform(-1.1, 1.1, (40000, n_channels)).astype(np.float32)
+    noise[:5] = np.array([[1], [-1], [0], [-1e-12], [1e-12]])
+    quiet = 3e-5 * noise
+    audio = np.concatenate([noise, quiet]).T  # interleaved, as it is read back from a temporary file
+    blocks = [audio[:, :30000], np.ascontiguousarray(audio[:, 30000:])]
+    write_wav_blocks(tmp_path / "blocks.wav", blocks, 44100, audio.shape[1])
+    soundfile.write(tmp_path / "whole.wav", np.clip(audio.T, -1, 1), 44100, subtype="PCM_16")
     assert (tmp_path / "blocks.wav").read_bytes() == (tmp_path / "whole.wav").read_bytes()

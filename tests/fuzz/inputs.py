@@ -129,12 +129,13 @@ def midi_files() -> dict[str, bytes]:
 def model_files() -> dict[str, bytes]:
     """Save a tiny transcriber: the files of its folder."""
     from hf_model.config import from_mapping
-    from hf_model.transcriber.network import Transcriber, TranscriberConfig
+    from hf_model.transcriber.config import TranscriberConfig
+    from hf_model.transcriber.network import TranscriberNetwork
     from tests.tiny_shards import TINY_MODELS
 
     config = from_mapping(TranscriberConfig, TINY_MODELS["transcriber"])
     with tempfile.TemporaryDirectory() as folder:
-        Transcriber(config).save_pretrained(folder)
+        TranscriberNetwork(config).save_pretrained(folder)
         files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
     content = json.loads(files["config.json"])
     undigested = {name: value for name, value in content.items() if "sha256" not in name}

@@ -46,6 +46,6 @@ def test_a_broken_promise_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "a.csv").write_text("onset,offset,note\n0,1,60\n")
     assert targets.check_notes(tmp_path, "a.csv") == []
     (tmp_path / "out" / "a.wav").unlink()
-    monkeypatch.setattr("hf_model.cli.render.read_score", fail)
+    monkeypatch.setattr("hf_model.cli.commands.render.read_score", fail)
     [said] = targets.check_notes(tmp_path, "a.csv")
     assert "IndexError" in said
