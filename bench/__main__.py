@@ -31,6 +31,7 @@ PACKAGES: dict[str, dict[str, str]] = {
         "concert": "the concert grand beside its recordings",
         "singer": "speed of the singing synthesizer",
         "lyrics": "notes and words of lyrics that the program sings, and its speed",
+        "wishes": "the three of them in one report (reports/wishes.md)",
         "instruments": "which instrument is this: sounds never trained on; --fit writes weights",
     },
     "reliability": {

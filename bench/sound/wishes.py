@@ -1,0 +1,55 @@
+"""Words, instruments and the concert grand in one report: reports/wishes.md."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from bench.sound import concert, instruments, lyrics
+
+REPORT = Path(__file__).parents[2] / "reports" / "wishes.md"
+
+HEAD = """# Words, instruments, a concert grand
+
+`python -m bench wishes MIRROR --piano FOLDER` (FOLDER: the recorded notes of the concert grand, see
+`hf_model/piano/build_concert.py`). How to use them: [docs/more.md](../docs/more.md).
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("mirror", help="folder of the corpora")
+    parser.add_argument("--piano", help="folder with the recorded notes of the concert grand")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the benchmarks and write the report."""
+    parts = [HEAD]
+    for title, module, options in _parts(arguments):
+        parts.append(
+            f"## {title}\n\n`python -m bench {module.__name__.rsplit('.', 1)[1]}`\n\n{_output(module, options)}"
+        )
+        print(parts[-1], flush=True)
+    REPORT.write_text("\n".join(parts), encoding="utf-8")
+
+
+def _parts(arguments: argparse.Namespace) -> Iterator[tuple[str, ModuleType, list[str]]]:
+    yield "Words sung on a melody", lyrics, []
+    piano = ["--piano", arguments.piano] if arguments.piano else []
+    yield "Which instrument is this?", instruments, [arguments.mirror, *piano]
+    if arguments.piano:
+        yield "The concert grand beside its recordings", concert, [arguments.piano]
+
+
+def _output(module: ModuleType, options: list[str]) -> str:
+    """Run a benchmark, and give what it prints: tables as they are, other lines as a list."""
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        module.run(parser.parse_args(options))
+    lines = printed.getvalue().splitlines()
+    return "\n".join(line if line.startswith("|") else f"- {line.strip()}" for line in lines) + "\n"
