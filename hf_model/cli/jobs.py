@@ -98,7 +98,7 @@ class Options:
         return bool({"wav", "cover"} & set(self.kinds))
 
 
-def find_inputs(patterns: Iterable[str]) -> list[Job]:
+def find_inputs(patterns: Iterable[str], *, with_outputs: bool = False) -> list[Job]:
     """Resolve files, folders (recursively) and globs to one job per input, in order, without duplicates.
 
     Folders and globs leave out hidden files and outputs of this program (``*_piano.wav``, and covers and voices beside
@@ -107,7 +107,7 @@ def find_inputs(patterns: Iterable[str]) -> list[Job]:
     jobs: dict[str, Job] = {}
     for pattern in patterns:
         try:
-            found, problems = _search(pattern)
+            found, problems = _search(pattern, with_outputs=with_outputs)
         except OSError as error:
             found, problems = [], {pattern: f"{pattern}: {error.strerror}"}
         jobs |= {where: Job(Path(where), problem=problem) for where, problem in problems.items()}
@@ -116,25 +116,32 @@ def find_inputs(patterns: Iterable[str]) -> list[Job]:
     return list(jobs.values())
 
 
-def _search(pattern: str) -> tuple[list[Path], dict[str, str]]:
+def _search(pattern: str, *, with_outputs: bool) -> tuple[list[Path], dict[str, str]]:
     """Give the files of one argument, and the reason for each place where there are none."""
     path = Path(pattern)
     if path.is_dir():
         unreadable: list[OSError] = []
         walk = os.walk(path, onerror=unreadable.append)
         files = (Path(folder, name) for folder, _, names in walk for name in names)
-        found = sorted(item for item in files if has_audio_suffix(item) and _is_input(item))
+        audio = sorted(item for item in files if has_audio_suffix(item) and _is_visible(item))
+        found = [item for item in audio if with_outputs or not _is_output(item)]
         problems = {str(error.filename): f"{error.filename}: {error.strerror}" for error in unreadable}
-        return found, problems if found or problems else {pattern: f"{path}: no audio files in this folder"}
+        return found, problems if found or problems else {pattern: f"{path}: {_nothing_found(audio)}"}
     if glob.has_magic(pattern) and not path.exists():
         matches = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207 (Path.glob refuses absolute ones)
-        found = sorted(filter(_is_input, matches))
+        found = sorted(item for item in matches if _is_visible(item) and (with_outputs or not _is_output(item)))
         return found, {} if found else {pattern: f"{pattern}: no file matches"}
     return [path], {}
 
 
-def _is_input(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith(".") and not _is_output(path)
+def _nothing_found(audio: Sequence[Path]) -> str:
+    if audio:
+        return f"only outputs of this program in this folder (such as {audio[0].name}); to convert one, name it"
+    return "no audio files in this folder"
+
+
+def _is_visible(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".")
 
 
 def _is_output(path: Path) -> bool:

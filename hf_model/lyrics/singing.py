@@ -14,6 +14,7 @@ from hf_model.lyrics.phonemes import SungSyllable
 from hf_model.lyrics.text import set_lyrics
 from hf_model.lyrics.timing import TimedSyllable, time_syllables
 from hf_model.lyrics.voices import make_voice, to_range
+from hf_model.notes.midi import skyline
 from hf_model.notes.note import Note
 from hf_model.singer.vocal_tract import CONTROL_RATE, render
 from hf_model.singer.voice import Voice
@@ -140,13 +141,13 @@ def _blocks(timed: Sequence[TimedSyllable], voice: Voice, n_samples: int) -> Ite
 
 
 def _one_voice(notes: Sequence[Note], seconds: float) -> list[Note]:
-    """Sort notes, end each by the next one, and leave out what begins after the end."""
+    """Take the highest note at any time, end each by the next one, and leave out what begins after the end."""
     line: list[Note] = []
-    for note in sorted(notes):
+    for note in skyline(notes):
         if note.onset >= seconds - MIN_NOTE:
             break
         if line and note.onset - line[-1].onset < MIN_NOTE:
-            line.pop()  # of notes that begin together, the highest is sung: they are sorted by pitch last
+            line.pop()
         if line and line[-1].offset > note.onset:
             line[-1] = replace(line[-1], offset=note.onset)
         line.append(replace(note, offset=min(max(note.offset, note.onset + MIN_NOTE), seconds)))

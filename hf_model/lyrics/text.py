@@ -108,13 +108,16 @@ def set_lyrics(text: str, n_notes: int, language: str = "en") -> SetLyrics:
         As :func:`divide`.
     """
     syllables = divide(text, language)
+    silent = [word for word in text.split() if any(map(str.isalnum, word)) and not any(map(str.isalpha, word))]
+    skipped = (f"without letters and not sung: {' '.join(silent)[:60]}",) if silent else ()
     if len(syllables) > n_notes:
         rest = " ".join(syllable.text for syllable in syllables[n_notes:] if syllable and syllable.text != "-")
         n_left = len(syllables) - n_notes
         shown = rest if len(rest) <= 60 else f"{rest[:57]}..."
         counted = f"{len(syllables)} syllables for {n_notes} notes"
-        return SetLyrics(syllables[:n_notes], (f"{counted}: the last {n_left} are not sung ({shown})",))
+        return SetLyrics(syllables[:n_notes], (*skipped, f"{counted}: the last {n_left} are not sung ({shown})"))
     if len(syllables) == n_notes:
-        return SetLyrics(syllables)
+        return SetLyrics(syllables, skipped)
     repeated = [syllables[index % len(syllables)] for index in range(n_notes)]
-    return SetLyrics(repeated, (f"{len(syllables)} syllables for {n_notes} notes: the lyrics are repeated",))
+    count = "1 syllable" if len(syllables) == 1 else f"{len(syllables)} syllables"
+    return SetLyrics(repeated, (*skipped, f"{count} for {n_notes} notes: the lyrics are repeated"))

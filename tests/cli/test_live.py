@@ -149,3 +149,27 @@ def test_the_roll_shows_provisional_and_final_notes() -> None:
     assert "█" not in drawn["C4"]
     assert drawn["C#4"].count("█") == 3
     console.file.close()
+
+
+def test_a_closed_pipe_does_not_end_the_recording(tmp_path: Path) -> None:
+    program = "import sys; from hf_model.cli.main import main; sys.exit(main())"
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        "live",
+        "--input",
+        str(Path(__file__).parents[2] / "examples" / "twinkle.wav"),
+        "--fast",
+        "--plain",
+        "--record",
+        "take",
+    ]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        errors = process.stderr.read()
+        assert process.wait(60) == 141, errors
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["take.wav", "take_piano.mid", "take_piano.wav"]

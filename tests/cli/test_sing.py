@@ -85,3 +85,20 @@ def test_a_score_is_sung_with_its_own_words(tmp_path: Path) -> None:
     assert melody.duration == 3.0
     assert main(["sing", str(path), "--voice", "tenor", "--quiet"]) == 0
     assert soundfile.info(tmp_path / "song_sung.wav").frames == round(3.5 * 44100)
+
+
+def test_only_the_melody_of_a_midi_file_is_sung(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", str(EXAMPLE), "--style", "waltz", "--csv", "--out-dir", str(tmp_path), "--quiet"]) == 0
+    words = "Twinkle twinkle little star how I wonder what you are"
+    for name in ("twinkle_piano.mid", "twinkle_piano.csv"):
+        assert main(["sing", str(tmp_path / name), "--lyrics", words, "--overwrite"]) == 0
+        captured = capsys.readouterr()
+        assert "14 notes in 8.79 s" in captured.out, "as long as the recording"
+        assert captured.err == ""
+
+
+def test_words_without_letters_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "tune.csv"
+    table.write_text(TABLE)
+    assert main(["sing", str(table), "--lyrics", "99 red bal-loons !"]) == 0
+    assert "without letters and not sung: 99\n" in capsys.readouterr().err

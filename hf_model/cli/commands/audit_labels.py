@@ -8,6 +8,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from hf_model.cli.messages import FAILED, print_message
+
 DESCRIPTION = """\
 Compare the note labels of a folder with its recordings, and report wrong octaves, transpositions, constant shifts in
 time, missing notes, and notes of another pitch. Each recording has its labels beside it, under the same name.
@@ -50,8 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
         ]
         found = audit_recordings(items)
     except (CorpusError, AudioError, OSError) as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
-        return 1
+        print_message(str(error))
+        return FAILED
     text = json.dumps([asdict(one) for one in found], indent=1) if arguments.json else "\n".join(describe(found))
     sys.stdout.write(f"{text}\n")
     return int(any(one.faults for one in found))

@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     from hf_model.cli.jobs import find_inputs
 
     failed, found = False, []
-    for job in find_inputs(arguments.inputs):
+    for job in find_inputs(arguments.inputs, with_outputs=True):
         if job.problem:
             results = [{"input": str(job.source), "error": job.problem}]
         else:

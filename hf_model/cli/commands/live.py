@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_model.audio.reader import AudioError
-from hf_model.cli.commands.live_display import Display, choose_display
+from hf_model.cli.commands.live_display import Display, UntilClosed, choose_display
 from hf_model.cli.jobs import Job, Options, check_older, convert_file, name_outputs
 from hf_model.cli.loading import ModelError, load_models
 from hf_model.cli.messages import FAILED, OK, print_message
@@ -255,7 +255,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.overwrite,
             arguments.seconds,
         )
-        display = choose_display(plain=arguments.plain, as_json=arguments.json, quiet=arguments.quiet)
+        display = UntilClosed(choose_display(plain=arguments.plain, as_json=arguments.json, quiet=arguments.quiet))
         result = run_live(options, load_models(arguments), display)
         for warning in result.warnings:
             print_message(warning, kind="warning")
@@ -263,6 +263,8 @@ def run(arguments: argparse.Namespace) -> int:
     except (InputError, MidiError, AudioError, OutputError, ModelError) as error:
         print_message(str(error))
         return FAILED
+    except BrokenPipeError:
+        raise
     except OSError as error:
         print_message(f"{error.filename or arguments.record}: {error.strerror or error}")
         return FAILED

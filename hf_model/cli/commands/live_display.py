@@ -44,6 +44,35 @@ class Display:
         """Leave the screen as it is."""
 
 
+class UntilClosed(Display):
+    """Another display, until the reader of the output has gone: the recording goes on without it."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+
+    def _try(self, show: Callable[[Display], None]) -> None:
+        try:
+            show(self._display)
+        except BrokenPipeError:
+            self._display = Display()
+
+    def begin(self, source: str, port: str) -> None:
+        """Begin the display."""
+        self._try(lambda display: display.begin(source, port))
+
+    def show(self, event: LiveEvent) -> None:
+        """Show an event."""
+        self._try(lambda display: display.show(event))
+
+    def advance(self, seconds: float, block: NDArray[np.float32]) -> None:
+        """Show the time."""
+        self._try(lambda display: display.advance(seconds, block))
+
+    def end(self) -> None:
+        """End the display."""
+        self._try(lambda display: display.end())
+
+
 class TextDisplay(Display):
     """A line for every event: time, what happened, the key, and for a note that ended or is final its times.
 

@@ -161,8 +161,10 @@ def load_melody(source: Path, models: Models) -> Melody:
         from hf_model.notes.note_files import read_score
 
         score = read_score(source)
+        notes = _melody_notes(source) or score.notes
         end = max((note.offset for note in score.notes), default=0.0) + TAIL_SECONDS
-        return Melody(score.notes, seconds_to_samples(end, PIANO_SAMPLE_RATE))
+        n_samples = seconds_to_samples(score.duration or end, PIANO_SAMPLE_RATE)
+        return Melody(notes, n_samples)
     from hf_model.audio.recording import read_recording
     from hf_model.inference import arrange_recording
     from hf_model.preparation.separation import separate
@@ -171,6 +173,19 @@ def load_melody(source: Path, models: Models) -> Melody:
     arranged, _ = arrange_recording(separate(recording, lambda: models.separator), models=models)
     n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_SAMPLE_RATE)
     return Melody(arranged.piano_notes, n_samples)
+
+
+def _melody_notes(source: Path) -> list[Note]:
+    """Read the melody of a MIDI file: the track named so, or the first one with notes; nothing for a table."""
+    from hf_model.notes.midi import find_melody_track, read_midi_tracks
+    from hf_model.notes.midi_file import MidiFileError
+
+    try:
+        tracks = [track for track in read_midi_tracks(source).tracks if track.notes]
+    except MidiFileError:
+        return []
+    chosen = find_melody_track(tracks) or next(iter(tracks), None)
+    return [] if chosen is None else list(chosen.notes)
 
 
 def run(arguments: argparse.Namespace) -> int:

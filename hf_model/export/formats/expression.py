@@ -11,6 +11,12 @@ from hf_model.music.arrangement import Arranged
 from hf_model.notes.note import Note
 from hf_model.transcriber.pitch_curve import PitchCurve
 
+BLEND_SECONDS = 0.06
+"""The pitch curve may pass from note to note so long after an onset."""
+
+NEAR = 0.7
+"""Semitones from the note's pitch."""
+
 
 @dataclass(frozen=True, eq=False)
 class Expression:
@@ -46,5 +52,18 @@ def find_expression(arranged: Arranged, curve: PitchCurve) -> list[Expression]:
         if not len(frames) or times[0] > key.onset:
             before = np.clip(int(first), 0, len(curve.pitch) - 1)
             times, at = np.concatenate([[key.onset], times]), np.concatenate([[before], at])
-        found.append(Expression(key, times, curve.filled[at] - arranged.tuning - nearest))
+        deviation = curve.filled[at] - arranged.tuning - nearest
+        found.append(
+            Expression(key, times, _without_last_note(deviation, sung.pitch - arranged.tuning - nearest, curve))
+        )
     return found
+
+
+def _without_last_note(deviation: NDArray[np.float64], usual: float, curve: PitchCurve) -> NDArray[np.float64]:
+    """Replace the beginning, while it still has the pitch of the note before, by the first frame near this one."""
+    n_first = min(len(deviation), round(BLEND_SECONDS * curve.frame_rate))
+    near = np.flatnonzero(np.abs(deviation[: n_first + 1] - usual) <= NEAR)
+    if len(near) and near[0]:
+        deviation = deviation.copy()
+        deviation[: near[0]] = deviation[near[0]]
+    return deviation
