@@ -95,7 +95,8 @@ class Audit:
         """Describe the findings in one line."""
         words = []
         if "octave" in self.faults:
-            words.append(f"{abs(self.transposition) // 12} octave(s) too {'high' if self.transposition > 0 else 'low'}")
+            octaves = "1 octave" if abs(self.transposition) == 12 else f"{abs(self.transposition) // 12} octaves"
+            words.append(f"{octaves} too {'high' if self.transposition > 0 else 'low'}")
         if "transposition" in self.faults:
             words.append(f"{abs(self.transposition)} semitones too {'high' if self.transposition > 0 else 'low'}")
         if "shift" in self.faults:
@@ -104,6 +105,10 @@ class Audit:
             if fault in self.faults:
                 places = ", ".join(f"{onset:.1f}" for onset in onsets[:4])
                 words.append(f"{fault}: {len(onsets)} (at {places}{' ...' if len(onsets) > 4 else ''} s)")
+        doubtful = sorted((*self.missing, *self.disagreeing))
+        if not words and doubtful:
+            places = ", ".join(f"{onset:.1f}" for onset in doubtful[:4])
+            words.append(f"fits; look at {places}{' ...' if len(doubtful) > 4 else ''} s")
         return f"{self.name}: " + ("; ".join(words) or "fits")
 
 
@@ -162,12 +167,13 @@ def audit_recordings(recordings: Iterable[tuple[str, Path, Sequence[Note]]]) -> 
 
 
 def describe(audits: Sequence[Audit]) -> list[str]:
-    """Write a report: one line for each recording with a fault, and a summary."""
-    lines = [one.describe() for one in audits if one.faults]
+    """Write a report: one line for each recording with a fault or doubtful notes, and a summary."""
+    lines = [one.describe() for one in audits if one.faults or one.missing or one.disagreeing]
     counts = Counter(fault for one in audits for fault in one.faults)
     found = ", ".join(f"{fault} in {counts[fault]}" for fault in FAULTS if counts[fault]) or "nothing found"
     n_notes = sum(one.n_notes for one in audits)
-    return [*lines, f"{len(audits)} recordings, {n_notes} notes: {found}"]
+    count = "1 recording" if len(audits) == 1 else f"{len(audits)} recordings"
+    return [*lines, f"{count}, {'1 note' if n_notes == 1 else f'{n_notes} notes'}: {found}"]
 
 
 def _search(pitch: NDArray[np.float64], notes: Sequence[Note]) -> tuple[int, int, float]:

@@ -35,7 +35,7 @@ def test_octave_and_transposition_are_measured(voice):
     octave, third = (audit_labels(pitch, transposed(notes, step), "a") for step in (12, -3))
     assert (octave.faults, octave.transposition) == (("octave",), 12)
     assert (third.faults, third.transposition) == (("transposition",), -3)
-    assert octave.describe() == "a: 1 octave(s) too high"
+    assert octave.describe() == "a: 1 octave too high"
     assert third.describe() == "a: 3 semitones too low"
 
 
@@ -70,7 +70,7 @@ def test_faults_that_occur_together_are_found_together(voice):
 def test_report_counts_faults(voice):
     pitch, notes = voice
     lines = describe([audit_labels(pitch, notes, "good"), audit_labels(pitch, transposed(notes, -12), "low")])
-    assert lines[0].startswith("low: 1 octave(s) too low")
+    assert lines[0].startswith("low: 1 octave too low")
     assert lines[-1] == f"2 recordings, {2 * len(notes)} notes: octave in 1"
 
 

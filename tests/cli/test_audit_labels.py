@@ -31,7 +31,7 @@ def folder(tmp_path):
 def test_faults_are_reported(folder, capsys):
     assert main(["audit-labels", str(folder)]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines == ["high.wav: 1 octave(s) too high", "2 recordings, 12 notes: octave in 1"]
+    assert lines == ["high.wav: 1 octave too high", "2 recordings, 12 notes: octave in 1"]
 
 
 def test_json_has_all_figures(folder, capsys):
@@ -44,4 +44,7 @@ def test_json_has_all_figures(folder, capsys):
 def test_missing_labels_are_one_line(folder, capsys):
     (folder / "good.csv").unlink()
     assert main(["audit-labels", str(folder)]) == 1
-    assert capsys.readouterr().err.endswith("good.wav: no good.csv beside it\n")
+    captured = capsys.readouterr()
+    assert captured.err.startswith("hummingface: error: ")
+    assert captured.err.endswith("good.wav: no good.csv beside it\n")
+    assert "1 recording, 6 notes: octave in 1" in captured.out, "the others are compared"

@@ -39,7 +39,7 @@ def test_a_folder_becomes_a_corpus(place, capsys):
     assert "mine: 2 files" in printed
     assert "1 notes" in printed
     corpus.main(["audit"])
-    assert capsys.readouterr().out == "1 recordings, 1 notes: nothing found\n"
+    assert capsys.readouterr().out == "1 recording, 1 note: nothing found\n"
 
 
 def test_adding_again_replaces_the_entry_and_keeps_others(place):

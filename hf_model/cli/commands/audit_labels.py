@@ -44,16 +44,24 @@ def run(arguments: argparse.Namespace) -> int:
     from hf_model.corpora.records import CorpusError
 
     folder: Path = arguments.folder
+    items, problems = [], 0
     try:
         sounds = recordings(folder, arguments.labels)
-        items = [
-            (path.relative_to(folder).as_posix(), path, read_labels(label_file(path, arguments.labels)))
-            for path in sounds
-        ]
+    except (CorpusError, OSError) as error:
+        print_message(str(error))
+        return FAILED
+    for path in sounds:
+        try:
+            labels = read_labels(label_file(path, arguments.labels))
+            items.append((path.relative_to(folder).as_posix(), path, labels))
+        except (CorpusError, OSError) as error:
+            print_message(str(error))
+            problems += 1
+    try:
         found = audit_recordings(items)
-    except (CorpusError, AudioError, OSError) as error:
+    except (AudioError, OSError) as error:
         print_message(str(error))
         return FAILED
     text = json.dumps([asdict(one) for one in found], indent=1) if arguments.json else "\n".join(describe(found))
     sys.stdout.write(f"{text}\n")
-    return int(any(one.faults for one in found))
+    return int(problems > 0 or any(one.faults for one in found))
