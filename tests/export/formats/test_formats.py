@@ -86,6 +86,17 @@ def test_the_expression_is_the_deviation_from_the_sung_key() -> None:
         np.testing.assert_allclose(one.semitones, expected, atol=1e-6)
 
 
+def test_a_note_does_not_begin_with_the_pitch_of_the_last_one() -> None:
+    """The curve reaches the second note 30 ms late; a slow glide of its own stays."""
+    late = vibrato(depth=0.0)
+    late.pitch[100:103] = SUNG[0].pitch
+    second = find_expression(ARRANGED, late)[1]
+    np.testing.assert_allclose(second.semitones, SUNG[1].pitch - 0.1 - KEYS[1].pitch, atol=1e-6)
+    glide = vibrato(depth=0.0)
+    glide.pitch[100:120] += np.linspace(-2.0, 0.0, 20)
+    assert find_expression(ARRANGED, glide)[1].semitones[0] < -1.5
+
+
 def test_the_expression_moves_with_the_note() -> None:
     """A note that is transposed by an octave and begins later keeps its vibrato."""
     moved = [Note(note.onset + 0.123, note.offset + 0.123, note.pitch + 12) for note in KEYS]
