@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.speed.install_programs import HEAVY, IMPORTED, MAKE_SINGING, PEAK_MEMORY, SWIFT_F0
+from hf_model.audio.reader import has_audio_suffix
 from hf_model.evaluation.baselines import installed
 from hf_model.evaluation.report import markdown_table
 
@@ -114,7 +115,7 @@ def measure_installation(folder: Path, wheel: Path, repeats: int) -> list[Figure
 def make_recordings(recordings: Path | None, batch: Path, long: Path) -> None:
     """Link or synthesize the recordings of the batch, and synthesize one of ten minutes."""
     batch.mkdir()
-    for path in sorted(recordings.rglob("*.*"))[:N_RECORDINGS] if recordings else ():
+    for path in sorted(filter(has_audio_suffix, recordings.rglob("*.*")))[:N_RECORDINGS] if recordings else ():
         (batch / path.name).symlink_to(path.resolve())
     own = [] if recordings else [str(batch), str(N_RECORDINGS), str(MINUTES)]
     # In a process of its own: the memory of this one counts in that of its children.

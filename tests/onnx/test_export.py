@@ -144,4 +144,4 @@ def test_shipped_networks_are_those_of_the_shipped_weights(name: str) -> None:
 
 
 def test_all_kinds_have_a_class() -> None:
-    assert set(export.NETWORKS) == {"separator", "synthesizer", "transcriber"}
+    assert set(export.NETWORKS) == {"instrument", "separator", "synthesizer", "transcriber"}
