@@ -18,7 +18,7 @@ from hf_model.cli.report import Report
 from hf_model.export.outputs import ENDINGS, SONG_KINDS, Conversion, OutputError, all_or_none
 from hf_model.inference import Models, arrange_recording, trace_pitch
 from hf_model.music.arrangement import Arrangement
-from hf_model.parallel.memory import release_freed_memory
+from hf_model.parallel.memory import prefer_little_memory, release_freed_memory
 from hf_model.piano.performance import Performance, perform
 from hf_model.preparation.separation import Separated, separate
 
@@ -198,6 +198,8 @@ def convert_file(job: Job, options: Options, models: Models, report: Report, pro
     check_older(job.outputs, overwrite=options.overwrite)
     started = time.perf_counter()
     recording = read_recording(job.source, max_seconds=MAX_SECONDS, start=options.start, end=options.end)
+    if recording.duration > LONG:
+        prefer_little_memory()
     with (
         _one_at_a_time if recording.duration > LARGE else nullcontext(),
         all_or_none(job.outputs, make_folder=True) as temporary,
