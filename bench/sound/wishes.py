@@ -16,7 +16,7 @@ REPORT = Path(__file__).parents[2] / "reports" / "wishes.md"
 HEAD = """# Words, instruments, a concert grand
 
 `python -m bench wishes MIRROR --piano FOLDER` (FOLDER: the recorded notes of the concert grand, see
-`hf_model/piano/build_concert.py`). How to use them: [docs/more.md](../docs/more.md).
+`hf_model/piano/build_concert.py`). How to use them: docs/more.md.
 """
 
 
