@@ -224,8 +224,9 @@ def test_a_long_name_does_not_exist(page_server: PageServer) -> None:
 
 
 def test_twenty_simultaneous_users_are_served(page_server: PageServer, root: Path) -> None:
-    before, files = page_server.peak_megabytes(), page_server.files()
     voice, sample_rate = soundfile.read(root / "examples" / "twinkle.wav")
+    assert page_server.convert(wav(voice, sample_rate))[0], "the models are loaded on first use"
+    before, files = page_server.peak_megabytes(), page_server.files()
     results: list[tuple[bool, dict]] = []
     waited: list[float] = []
 
