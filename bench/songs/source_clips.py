@@ -62,10 +62,7 @@ def read_mono(path: Path) -> Audio:
 
 def read_material(mirror: Path, *, test: bool) -> Material:
     """Read and make voices and bands; those for testing are other singers, songs and sound fonts."""
-    paths = sorted((mirror / "ssvd" / "train&valid").glob("*.flac"))
-    licensed = {path.stem for path in (mirror / "hust_solfege" / "onset&pitch").glob("*.txt")}
-    paths = [path for path in paths if path.stem in licensed]  # the others have no stated licence
-    recorded = [read_mono(path) for path in paths if _is_test(path.stem) == test]
+    recorded = [read_mono(path) for path in recorded_voices(mirror, test=test)]
     made = []
     for seed in range(N_MADE // 2 if test else N_MADE):
         song = sing(compose(BENCH_SEED * test + seed, 12.0), BENCH_SEED * test + seed)
@@ -82,6 +79,13 @@ def make_clips(material: Material, count: int, seed: int) -> Iterator[Clip]:
     for _ in range(count):
         yield _lone(material, rng)
         yield _song(material, rng)
+
+
+def recorded_voices(mirror: Path, *, test: bool) -> list[Path]:
+    """List the recordings of SSVD with a stated licence, of training or of test."""
+    licensed = {path.stem for path in (mirror / "hust_solfege" / "onset&pitch").glob("*.txt")}
+    paths = sorted((mirror / "ssvd" / "train&valid").glob("*.flac"))
+    return [path for path in paths if path.stem in licensed and _is_test(path.stem) == test]
 
 
 def _is_test(name: str) -> bool:

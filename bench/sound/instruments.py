@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from bench.songs.source_clips import TEST_STEMS, _is_test, read_mono
+from bench.songs.source_clips import TEST_STEMS, read_mono, recorded_voices
 from hf_model.alignment.band_audio import TEST_FONT, find_font
 from hf_model.audio.grid import PIANO_SAMPLE_RATE
 from hf_model.audio.resampling import resample
@@ -88,7 +88,7 @@ def fit(mirror: Path, n_clips: int, n_steps: int) -> None:
     from hf_model.training.instruments.fitting import Schedule, fit_instruments
 
     clips = [clip for font in TRAIN_FONTS for clip in font_clips(find_font(font), n_clips, 0)]
-    clips += [*made_voice_clips(20 * n_clips, 0), *recorded_voices(mirror)]
+    clips += [*made_voice_clips(20 * n_clips, 0), *recorded_clips(mirror)]
     with Progress() as bars:
         bar = bars.add_task("training", total=n_steps)
         network = fit_instruments(clips, Schedule(n_steps), progress=lambda _step, _loss: bars.advance(bar))
@@ -125,15 +125,13 @@ def clip_logits(identifier: InstrumentIdentifier, clips: Sequence[InstrumentClip
     return np.concatenate([identifier.logits(log_scaled(part)) for part in parts])
 
 
-def recorded_voices(mirror: Path) -> Iterator[InstrumentClip]:
+def recorded_clips(mirror: Path) -> Iterator[InstrumentClip]:
     """Cut recordings of training singers into clips."""
-    licensed = {path.stem for path in (mirror / "hust_solfege" / "onset&pitch").glob("*.txt")}
-    for path in sorted((mirror / "ssvd" / "train&valid").glob("*.flac")):
-        if path.stem in licensed and not _is_test(path.stem):
-            for part in windows(read_mono(path), 12):
-                clip = audio_clip(part, {VOICE}, "recorded voices")
-                if clip is not None:
-                    yield clip
+    for path in recorded_voices(mirror, test=False):
+        for part in windows(read_mono(path), 12):
+            clip = audio_clip(part, {VOICE}, "recorded voices")
+            if clip is not None:
+                yield clip
 
 
 def windows(audio: NDArray[np.float32], most: int) -> list[NDArray[np.float32]]:
@@ -178,12 +176,8 @@ def calibration_error(chances: NDArray[np.float64], right: NDArray[np.bool_], n_
 
 def real_sounds(mirror: Path, piano: Path | None) -> Iterator[tuple[str, list[NDArray[np.float32]], str]]:
     """Yield the name, clips and instrument of each collection of recorded sounds."""
-    licensed = {path.stem for path in (mirror / "hust_solfege" / "onset&pitch").glob("*.txt")}
-    held_out = [
-        p
-        for p in sorted((mirror / "ssvd" / "train&valid").glob("*.flac"))
-        if p.stem not in licensed or _is_test(p.stem)
-    ]
+    trained_on = recorded_voices(mirror, test=False)
+    held_out = [path for path in sorted((mirror / "ssvd" / "train&valid").glob("*.flac")) if path not in trained_on]
     yield "SSVD, other singers", [part for path in held_out for part in windows(read_mono(path), 4)], VOICE
     for name in ("csd", "vocadito"):
         paths = sorted(path for path in (mirror / name).rglob("*") if path.suffix in {".wav", ".ogg", ".flac", ".mp3"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -32,10 +32,23 @@ def add_job_route(app: Starlette, queue: JobQueue, sessions: Sessions, models: M
     """Add ``POST /jobs``."""
 
     async def run_job(request: Request) -> Response:
+        async with asyncio.timeout(sessions.limits.body_seconds):
+            asked = check_job(await read_body(request))
+        job = queue.add(client_of(request.scope), _work(asked, sessions, models))
+        # Proxies that collect an answer before they pass it on, as nginx does, leave this one alone.
+        return StreamingResponse(
+            _lines(queue, job), media_type="application/x-ndjson", headers={"X-Accel-Buffering": "no"}
+        )
+
+    app.add_route("/jobs", with_reasons(run_job), methods=["POST"])
+
+
+def with_reasons(handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Answer a request that is refused with the reason as JSON."""
+
+    async def answer(request: Request) -> Response:
         try:
-            async with asyncio.timeout(sessions.limits.body_seconds):
-                asked = check_job(await read_body(request))
-            job = queue.add(client_of(request.scope), _work(asked, sessions, models))
+            return await handle(request)
         except ClientDisconnect:
             return Response(status_code=400)
         except TimeoutError:
@@ -44,12 +57,8 @@ def add_job_route(app: Starlette, queue: JobQueue, sessions: Sessions, models: M
             return JSONResponse({"error": str(error)}, 503)
         except PageError as error:
             return JSONResponse({"error": str(error)}, 413 if str(error) == TOO_LARGE else 400)
-        # Proxies that collect an answer before they pass it on, as nginx does, leave this one alone.
-        return StreamingResponse(
-            _lines(queue, job), media_type="application/x-ndjson", headers={"X-Accel-Buffering": "no"}
-        )
 
-    app.add_route("/jobs", run_job, methods=["POST"])
+    return answer
 
 
 async def read_body(request: Request) -> bytes:

@@ -13,6 +13,7 @@ from pathlib import Path
 from hf_model.audio.reader import AudioError
 from hf_model.audio.recording import TooLongError
 from hf_model.cli.jobs import Job, Options, convert_file
+from hf_model.cli.messages import describe_unexpected
 from hf_model.cli.report import Report
 from hf_model.export.outputs import OutputError
 from hf_model.inference import Models, default_models
@@ -81,9 +82,7 @@ def _report(
     except OSError as error:
         report.error = f"{job.source}: {error.strerror or error}"
     except Exception as error:  # noqa: BLE001 (one file must not end the others)
-        is_memory = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error))
-        reason = "not enough memory" if is_memory else f"{type(error).__name__}: {error}"
-        report.error = f"{job.source}: {reason}"
+        report.error = f"{job.source}: {describe_unexpected(error)}"
     finally:
         done.set()
     report.seconds = round(time.perf_counter() - started, 3)

@@ -68,3 +68,9 @@ def _tempo_and_key(report: Report) -> str:
 def one_line(text: object) -> str:
     """Join the lines of a text."""
     return " ".join(str(text).split())
+
+
+def describe_unexpected(error: Exception) -> str:
+    """Describe an error that no part of the program foresees."""
+    is_memory = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error))
+    return "not enough memory" if is_memory else f"{type(error).__name__}: {error}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -84,12 +84,7 @@ class InstrumentIdentifier(OnnxModel):
         ConfigError
             If it is shorter.
         """
-        seconds = len(audio) / RATE
-        sounding = [span.probabilities for span in self.timeline(audio) if span.probabilities]
-        if not sounding:
-            return Span(0.0, seconds, {})
-        means = {name: float(np.mean([item[name] for item in sounding])) for name in CLASSES}
-        return Span(0.0, seconds, _sorted(means))
+        return summarize(self.timeline(audio))
 
     def timeline(self, audio: NDArray[np.float32]) -> list[Span]:
         """Compute the probabilities of overlapping windows of ``CLIP_SECONDS``, one every ``STEP_SECONDS``.
@@ -122,6 +117,13 @@ class InstrumentIdentifier(OnnxModel):
         """Compute calibrated logits (clip, class) of log-mel spectrograms (clip, frame, band)."""
         (logits,) = self._session.run(spectrogram=spectrograms)
         return np.asarray(self._slope * logits.astype(np.float64) + self._shift)
+
+
+def summarize(spans: Sequence[Span]) -> Span:
+    """Average the spans of a timeline in which something sounds."""
+    sounding = [span.probabilities for span in spans if span.probabilities]
+    means = {name: float(np.mean([item[name] for item in sounding])) for name in CLASSES} if sounding else {}
+    return Span(spans[0].start, spans[-1].end, _sorted(means))
 
 
 def _sorted(probabilities: Mapping[str, float]) -> dict[str, float]:

@@ -7,6 +7,8 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
+from hf_model.audio.spectrogram import frame_spectra
+
 RATE = 16000
 """Hz."""
 
@@ -22,17 +24,17 @@ FLOOR = 1e-8
 """Added to the power of a band, relative to the loudest band of the clip."""
 
 BLOCK_FRAMES = 2048
+"""Frames whose spectra are in memory at a time."""
 
 
 def mel_power(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     """Compute the power in mel bands: (sample,) at 16 kHz to (frame, band); frame m is centred on m / 50 s."""
-    padded = np.pad(audio, N_FFT // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
-    window = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(N_FFT) / N_FFT)).astype(np.float32)
+    padded, n_frames = np.pad(audio, N_FFT // 2), 1 + len(audio) // HOP
     blocks = []
-    for start in range(0, len(frames), BLOCK_FRAMES):
-        spectrum = np.fft.rfft(frames[start : start + BLOCK_FRAMES] * window, axis=1)
-        blocks.append((spectrum.real**2 + spectrum.imag**2).astype(np.float32) @ _filters())
+    for start in range(0, n_frames, BLOCK_FRAMES):
+        last = min(start + BLOCK_FRAMES, n_frames) - 1
+        spectra = frame_spectra(padded[start * HOP : last * HOP + N_FFT], N_FFT, HOP)
+        blocks.append((spectra.real**2 + spectra.imag**2) @ _filters())
     return np.concatenate(blocks)
 
 

@@ -17,15 +17,7 @@ from numpy.typing import NDArray
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, seconds_to_samples
 from hf_model.audio.io import read_audio
 from hf_model.notes.note import HIGHEST_KEY, LOWEST_KEY
-from hf_model.piano.build_samples import (
-    NOTE_SECONDS,
-    SIDE_COARSENESS,
-    TAIL_FADE,
-    find_loop,
-    middle_and_side,
-    pack_notes,
-)
-from hf_model.piano.mdct_codec import mdct, pack, quantise
+from hf_model.piano.build_samples import NOTE_SECONDS, TAIL_FADE, add_packed, empty_columns, find_loop, pack_notes
 from hf_model.piano.sampled import SampledPiano
 from hf_model.weights import WEIGHTS, write_tensors
 
@@ -106,8 +98,7 @@ def mix_of(levels: NDArray[np.float64]) -> NDArray[np.float32]:
 
 def build_key(folder: Path, key: int, gain: float) -> dict[str, Any]:
     """Read, pack and measure one key."""
-    columns: dict[str, list[Any]] = {name: [] for name in ("packed", "shape", "peak")}
-    columns |= {f"side_{name}": [] for name in columns}
+    columns = empty_columns()
     loops, levels = [], []
     for layer in LAYERS:
         long = gain * recording(folder, key, layer)
@@ -117,13 +108,7 @@ def build_key(folder: Path, key: int, gain: float) -> dict[str, Any]:
         struck = long[:, : seconds_to_samples(NOTE_SECONDS, PIANO_SAMPLE_RATE)].copy()
         n_fade = min(seconds_to_samples(TAIL_FADE, PIANO_SAMPLE_RATE), struck.shape[1])
         struck[:, -n_fade:] *= np.linspace(1.0, 0.0, n_fade, dtype=np.float32)
-        middle, side = middle_and_side(struck)
-        packed, peak = quantise(mdct(middle))
-        side_packed, side_peak = quantise(mdct(side), max(SIDE_COARSENESS * peak, 1e-6))
-        for name, note, loudest in (("", packed, peak), ("side_", side_packed, side_peak)):
-            columns[f"{name}packed"].append(pack(note))
-            columns[f"{name}shape"].append(note.shape)
-            columns[f"{name}peak"].append(loudest)
+        add_packed(columns, struck)
     loop, loop_gain = zip(*loops, strict=True)
     return {**columns, "mix": mix_of(np.array(levels)), "loop": loop, "loop_gain": loop_gain}
 

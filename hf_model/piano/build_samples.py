@@ -99,11 +99,26 @@ def fit_release(struck: NDArray[np.float32], released: NDArray[np.float32], held
     return max(1.0, -float(np.polyfit(np.arange(10) * width / PIANO_SAMPLE_RATE, gains, 1)[0]))
 
 
+def empty_columns() -> dict[str, list[Any]]:
+    """Make the columns of :func:`add_packed`."""
+    return {f"{part}{name}": [] for part in ("", "side_") for name in ("packed", "shape", "peak")}
+
+
+def add_packed(columns: Mapping[str, list[Any]], stereo: NDArray[np.float32]) -> None:
+    """Pack a note (2, sample), middle and side, and append what :func:`pack_notes` joins."""
+    sound, side = middle_and_side(stereo)
+    levels, peak = quantise(mdct(sound))
+    side_levels, side_peak = quantise(mdct(side), SIDE_COARSENESS * peak)
+    for part, note, loudest in (("", levels, peak), ("side_", side_levels, side_peak)):
+        columns[f"{part}packed"].append(pack(note))
+        columns[f"{part}shape"].append(note.shape)
+        columns[f"{part}peak"].append(loudest)
+
+
 def build_key(piano: FluidSynthLibrary, key: int) -> dict[str, Any]:
     """Record, pack and fit one key."""
     layers, releases, loops = {}, [], []
-    columns: dict[str, list[Any]] = {name: [] for name in ("packed", "shape", "peak")}
-    columns |= {f"side_{name}": [] for name in columns}
+    columns = empty_columns()
     n_fade = seconds_to_samples(TAIL_FADE, PIANO_SAMPLE_RATE)
     for velocity in VELOCITIES:
         long = record(piano, key, velocity, LOOP_SECONDS + 1, LOOP_SECONDS)
@@ -111,13 +126,8 @@ def build_key(piano: FluidSynthLibrary, key: int) -> dict[str, Any]:
         struck = long[:, : seconds_to_samples(NOTE_SECONDS, PIANO_SAMPLE_RATE)].copy()
         fade_end(struck)
         struck[:, -n_fade:] *= np.linspace(1, 0, n_fade, dtype=np.float32)
-        sound, side = middle_and_side(struck)
-        levels, peak = quantise(mdct(sound))
-        side_levels, side_peak = quantise(mdct(side), SIDE_COARSENESS * peak)
-        for name, values in (("", (levels, peak)), ("side_", (side_levels, side_peak))):
-            columns[f"{name}packed"].append(pack(values[0]))
-            columns[f"{name}shape"].append(values[0].shape)
-            columns[f"{name}peak"].append(values[1])
+        sound = struck.mean(axis=0)
+        add_packed(columns, struck)
         held = to_tick(0.5)
         released = record(piano, key, velocity, 0.5, 1.0).mean(axis=0)
         releases.append(fit_release(sound, released, held))

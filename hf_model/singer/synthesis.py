@@ -93,12 +93,15 @@ class Song:
         legato. The pitch is the mean of the note's steady part, as MIDI number.
     f0 : ndarray, shape (frame,)
         Hz at 100 frames per second, 0 where unvoiced.
+    voice : str
+        The kind of voice, a key of :data:`hf_model.singer.voice.KINDS`.
     """
 
     audio: NDArray[np.float32]
     sample_rate: int
     notes: list[Note]
     f0: NDArray[np.float64]
+    voice: str = ""
 
 
 DEFAULT = SingerConfig()
@@ -152,7 +155,7 @@ def sing(score: Sequence[Note], seed: int, config: SingerConfig = DEFAULT) -> So
         config.sonorant_onset,
         config.sonorant_offset,
     )
-    return Song(audio.astype(np.float32), config.sample_rate, labels, f0)
+    return Song(audio.astype(np.float32), config.sample_rate, labels, f0, voice.kind)
 
 
 def _plan(notes: Sequence[Note], voice: Voice, config: SingerConfig, rng: Generator) -> tuple[list[PlannedNote], float]:

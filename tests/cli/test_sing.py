@@ -102,3 +102,11 @@ def test_words_without_letters_are_told(tmp_path: Path, capsys: pytest.CaptureFi
     table.write_text(TABLE)
     assert main(["sing", str(table), "--lyrics", "99 red bal-loons !"]) == 0
     assert "without letters and not sung: 99\n" in capsys.readouterr().err
+
+
+def test_a_melody_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recording = tmp_path / "hum.wav"
+    recording.write_bytes(EXAMPLE.read_bytes())
+    assert main(["sing", str(recording), "--lyrics", "la", "-o", str(recording), "--overwrite"]) == 1
+    assert "the output would replace the notes" in capsys.readouterr().err
+    assert recording.read_bytes() == EXAMPLE.read_bytes()

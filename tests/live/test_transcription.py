@@ -39,13 +39,13 @@ def listen(live: LiveTranscription, audio: np.ndarray, size: int) -> list[LiveEv
 
 
 @pytest.fixture(scope="module")
-def heard(transcriber: Transcriber, sung: tuple[np.ndarray, int]) -> tuple[LiveTranscription, list[LiveEvent]]:
+def transcribed(transcriber: Transcriber, sung: tuple[np.ndarray, int]) -> tuple[LiveTranscription, list[LiveEvent]]:
     live = LiveTranscription(transcriber, sung[1])
     return live, listen(live, sung[0], 441)
 
 
-def test_final_notes_are_those_of_the_file(transcriber, sung, heard) -> None:
-    live, events = heard
+def test_final_notes_are_those_of_the_file(transcriber, sung, transcribed) -> None:
+    live, events = transcribed
     voice = as_recording(*sung).voice
     assert live.final == transcriber.transcribe(voice)
     assert [event.note for event in events if event.kind == "final"] == live.final
@@ -53,8 +53,8 @@ def test_final_notes_are_those_of_the_file(transcriber, sung, heard) -> None:
     assert live.digest == hashlib.sha256(voice.tobytes()).hexdigest()
 
 
-def test_provisional_notes_come_within_a_quarter_of_a_second(heard) -> None:
-    live, events = heard
+def test_provisional_notes_come_within_a_quarter_of_a_second(transcribed) -> None:
+    live, events = transcribed
     found = compare(live.provisional, live.final)
     began = {event.number: event.time for event in events if event.kind == "on"}
     late = [began[number] - live.final[place].onset for number, place in found.pairs]
@@ -64,9 +64,9 @@ def test_provisional_notes_come_within_a_quarter_of_a_second(heard) -> None:
     assert max(late) < 0.25
 
 
-def test_every_note_that_begins_ends_before_the_next(heard) -> None:
+def test_every_note_that_begins_ends_before_the_next(transcribed) -> None:
     sounding = None
-    for event in heard[1]:
+    for event in transcribed[1]:
         if event.kind == "on":
             assert sounding is None
             sounding = event.number
@@ -79,22 +79,22 @@ def test_every_note_that_begins_ends_before_the_next(heard) -> None:
 
 
 @pytest.mark.parametrize("size", [7_001])
-def test_blocks_do_not_change_the_notes(transcriber, sung, heard, size: int) -> None:
+def test_blocks_do_not_change_the_notes(transcriber, sung, transcribed, size: int) -> None:
     live = LiveTranscription(transcriber, sung[1])
     events = listen(live, sung[0], size)
-    assert live.final == heard[0].final
+    assert live.final == transcribed[0].final
     assert [(e.kind, e.number, e.note, e.key, e.time) for e in events if e.kind != "final"] == [
-        (e.kind, e.number, e.note, e.key, e.time) for e in heard[1] if e.kind != "final"
+        (e.kind, e.number, e.note, e.key, e.time) for e in transcribed[1] if e.kind != "final"
     ]
 
 
-def test_blocks_that_come_late_cost_less_and_end_the_same(transcriber, sung, heard, monkeypatch) -> None:
+def test_blocks_that_come_late_cost_less_and_end_the_same(transcriber, sung, transcribed, monkeypatch) -> None:
     live = LiveTranscription(transcriber, sung[1])
     computed = []
     compute = live._tail.compute
     monkeypatch.setattr(live._tail, "compute", lambda: computed.append(1) or compute())
     listen(live, sung[0], sung[1])
-    assert live.final == heard[0].final
+    assert live.final == transcribed[0].final
     assert 30 < len(computed) < 60  # of 219 steps
     assert len(live.provisional) >= 12
 

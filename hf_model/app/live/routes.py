@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from hf_model.app.connections import client_of
-from hf_model.app.job_routes import SLOW, read_body
-from hf_model.app.limits import BusyError, PageError
+from hf_model.app.job_routes import read_body, with_reasons
+from hf_model.app.limits import PageError
 from hf_model.app.live.recordings import LiveRecordings
 
 NOT_VALID = "The request is not valid."
@@ -21,40 +19,22 @@ NOT_VALID = "The request is not valid."
 def add_live_routes(app: Starlette, live: LiveRecordings) -> None:
     """Add ``POST /live?rate=``, ``POST /recordings/ID/sound?first=`` and ``POST /recordings/ID/end``."""
 
-    async def begin(request: Request) -> dict[str, Any]:
+    async def begin(request: Request) -> Response:
         rate = _number(request, "rate")
-        return {"recording": await live.in_thread(live.begin, client_of(request.scope), rate)}
+        return JSONResponse({"recording": await live.in_thread(live.begin, client_of(request.scope), rate)})
 
-    async def take_sound(request: Request) -> dict[str, Any]:
+    async def take_sound(request: Request) -> Response:
         first = _number(request, "first")
         async with asyncio.timeout(live.limits.body_seconds):
             body = await read_body(request)
-        return await live.in_thread(live.push, request.path_params["recording"], first, body)
+        return JSONResponse(await live.in_thread(live.push, request.path_params["recording"], first, body))
 
-    async def end(request: Request) -> dict[str, Any]:
-        return await live.in_thread(live.end, request.path_params["recording"])
+    async def end(request: Request) -> Response:
+        return JSONResponse(await live.in_thread(live.end, request.path_params["recording"]))
 
-    app.add_route("/live", _answered(begin), methods=["POST"])
-    app.add_route("/recordings/{recording}/sound", _answered(take_sound), methods=["POST"])
-    app.add_route("/recordings/{recording}/end", _answered(end), methods=["POST"])
-
-
-def _answered(handle: Callable[[Request], Awaitable[dict[str, Any]]]) -> Callable[[Request], Awaitable[Response]]:
-    """Answer with JSON, or with the reason why not."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return JSONResponse(await handle(request))
-        except ClientDisconnect:
-            return Response(status_code=400)
-        except TimeoutError:
-            return JSONResponse({"error": SLOW}, 408)
-        except BusyError as error:
-            return JSONResponse({"error": str(error)}, 503)
-        except PageError as error:
-            return JSONResponse({"error": str(error)}, 400)
-
-    return answer
+    app.add_route("/live", with_reasons(begin), methods=["POST"])
+    app.add_route("/recordings/{recording}/sound", with_reasons(take_sound), methods=["POST"])
+    app.add_route("/recordings/{recording}/end", with_reasons(end), methods=["POST"])
 
 
 def _number(request: Request, name: str) -> int:

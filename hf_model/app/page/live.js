@@ -1,5 +1,6 @@
 // Sends the microphone's samples to the server while it records, and draws the notes that come back.
 
+import { prepare } from "./canvas.js";
 import { deleteRecording, sendLive } from "./engine.js";
 import { nameOf } from "./roll.js";
 
@@ -110,12 +111,7 @@ export class LiveRoll {
     const { canvas } = this;
     const [width, height] = [canvas.clientWidth, canvas.clientHeight];
     if (!width) return;
-    const scale = devicePixelRatio || 1;
-    [canvas.width, canvas.height] = [width * scale, height * scale];
-    const pen = canvas.getContext("2d");
-    pen.scale(scale, scale);
-    const style = getComputedStyle(canvas);
-    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    const { pen, colour } = prepare(canvas);
     const start = Math.max(0, seconds - SHOWN);
     const seen = [...notes.final, ...notes.provisional.values()].filter((note) => note.sounds || note.offset > start);
     const [low, high] = this.range(seen.map((note) => note.key));

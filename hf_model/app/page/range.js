@@ -1,5 +1,6 @@
 // The waveform of the whole recording, and the part of it that is selected: by mouse, touch, keyboard or numbers.
 
+import { prepare } from "./canvas.js";
 import { clock } from "./words.js";
 
 const MIN_SECONDS = 1;
@@ -96,12 +97,7 @@ export class RangeSelector {
       handle.setAttribute("aria-valuenow", at.toFixed(1));
       handle.setAttribute("aria-valuetext", clock(at));
     });
-    const scale = devicePixelRatio || 1;
-    [canvas.width, canvas.height] = [width * scale, height * scale];
-    const pen = canvas.getContext("2d");
-    pen.scale(scale, scale);
-    const style = getComputedStyle(canvas);
-    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    const { pen, colour } = prepare(canvas);
     const [from, to] = [(this.start / duration) * width, (this.end / duration) * width];
     pen.fillStyle = colour("selected");
     pen.fillRect(from, 0, to - from, height);

@@ -1,5 +1,7 @@
 // The piano roll: keyboard, beats, spectrogram and pitch of the voice, and the notes of the piano.
 
+import { prepare } from "./canvas.js";
+
 const BLACK = new Set([1, 3, 6, 8, 10]);
 const LETTERS = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 const KEYBOARD_WIDTH = 34; // pixels
@@ -48,14 +50,8 @@ export class Roll {
   draw() {
     const { canvas } = this;
     if (!this.rendering || !canvas.clientWidth) return;
-    const scale = Math.min(devicePixelRatio || 1, MAX_PIXELS / canvas.clientWidth);
-    [canvas.width, canvas.height] = [canvas.clientWidth * scale, canvas.clientHeight * scale];
-    const pen = canvas.getContext("2d");
-    pen.scale(scale, scale);
-    this.width = canvas.clientWidth;
-    this.height = canvas.clientHeight;
-    const style = getComputedStyle(canvas);
-    this.colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    const { pen, colour } = prepare(canvas, Math.min(devicePixelRatio || 1, MAX_PIXELS / canvas.clientWidth));
+    [this.width, this.height, this.colour] = [canvas.clientWidth, canvas.clientHeight, colour];
     this.drawGrid(pen);
     this.drawVoice(pen);
     this.drawNotes(pen);

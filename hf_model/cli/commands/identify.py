@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,49 +15,47 @@ from hf_model.cli.messages import FAILED, OK, print_message
 from hf_model.config import ConfigError
 
 if TYPE_CHECKING:
-    from hf_model.instruments.identifier import InstrumentIdentifier, Span
+    from hf_model.instruments.identifier import Span
 
 MIN_SHOWN = 0.1
 """Probability from which a further instrument is named."""
 
 
-def identify_files(paths: Sequence[Path], *, timeline: bool, top: int) -> Iterator[dict[str, Any]]:
-    """Identify the instruments of recordings.
+def identify_file(path: Path, *, timeline: bool, top: int) -> dict[str, Any]:
+    """Identify the instruments of a recording.
 
     Parameters
     ----------
-    paths : sequence of Path
+    path : Path
     timeline : bool
         Also what sounds over time.
     top : int
         Number of instruments named.
 
-    Yields
-    ------
+    Returns
+    -------
     dict
         ``input``, and either ``error``, or ``duration``, ``instruments`` and perhaps ``timeline``; times in seconds.
     """
-    from hf_model.instruments.identifier import default_identifier
-
-    identifier = default_identifier()
-    for path in paths:
-        try:
-            yield {"input": str(path), **_identified(path, identifier, timeline=timeline, top=top)}
-        except OSError as error:
-            yield {"input": str(path), "error": f"{path}: {error.strerror.lower() if error.strerror else error}"}
-        except (ConfigError, ValueError) as error:
-            text = str(error)
-            yield {"input": str(path), "error": text if text.startswith(str(path)) else f"{path}: {text}"}
+    try:
+        return {"input": str(path), **_identified(path, timeline=timeline, top=top)}
+    except OSError as error:
+        return {"input": str(path), "error": f"{path}: {error.strerror.lower() if error.strerror else error}"}
+    except (ConfigError, ValueError) as error:
+        text = str(error)
+        return {"input": str(path), "error": text if text.startswith(str(path)) else f"{path}: {text}"}
 
 
-def _identified(path: Path, identifier: InstrumentIdentifier, *, timeline: bool, top: int) -> dict[str, Any]:
+def _identified(path: Path, *, timeline: bool, top: int) -> dict[str, Any]:
+    from hf_model.instruments.identifier import default_identifier, summarize
+
     recording = read_recording(path)
-    audio = recording.voice
-    found = {"duration": round(recording.duration, 3), "instruments": _named(identifier.identify(audio), top)}
+    spans = default_identifier().timeline(recording.voice)
+    found = {"duration": round(recording.duration, 3), "instruments": _named(summarize(spans), top)}
     if timeline:
         found["timeline"] = [
             {"start": round(span.start, 2), "end": round(span.end, 2), "instruments": _named(span, top)}
-            for span in identifier.timeline(audio)
+            for span in spans
         ]
     return found
 
@@ -93,19 +91,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command, and return its exit code."""
     from hf_model.cli.jobs import find_inputs
 
-    failed, found = False, []
+    found = []
     for job in find_inputs(arguments.inputs, with_outputs=True):
         if job.problem:
-            results = [{"input": str(job.source), "error": job.problem}]
+            result: dict[str, Any] = {"input": str(job.source), "error": job.problem}
         else:
-            results = list(identify_files([job.source], timeline=arguments.timeline, top=arguments.top))
-        for result in results:
-            found.append(result)
-            if "error" in result:
-                failed = True
-                print_message(result["error"])
-            elif not arguments.json:
-                print(as_text(result), flush=True)
+            result = identify_file(job.source, timeline=arguments.timeline, top=arguments.top)
+        found.append(result)
+        if "error" in result:
+            print_message(result["error"])
+        elif not arguments.json:
+            print(as_text(result), flush=True)
     if arguments.json:
         print(as_json(found))
-    return FAILED if failed else OK
+    return FAILED if any("error" in result for result in found) else OK

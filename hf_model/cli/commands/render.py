@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, seconds_to_samples
-from hf_model.cli.loading import ModelError, load_models
-from hf_model.cli.messages import FAILED, OK, print_json, print_message, print_report
+from hf_model.cli.loading import load_models
+from hf_model.cli.messages import describe_unexpected
+from hf_model.cli.one_file import check_name, check_output, run_one
 from hf_model.cli.options import performance_from
 from hf_model.cli.progress import ProgressBars
 from hf_model.cli.report import Report
@@ -66,8 +66,7 @@ def render_file(
     except OSError as error:
         report.error = f"{source}: {error.strerror.lower() if error.strerror else error}"
     except Exception as error:  # noqa: BLE001 (one line instead of a traceback)
-        is_memory = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error))
-        report.error = f"{source}: {'not enough memory' if is_memory else f'{type(error).__name__}: {error}'}"
+        report.error = f"{source}: {describe_unexpected(error)}"
     report.seconds = round(time.perf_counter() - started, 3)
     return report
 
@@ -76,11 +75,9 @@ def _render(
     source: Path, options: RenderOptions, models: Models, report: Report, progress: Callable[[float], object]
 ) -> None:
     out = options.out or source.with_suffix(".wav")
-    if out.suffix.lower() != ".wav":
-        msg = f"the output is a wav file, but {out} does not end in .wav"
-        raise OutputError(msg)
+    check_name(out)
     score = read_score(source)
-    _check_output(source, out, overwrite=options.overwrite)
+    check_output(source, out, overwrite=options.overwrite)
     last = max((note.offset for note in score.notes), default=0.0)
     lengths = (options.duration, score.duration, last + TAIL_SECONDS)
     seconds = next(length for length in lengths if length is not None)
@@ -96,7 +93,7 @@ def _render(
     ):
         write_take(temporary["wav"], take)
         report.add_level(take)
-        _check_output(source, out, overwrite=options.overwrite)  # another program may have written it meanwhile
+        check_output(source, out, overwrite=options.overwrite)  # another program may have written it meanwhile
     report.outputs = {"wav": str(out)}
     report.duration, report.n_notes = round(n_samples / PIANO_SAMPLE_RATE, 6), len(notes)
     report.warnings = list(score.warnings)
@@ -104,31 +101,13 @@ def _render(
         report.warnings.append(f"{len(score.notes) - len(notes)} notes begin after {seconds:g} s and are left out")
 
 
-def _check_output(source: Path, out: Path, *, overwrite: bool) -> None:
-    """Refuse to replace an older file unless ``overwrite``, and the notes themselves."""
-    if os.path.lexists(out) and not overwrite:
-        msg = f"{out} exists; add --overwrite to replace it, or choose another file with -o"
-        raise OutputError(msg)
-    if os.path.exists(out) and os.path.samefile(source, out):  # noqa: PTH110, PTH121 (as in convert)
-        msg = "the output would replace the notes; choose another file with -o"
-        raise OutputError(msg)
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Run the command, and return its exit code."""
-    performance = performance_from(arguments)
-    options = RenderOptions(arguments.out, arguments.duration, arguments.overwrite, performance)
-    report: Report | None = None
-    problem = None
-    try:
+
+    def make() -> Report:
+        options = RenderOptions(arguments.out, arguments.duration, arguments.overwrite, performance_from(arguments))
         models = load_models(arguments, transcriber=False)
         with ProgressBars(1, hidden=arguments.quiet) as bars:
-            report = render_file(arguments.notes, options, models, lambda share: bars.step(share, "playing the piano"))
-        print_report(report, quiet=arguments.quiet, on_stdout=not arguments.json)
-    except ModelError as error:
-        problem = str(error)
-        print_message(problem)
-    finally:
-        if arguments.json:
-            print_json([report] if report else [], problem)
-    return FAILED if problem or (report and report.error) else OK
+            return render_file(arguments.notes, options, models, lambda share: bars.step(share, "playing the piano"))
+
+    return run_one(arguments, make)

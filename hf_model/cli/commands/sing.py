@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, resampled_length, seconds_to_samples
-from hf_model.cli.messages import FAILED, OK, print_json, print_message, print_report
+from hf_model.cli.messages import describe_unexpected
+from hf_model.cli.one_file import check_name, check_output, run_one
 from hf_model.cli.report import Report
 from hf_model.config import ConfigError
 from hf_model.export.outputs import OutputError, all_or_none
@@ -100,7 +100,7 @@ def sing_file(source: Path, options: SingOptions, models: Models) -> Report:
     except ModuleNotFoundError as error:
         report.error = f"{source}: {error.name} is not installed: pip install 'hummingface[lyrics]'"
     except Exception as error:  # noqa: BLE001 (one line instead of a traceback)
-        report.error = f"{source}: {type(error).__name__}: {error}"
+        report.error = f"{source}: {describe_unexpected(error)}"
     report.seconds = round(time.perf_counter() - started, 3)
     return report
 
@@ -110,12 +110,8 @@ def _sing(source: Path, options: SingOptions, models: Models, report: Report) ->
     from hf_model.lyrics.singing import sing_lyrics
 
     out = options.out or source.with_name(f"{source.stem}_sung.wav")
-    if out.suffix.lower() != ".wav":
-        msg = f"the output is a wav file, but {out} does not end in .wav"
-        raise OutputError(msg)
-    if os.path.lexists(out) and not options.overwrite:
-        msg = f"{out} exists; add --overwrite to replace it, or choose another file with -o"
-        raise OutputError(msg)
+    check_name(out)
+    check_output(source, out, overwrite=options.overwrite)
     melody = load_melody(source, models)
     lyrics = options.lyrics or melody.lyrics
     if not lyrics.strip():
@@ -192,9 +188,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command, and return its exit code."""
     from hf_model.inference import Models, default_models
 
-    report: Report | None = None
-    problem = None
-    try:
+    def make() -> Report:
         options = SingOptions(
             read_lyrics(arguments.lyrics),
             arguments.voice,
@@ -203,12 +197,6 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.out,
             arguments.overwrite,
         )
-        report = sing_file(arguments.melody, options, Models(arguments.model) if arguments.model else default_models())
-        print_report(report, quiet=arguments.quiet, on_stdout=not arguments.json)
-    except OutputError as error:
-        problem = str(error)
-        print_message(problem)
-    finally:
-        if arguments.json:
-            print_json([report] if report else [], problem)
-    return FAILED if problem or (report and report.error) else OK
+        return sing_file(arguments.melody, options, Models(arguments.model) if arguments.model else default_models())
+
+    return run_one(arguments, make)

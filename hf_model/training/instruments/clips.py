@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -167,20 +167,11 @@ def made_voice_clips(n_clips: int, seed: int) -> Iterator[InstrumentClip]:
         shift = float(rng.choice([-12.0, 0.0, 0.0, 7.0, 12.0]))
         score = [replace(note, pitch=float(np.clip(note.pitch + shift, 36, 88))) for note in phrase]
         config = SingerConfig(max_lead=0.2, max_tail=0.1, speech=0.0, style=style)
-        kind = _kind_of_voice(score, number)
         song = sing(score, number, config)
-        names = {WHISTLING} if kind == "whistle" else {VOICE, KIND_OF_VOICE[kind]}
-        if style == "hum" and kind != "whistle":
+        names = {WHISTLING} if song.voice == "whistle" else {VOICE, KIND_OF_VOICE[song.voice]}
+        if style == "hum" and song.voice != "whistle":
             names.add("humming")
         audio = resample(song.audio, song.sample_rate, RATE)[: round(CLIP_SECONDS * RATE)]
         clip = audio_clip(audio, names, "made voices")
         if clip is not None:
             yield clip
-
-
-def _kind_of_voice(score: Sequence[Note], seed: int) -> str:
-    """Repeat the first draw of :func:`hf_model.singer.synthesis.sing`."""
-    from hf_model.singer.voice import draw_kind
-
-    rng = np.random.default_rng([seed, 0x51461])
-    return draw_kind(rng, np.array([note.pitch for note in sorted(score)]))
