@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.onnx.session import Session
+from hf_model.onnx.session import Session, import_onnxruntime
 
 Inputs = Mapping[str, NDArray[np.float32]]
 
@@ -43,6 +43,7 @@ def quantize(content: bytes, examples: Sequence[Inputs], in_float: Sequence[str]
     QuantizationError
         If the outputs on the examples change by more than ``TOLERANCE``.
     """
+    import_onnxruntime()
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
@@ -73,8 +74,8 @@ def quantize(content: bytes, examples: Sequence[Inputs], in_float: Sequence[str]
 def _fuse_normalization(content: bytes, path: Path) -> list[str]:
     """Write the network with its normalisation fused into the convolutions before it; return the names of its nodes."""
     import onnx
-    import onnxruntime
 
+    onnxruntime = import_onnxruntime()
     settings = onnxruntime.SessionOptions()
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     settings.optimized_model_filepath = str(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,17 @@ MODEL_FILE = "model.onnx"
 
 ERRORS_ONLY = 3
 """Level of ONNX Runtime's own messages, on the standard error stream."""
+
+
+def import_onnxruntime() -> Any:
+    """Import ONNX Runtime, which takes a tenth of a second, with its telemetry off unless the user has turned it on.
+
+    Otherwise it writes a device number into the user's cache folder, keeps a list of events there, and sends them.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it is only read when the library is loaded
+    import onnxruntime
+
+    return onnxruntime
 
 
 class Session:
@@ -35,8 +47,7 @@ class Session:
     """
 
     def __init__(self, content: bytes) -> None:
-        import onnxruntime  # takes a tenth of a second
-
+        onnxruntime = import_onnxruntime()
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = settings.inter_op_num_threads = 1
         settings.log_severity_level = ERRORS_ONLY

@@ -113,3 +113,20 @@ def test_only_onnxruntime_is_imported_and_only_when_needed(folder: Path) -> None
         check=False,
     )
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+def test_nothing_is_written_or_sent_about_the_user(folder: Path, tmp_path: Path) -> None:
+    """ONNX Runtime's telemetry: a device number and events in the cache folder, and a thread that sends them."""
+    home = tmp_path / "home"
+    home.mkdir()
+    program = (
+        "import os, sys\nfrom hf_model.onnx.session import load_session\nload_session(sys.argv[1])\n"
+        "print(os.environ['ORT_DISABLE_TELEMETRY'])\n"
+    )
+    left_out = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    variables = {name: value for name, value in os.environ.items() if name not in left_out} | {"HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(folder)], env=variables, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.returncode) == ("1\n", 0)
+    assert list(home.rglob("*")) == []
