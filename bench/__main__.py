@@ -32,7 +32,7 @@ PACKAGES: dict[str, dict[str, str]] = {
         "singer": "speed of the singing synthesizer",
         "lyrics": "notes and words of lyrics that the program sings, and its speed",
         "wishes": "the three of them in one report (reports/wishes.md)",
-        "instruments": "which instrument is this: sounds never trained on; --fit writes weights",
+        "instruments": "which instrument is this: sounds never trained on",
     },
     "reliability": {
         "fuzz": "damaged files of all kinds, and whether the program keeps its promises on each",

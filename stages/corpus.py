@@ -100,7 +100,7 @@ def _table(corpus: Corpus) -> str:
 
 
 def _audit(name: str) -> None:
-    from hf_model.alignment.label_audit import audit_recordings, describe
+    from hf_model.alignment.labels.audit import audit_recordings, describe
 
     if name not in CORPORA or not CORPORA[name].folder:
         raise ConfigError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from hf_model.corpora.pop909_songs import cut_excerpt, read_song
 from hf_model.evaluation.degradations import CONDITIONS, singing_power
 from hf_model.singer.composition import compose
 from hf_model.singer.synthesis import sing
+from hf_model.training.instruments.recorded_clips import is_test_voice
 
 Audio = NDArray[np.float32]
 
@@ -85,11 +85,7 @@ def recorded_voices(mirror: Path, *, test: bool) -> list[Path]:
     """List the recordings of SSVD with a stated licence, of training or of test."""
     licensed = {path.stem for path in (mirror / "hust_solfege" / "onset&pitch").glob("*.txt")}
     paths = sorted((mirror / "ssvd" / "train&valid").glob("*.flac"))
-    return [path for path in paths if path.stem in licensed and _is_test(path.stem) == test]
-
-
-def _is_test(name: str) -> bool:
-    return hashlib.md5(name.encode(), usedforsecurity=False).digest()[0] % 3 == 0
+    return [path for path in paths if path.stem in licensed and is_test_voice(path.stem) == test]
 
 
 def _bands(mirror: Path, test: bool) -> Iterator[tuple[str, Audio]]:

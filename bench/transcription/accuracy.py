@@ -181,6 +181,7 @@ def run(options: argparse.Namespace) -> None:
         for part in [part for part in PARTS if part in options.parts]:
             measured = protocol.measure(part)
             if measured is not None:
-                report[part] = without_nan(measured)
+                by_system = part in ("csd", "conditions")  # systems whose models are missing keep their figures
+                report[part] = {**(report.get(part, {}) if by_system else {}), **without_nan(measured)}
                 path.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     print(write_report(options.out, report))

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hf_model.alignment.label_audit import audit_labels
-from hf_model.alignment.label_correction import (
+from hf_model.alignment.labels.audit import audit_labels
+from hf_model.alignment.labels.correction import (
     apply_correction,
     corpus_prior,
     correct_octaves,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hf_model.alignment.correction import Correction
-from hf_model.alignment.label_correction import Measurement, corpus_prior
+from hf_model.alignment.labels.correction import Measurement, corpus_prior
 from hf_model.alignment.pairing import MeasureJob, VoiceJob, measure_recording, pair_voice
 from hf_model.corpora.catalogue import DownloadSettings, read
 from hf_model.corpora.corpus import UNSTATED

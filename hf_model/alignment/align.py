@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hf_model.alignment import manifest
-from hf_model.alignment.label_correction import corpus_prior
+from hf_model.alignment.labels.correction import corpus_prior
 from hf_model.alignment.pairing import (
     ALIGNED_BY_SCORE,
     MeasureJob,
@@ -25,6 +25,7 @@ from hf_model.alignment.pairing import (
     sing_phrase,
     uses_labels,
 )
+from hf_model.alignment.piano_pairs import PIANOS, pair_piano, piano_jobs
 from hf_model.alignment.song_pairs import SONGS, make_song, song_jobs
 from hf_model.audio.reader import SUFFIXES
 from hf_model.config import check_range
@@ -54,6 +55,8 @@ class AlignSettings:
         Phrases to compose and synthesize for the corpus "made"; each has its own singer.
     score_phrases : int
         Phrases to synthesize from each corpus of scores (pop909, ...) or of piano performances (maestro).
+    piano_excerpts : int
+        Excerpts to cut from recordings of pianos (maestro), ``made_seconds`` each, for the synthesizer.
     made_seconds : float
         Maximum duration of a phrase, without the silence around it.
     seed : int
@@ -73,6 +76,7 @@ class AlignSettings:
 
     made_phrases: int = 300
     score_phrases: int = 0
+    piano_excerpts: int = 0
     made_seconds: float = 8.0
     seed: int = 0
     min_quality: float = 0.3
@@ -86,6 +90,7 @@ class AlignSettings:
         """Check the ranges."""
         check_range("made_phrases", self.made_phrases, 0, 10_000_000)
         check_range("score_phrases", self.score_phrases, 0, 10_000_000)
+        check_range("piano_excerpts", self.piano_excerpts, 0, 10_000_000)
         check_range("made_seconds", self.made_seconds, 0.5, 600.0)
         check_range("seed", self.seed, 0, 2**31)
         check_range("min_quality", self.min_quality, 0.0, 1.0)
@@ -125,6 +130,7 @@ def align(raw: Path, folder: Path, settings: AlignSettings, workers: Workers = 1
     report: dict[str, Any] = {}
     seen: dict[Path, str] = {}
     names = _corpora(raw)
+    names += [PIANOS] if settings.piano_excerpts else []
     names += [SONGS] if settings.songs + settings.recorded_songs else []  # last: recordings sing in them
     for name in names:
         for kind in ("voice", "piano"):
@@ -162,6 +168,10 @@ def _outcomes(
         pairs = _recorded(name, raw, folder, settings)
         yield from run_all(pair_recorded, pairs, workers=workers, title="warping pianos")
         return
+    if name == PIANOS:
+        pianos = piano_jobs(folder, _pianos(raw), settings.piano_excerpts, settings.made_seconds, settings.seed)
+        yield from run_all(pair_piano, pianos, workers=workers, title="cutting recorded pianos")
+        return
     if name == SONGS:
         counts = settings.songs, settings.recorded_songs, settings.song_seconds, settings.seed
         songs = song_jobs(raw, folder, *counts, settings.separator)
@@ -178,6 +188,13 @@ def _outcomes(
         yield from run_all(sing_phrase, jobs, workers=workers, title=f"synthesizing {name}")
     if voices:
         yield from _voices(name, folder, voices, settings, workers, seen)
+
+
+def _pianos(raw: Path) -> list[PianoRecord]:
+    """List the recordings of pianos for training, of all downloaded corpora."""
+    names = [name for name in _corpora(raw) if name in CORPORA and CORPORA[name].role == "piano"]
+    records = [record for name in names for record in read(name, raw)]
+    return [record for record in records if isinstance(record, PianoRecord) and record.split == "train"]
 
 
 def _melody(record: PianoRecord) -> ScoreRecord:

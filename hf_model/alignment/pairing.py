@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hf_model.alignment import manifest
 from hf_model.alignment.audio_alignment import Warp, apply_warp, find_warp
 from hf_model.alignment.correction import Correction
-from hf_model.alignment.label_correction import (
+from hf_model.alignment.labels.correction import (
     Measurement,
     Prior,
     apply_correction,

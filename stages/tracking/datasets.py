@@ -16,6 +16,13 @@ SHARDS = Path("data/stft")
 FRAME_RATE = 100
 """Frames a second of the shards."""
 
+COLUMNS = {
+    "transcriber": ["voice_stft", "notes"],
+    "synthesizer": ["voice_stft", "piano_stft", "notes"],
+    "direct": ["voice_stft", "piano_stft", "notes"],
+}
+"""Columns of the shards that a model is trained on; other models use no shards."""
+
 
 def dataset_inputs(kind: str, splits: Mapping[str, str]) -> list[Any]:
     """Describe the shards as MLflow data sets, one for each split: name, hash, counts, columns.
@@ -23,13 +30,16 @@ def dataset_inputs(kind: str, splits: Mapping[str, str]) -> list[Any]:
     Parameters
     ----------
     kind : str
-        The model.
+        The model; there are no data sets for one that is not trained on shards.
     splits : mapping of str to str
         Splits of the shards, and what they are used for: {"train": "training"}.
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    manifest, inputs = read_manifest(), []
+    inputs: list[Any] = []
+    if kind not in COLUMNS:
+        return inputs
+    manifest = read_manifest()
     for split, context in splits.items():
         files = [entry for entry in manifest.get("files", []) if entry["split"] == split]
         if not files:
@@ -46,8 +56,8 @@ def dataset_inputs(kind: str, splits: Mapping[str, str]) -> list[Any]:
             "sha256": digest,
             "bytes": sum(entry["bytes"] for entry in files),
         }
-        columns = ["voice_stft", "notes"] if kind == "transcriber" else ["voice_stft", "piano_stft", "notes"]
-        schema = {"mlflow_colspec": [{"type": "binary", "name": name, "required": True} for name in columns]}
+        colspec = [{"type": "binary", "name": name, "required": True} for name in COLUMNS[kind]]
+        schema = {"mlflow_colspec": colspec}
         dataset = Dataset(
             name=f"{' + '.join(sorted(rows))} ({split})",
             digest=digest[:12],

@@ -82,7 +82,8 @@ def changed_settings(kind: str) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     try:
         before, after, profile = yaml.safe_load(committed), _run.read_yaml(_run.PARAMS), profile_name()
-        for section in ("download", "align", "stft", f"train.{kind}"):
+        own = ("instruments",) if kind == "instruments" else ("align", "stft", f"train.{kind}")
+        for section in ("download", *own):
             now = flatten({section: _run.merged_section(after, section)}, ".")
             then = flatten({section: _run.merged_section(before, section, profile)}, ".")
             changes |= {name: value for name, value in now.items() if then.get(name) != value}

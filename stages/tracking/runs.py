@@ -18,7 +18,11 @@ from stages.tracking.datasets import dataset_inputs
 from stages.tracking.groups import PARENT_TAG, find_parent, summarize_group
 from stages.tracking.run_labels import GROUP_VARIABLE, flatten, run_name, run_tags
 
-SOURCE = "stages/train.py"
+SOURCES = {"instruments": "stages/instruments.py"}
+"""The program of a training, where it is not ``stages/train.py``."""
+
+SERVED = {"instruments": "served_identifier.py"}
+"""The served model, where it is not ``served_model.py``."""
 
 RUNS = Path("data/scratch/runs")
 """Run ids by training and by weights; ignored by git and DVC."""
@@ -116,7 +120,7 @@ def _new_run(client: Any, kind: str, training: Mapping[str, Any]) -> str:
     from mlflow.entities import Param
 
     experiment = client.get_experiment_by_name(EXPERIMENT)
-    tags = run_tags(kind, SOURCE)
+    tags = run_tags(kind, SOURCES.get(kind, "stages/train.py"))
     group = os.environ.get(GROUP_VARIABLE)
     if group:
         tags[PARENT_TAG] = find_parent(client, experiment.experiment_id, group)
@@ -149,7 +153,7 @@ def _log_model(tracker: Tracker, kind: str, folder: Path) -> None:
         ):
             mlflow.pyfunc.log_model(
                 name=kind,
-                python_model=str(Path(__file__).with_name("served_model.py")),
+                python_model=str(Path(__file__).with_name(SERVED.get(kind, "served_model.py"))),
                 artifacts=parts,
                 code_paths=["hf_model"],
                 pip_requirements=[f"{name}=={version(name)}" for name in packages],

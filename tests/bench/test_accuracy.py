@@ -13,7 +13,7 @@ from bench.transcription.accuracy_report import BEGIN, END, write_report
 from bench.transcription.recordings import CONVENTIONS, CORRECTED, PUBLISHED, UNBIASED, Recording, labels
 from bench.transcription.systems import folds_system
 from hf_model.alignment.correction import Correction
-from hf_model.alignment.label_correction import Measurement
+from hf_model.alignment.labels.correction import Measurement
 from hf_model.evaluation.corpus_scores import score_corpus
 from hf_model.notes.note import Note
 from hf_model.notes.pitch import hz_to_pitch

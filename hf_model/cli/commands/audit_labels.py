@@ -37,7 +37,7 @@ def add_audit_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
-    from hf_model.alignment.label_audit import audit_recordings, describe
+    from hf_model.alignment.labels.audit import audit_recordings, describe
     from hf_model.audio.reader import AudioError
     from hf_model.corpora.label_files import read_labels
     from hf_model.corpora.own import label_file, recordings

@@ -54,7 +54,7 @@ def fit_instruments(
     pools = _pools(clips)
     network.train()
     for step in range(schedule.n_steps):
-        spectrograms, targets = make_batch(pools, rng)
+        spectrograms, targets = make_batch(pools, rng, BATCH_SIZE)
         smooth = torch.from_numpy(targets) * (1.0 - 2.0 * SMOOTHING) + SMOOTHING
         with torch.autocast("cpu", torch.bfloat16):
             logits = network(torch.from_numpy(spectrograms))
@@ -79,7 +79,7 @@ def _pools(clips: Sequence[InstrumentClip]) -> Pools:
     return [list(groups.values()) for groups in sorted_clips.values()]
 
 
-def make_batch(pools: Pools, rng: Generator, size: int = BATCH_SIZE) -> Batch:
+def make_batch(pools: Pools, rng: Generator, size: int) -> Batch:
     """Mix clips with random levels, filters, rooms and noise: (clip, frame, band), and targets (clip, class)."""
     powers = np.zeros((size, FRAMES, N_MELS), dtype=np.float32)
     targets = np.zeros((size, len(CLASSES)), dtype=np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hf_model.alignment.correction import Correction
-from hf_model.alignment.label_correction import (
+from hf_model.alignment.labels.correction import (
     Measurement,
     Prior,
     apply_correction,

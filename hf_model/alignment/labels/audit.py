@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.alignment.label_correction import note_pitches, share_near
+from hf_model.alignment.labels.correction import note_pitches, share_near
 from hf_model.alignment.tracked_voice import TrackedVoice
 from hf_model.audio.pitch_tracking import FRAME_RATE, Track
 from hf_model.notes.note import Note

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.transcription.audit import shifted, transposed, wrong_pitches
-from hf_model.alignment.label_audit import audit_labels, describe
+from hf_model.alignment.labels.audit import audit_labels, describe
 from hf_model.audio.pitch_tracking import track
 from hf_model.audio.resampling import resample
 from hf_model.notes.note import Note
