@@ -28,7 +28,7 @@ T = TypeVar("T")
 PARAMS = Path("params.yaml")
 """Relative to the repository's root, where DVC runs each stage."""
 
-SECTIONS = ("download", "align", "stft", "train", "instruments", "render", "evaluate")
+SECTIONS = ("download", "align", "stft", "train", "instruments", "analysis", "render", "evaluate")
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Numbers of the system's errors for a full disk and an exceeded quota."""

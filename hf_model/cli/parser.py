@@ -10,6 +10,9 @@ from importlib import import_module
 from pathlib import Path
 
 from hf_model import __version__
+from hf_model.cli.commands.analyse import DESCRIPTION as ANALYSE
+from hf_model.cli.commands.analyse import EXAMPLES as ANALYSE_EXAMPLES
+from hf_model.cli.commands.analyse import add_analyse_options
 from hf_model.cli.commands.audit_labels import DESCRIPTION as AUDIT
 from hf_model.cli.commands.audit_labels import EXAMPLES as AUDIT_EXAMPLES
 from hf_model.cli.commands.audit_labels import add_audit_options
@@ -62,6 +65,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_identify_options(
         add("identify", help="name the instruments in recordings", description=IDENTIFY, epilog=IDENTIFY_EXAMPLES)
     )
+    analyse = add("analyse", help="tempo, key, genre of songs", description=ANALYSE, epilog=ANALYSE_EXAMPLES)
+    add_analyse_options(analyse, INPUT_HELP)
+    analyse.set_defaults(run=_command("analyse"))
     add_audit_options(
         add("audit-labels", help="compare note labels with recordings", description=AUDIT, epilog=AUDIT_EXAMPLES)
     )

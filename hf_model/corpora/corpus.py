@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hf_model.config import ConfigError, check_choice
 
-ROLES = ("voice with notes", "scores", "piano", "instruments")
+ROLES = ("voice with notes", "scores", "piano", "instruments", "songs")
 
 PERMISSIVE = ("MIT", "CC BY 4.0", "CC0 1.0")
 """Licences that ask for attribution at most; all others need ``download.accept_license``."""

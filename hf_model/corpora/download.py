@@ -219,6 +219,10 @@ class Fetch:
 
     def _unpack(self, path: Path, archive: Archive, result: Fetched) -> None:
         self.progress.console.print(f"{self.corpus.name}: unpacking {archive.name}")
+        if path.suffix == ".csv":  # a table is published as it is
+            self._copy(path, archive.name)
+            result.unverified += archive.hash is None
+            return
         try:
             names = unpack(path, self.folder, strip=archive.strip, wanted=lambda name: self._wanted(name, result))
         except ArchiveError as error:

@@ -140,7 +140,37 @@ class InstrumentRecord:
     split: str = ""
 
 
-Record = VoiceRecord | ScoreRecord | PianoRecord | InstrumentRecord
+@dataclass(frozen=True)
+class SongRecord:
+    """A song with its genre or popularity: a recording, a row of a table, or both.
+
+    Attributes
+    ----------
+    corpus, pair_id, licence : str
+        As in :class:`VoiceRecord`.
+    artist : str
+        Songs of one artist are never in different splits; empty if unknown.
+    genre : str
+        As published, in lower case; empty if unknown.
+    popularity : float, optional
+        0-100.
+    values : dict of str to float
+        Other published columns; those of :data:`hf_model.analysis.popularity.AUDIO_COLUMNS` under these names.
+    audio_path : Path, optional
+        The recording.
+    """
+
+    corpus: str
+    pair_id: str
+    licence: str
+    artist: str = ""
+    genre: str = ""
+    popularity: float | None = None
+    values: dict[str, float] = field(default_factory=dict)
+    audio_path: Path | None = None
+
+
+Record = VoiceRecord | ScoreRecord | PianoRecord | InstrumentRecord | SongRecord
 
 
 class CorpusError(ValueError):

@@ -15,13 +15,14 @@ from hf_model.corpora.catalogue import CORPORA, DownloadSettings
 from hf_model.corpora.corpus import PERMISSIVE
 
 PROPOSED = {"maestro", "nsynth", "lakh_midi", "lakh_pianoroll", "musedata", "vgmidi", "groove", "openmic"}
+SONGS = {"spotify_songs", "gtzan", "fma"}
 READ_HERE = {"made", "ssvd", "hust_solfege", "pop909", "vocadito", "csd"}
 
 every_corpus = pytest.mark.parametrize("corpus", CORPORA.values(), ids=list(CORPORA))
 
 
 def test_every_planned_corpus_has_an_entry():
-    assert set(CORPORA) == PROPOSED | READ_HERE
+    assert set(CORPORA) == PROPOSED | SONGS | READ_HERE
 
 
 @every_corpus
@@ -30,7 +31,7 @@ def test_entries_are_complete(corpus):
     assert corpus.citation
     assert corpus.use.endswith(".")
     assert corpus.licence
-    assert corpus.role in ("voice with notes", "scores", "piano", "instruments")
+    assert corpus.role in ("voice with notes", "scores", "piano", "instruments", "songs")
 
 
 @every_corpus
@@ -109,7 +110,7 @@ def test_ssvd_recordings_have_their_licences():
         assert (path.split("/")[-1].replace(".flac", ".txt") in labelled) == (licence == "MIT")
 
 
-@pytest.mark.parametrize("name", ["csd", "maestro", "musedata", "vgmidi", "openmic"])
+@pytest.mark.parametrize("name", ["csd", "maestro", "musedata", "vgmidi", "openmic", *sorted(SONGS)])
 def test_non_permissive_licences_must_be_accepted(name):
     licence = CORPORA[name].licence
     assert licence not in PERMISSIVE

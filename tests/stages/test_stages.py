@@ -15,7 +15,7 @@ from stages import _run, evaluate, train
 from stages.tracking import evaluation, runs
 from tests.fakes import tones
 
-NAMES = ("download", "align", "stft", "train", "instruments", "render", "evaluate")
+NAMES = ("download", "align", "stft", "train", "instruments", "analysis", "render", "evaluate")
 
 
 @pytest.fixture
@@ -60,7 +60,13 @@ def test_unknown_setting_is_one_line(name, workplace, monkeypatch, capsys):
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules")
 @pytest.mark.parametrize(
     ("name", "missing"),
-    [("align", "data/raw"), ("stft", "data/aligned"), ("instruments", "data/raw"), ("evaluate", "recordings.json")],
+    [
+        ("align", "data/raw"),
+        ("stft", "data/aligned"),
+        ("instruments", "data/raw"),
+        ("analysis", "data/raw"),
+        ("evaluate", "recordings.json"),
+    ],
 )
 def test_missing_input_is_one_line(name, missing, monkeypatch, capsys):
     code, text = run(name, monkeypatch, capsys)

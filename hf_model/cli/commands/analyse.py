@@ -1,0 +1,163 @@
+"""`hummingface analyse`: tempo, key, instruments, melody and genre of songs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_model import __version__
+from hf_model.audio.clock import format_clock
+from hf_model.cli.messages import FAILED, OK, print_message
+
+if TYPE_CHECKING:
+    from hf_model.analysis.song import Analysis
+
+DESCRIPTION = """\
+Say what a song is like: tempo, key, loudness, instruments, how much of it is sung, the melody's range, and its genre
+among rock, techno, waltz, march, ballad and bossa. The genre model was trained on made arrangements, not on records:
+take it as a hint. Popularity is only estimated with a model that you have trained (`python -m stages.analysis`).
+"""
+
+EXAMPLES = """\
+examples:
+  hummingface analyse song.mp3                            what it is like, in a few lines
+  hummingface analyse songs/ --json > songs.json          all recordings of a folder
+  hummingface analyse song.mp3 --genre-model data/analysis/genre --popularity data/analysis/popularity
+
+exit code: 0 all analysed, 1 a file failed, 2 wrong usage, 130 interrupted
+"""
+
+MIN_SHOWN = 0.1
+"""Probability from which a further instrument or genre is named."""
+
+MAX_SHOWN = 5
+
+
+def add_analyse_options(parser: argparse.ArgumentParser, input_help: str) -> None:
+    """Add the options of the command."""
+    add = parser.add_argument
+    add("inputs", nargs="+", metavar="INPUT", help=input_help)
+    add("--genre-model", type=Path, metavar="DIR", help="another genre model, trained by `python -m stages.analysis`")
+    add("--popularity", type=Path, metavar="DIR", help="a model of popularity, trained by the same command")
+    add("--json", action="store_true", help="print one JSON document instead of text")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command, and return its exit code."""
+    from hf_model.analysis.genre import GenreModel
+    from hf_model.analysis.popularity import PopularityModel
+    from hf_model.cli.jobs import find_inputs
+    from hf_model.config import ConfigError
+
+    try:
+        genre_model = GenreModel.from_pretrained(arguments.genre_model) if arguments.genre_model else None
+        popularity = PopularityModel.from_pretrained(arguments.popularity) if arguments.popularity else None
+    except (ConfigError, OSError) as error:
+        print_message(str(error))
+        return FAILED
+    found = []
+    for job in find_inputs(arguments.inputs, with_outputs=True):
+        result = {"input": str(job.source)}
+        if job.problem:
+            result["error"] = job.problem
+        else:
+            result |= _analysed(job.source, genre_model=genre_model, popularity_model=popularity)
+        found.append(result)
+        if "error" in result:
+            print_message(result["error"])
+        elif not arguments.json:
+            print(as_text(result), flush=True)
+    if arguments.json:
+        print(json.dumps({"version": __version__, "files": found}, indent=2))
+    return FAILED if any("error" in result for result in found) else OK
+
+
+def _analysed(path: Path, **models: Any) -> dict[str, Any]:
+    from hf_model.analysis.song import analyse_recording
+    from hf_model.audio.recording import read_recording
+    from hf_model.config import ConfigError
+
+    try:
+        return as_values(analyse_recording(read_recording(path), **models))
+    except OSError as error:
+        return {"error": f"{path}: {error.strerror.lower() if error.strerror else error}"}
+    except (ConfigError, ValueError) as error:
+        text = str(error)
+        return {"error": text if text.startswith(str(path)) else f"{path}: {text}"}
+
+
+def as_values(analysis: Analysis) -> dict[str, Any]:
+    """Give the plain values of an analysis, for JSON."""
+    tempo, key, estimate = analysis.tempo, analysis.key, analysis.popularity
+    values: dict[str, Any] = {
+        "duration": round(analysis.duration, 3),
+        "source": analysis.source,
+        "loudness": round(analysis.loudness, 1),
+        "tempo": {"bpm": round(tempo.bpm, 1), "confidence": round(tempo.confidence, 3)},
+        "meter": {"value": f"{tempo.meter[0]}/{tempo.meter[1]}", "confidence": round(tempo.meter_confidence, 3)},
+        "key": {"name": key.name, "confidence": round(key.confidence, 3)},
+        "instruments": _named(analysis.instruments),
+        "melody": {name: round(value, 3) for name, value in analysis.melody.items()},
+        "genres": {name: round(value, 3) for name, value in analysis.genres.items()},
+    }
+    if analysis.genres:
+        values["genres_trained_on"] = str(analysis.genre_facts.get("trained_on", ""))
+    if estimate is not None:
+        values["popularity"] = {
+            "value": round(estimate.value, 1),
+            "four_of_five_between": [round(estimate.low, 1), round(estimate.high, 1)],
+            "explained_variance": round(estimate.explained, 3),
+        }
+    return values | ({"warnings": list(analysis.warnings)} if analysis.warnings else {})
+
+
+def _named(chances: Any) -> dict[str, float]:
+    items = list(chances.items())[:MAX_SHOWN]
+    return {name: round(chance, 3) for index, (name, chance) in enumerate(items) if not index or chance >= MIN_SHOWN}
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """Describe an analysis in a few lines."""
+    tempo, meter, key, melody = found["tempo"], found["meter"], found["key"], found["melody"]
+    kind = {"voice": "a voice alone", "song": "a song", "whistle": "whistling"}[found["source"]]
+    lines = [
+        f"{found['input']}: {kind}, {format_clock(found['duration'])}, {found['loudness']:.1f} LUFS",
+        f"  tempo        {tempo['bpm']:.0f} bpm ({_percent(tempo['confidence'])} sure), {meter['value']} "
+        f"({_percent(meter['confidence'])})",
+        f"  key          {key['name']} ({_percent(key['confidence'])})",
+        f"  instruments  {_listed(found['instruments'])}",
+        f"  melody       {_melody_text(melody)}",
+    ]
+    if found["genres"]:
+        shown = _named(found["genres"])
+        lines.append(f"  genre        {_listed(shown)}; by a model of {found['genres_trained_on']}")
+    if "popularity" in found:
+        lines.append(f"  popularity   {_popularity_text(found['popularity'])}")
+    return "\n".join([*lines, *(f"  note: {text}" for text in found.get("warnings", []))])
+
+
+def _melody_text(melody: dict[str, float]) -> str:
+    sung = f"sung {_percent(melody['sung_share'])} of the time"
+    if "range" not in melody:
+        return sung
+    pace = f"{melody['notes_per_second']:.1f} notes a second"
+    return f"{sung}, range {melody['range']:.0f} semitones, {pace}, steps of {melody['mean_interval']:.1f} semitones"
+
+
+def _popularity_text(estimate: dict[str, Any]) -> str:
+    low, high = estimate["four_of_five_between"]
+    worth = max(0.0, estimate["explained_variance"])
+    return (
+        f"{estimate['value']:.0f} of 100, four of five such songs lie between {low:.0f} and {high:.0f}; "
+        f"the model explains {_percent(worth)} of the differences between songs"
+    )
+
+
+def _listed(chances: dict[str, float]) -> str:
+    return ", ".join(f"{name} {_percent(chance)}" for name, chance in chances.items())
+
+
+def _percent(share: float) -> str:
+    return f"{min(99.0, 100 * share):.0f} %"
