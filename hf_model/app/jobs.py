@@ -18,6 +18,7 @@ from hf_model.app.page_json import (
     as_row,
     as_sentence,
     describe_beats,
+    describe_sources,
     describe_tempo,
     is_fact,
     read_notes,
@@ -146,6 +147,12 @@ def render_notes(session: Session, notes: Any, settings: Any, models: Models, li
     notes : list of [onset, offset, pitch, velocity, confidence]
         As transcribed, or as edited by the user.
 
+    Returns
+    -------
+    dict
+        For JSON: the notes that the piano plays, under "sources" the index of the row that each was made from, and the
+        estimates.
+
     Raises
     ------
     PageError
@@ -180,6 +187,7 @@ def render_notes(session: Session, notes: Any, settings: Any, models: Models, li
         "version": session.version,
         "tuning": tuning,
         "notes": [as_row(note) for note in arranged.piano_notes],
+        "sources": describe_sources(notes, arranged.notes),
         "accompaniment": [as_row(note) for note in arranged.accompaniment],
         "tempo": describe_tempo(arranged.tempo, chosen.arrangement),
         "beats": describe_beats(arranged.tempo, part.duration),

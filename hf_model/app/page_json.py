@@ -80,6 +80,12 @@ def as_row(note: Note) -> list[float]:
     return [round(note.onset, 4), round(note.offset, 4), round(note.pitch, 3), note.velocity, round(note.confidence, 3)]
 
 
+def describe_sources(rows: Sequence[Sequence[float]], sources: Sequence[Note]) -> list[int | None]:
+    """Give the index of the row that each note was made from; None for one that was added by the arrangement."""
+    by_onset = {float(row[0]): index for index, row in enumerate(rows)}
+    return [by_onset.get(note.onset) for note in sources]
+
+
 def as_sentence(text: str) -> str:
     """Begin with a capital and end with a full stop."""
     return f"{text[:1].upper()}{text[1:].rstrip('.')}."
