@@ -11,7 +11,7 @@ export class Loop {
   /** Shows a range while it is dragged. */
   drag(from, to) {
     this.before ??= { range: this.range };
-    this.range = { start: Math.min(from, to), end: Math.max(from, to), on: true };
+    this.range = { start: Math.max(0, Math.min(from, to)), end: Math.max(from, to), on: true };
     this.show();
   }
 

@@ -138,22 +138,23 @@ async function convertPart(start, end, source) {
 async function convert(start, end, source) {
   result.player.pause();
   clearTimeout(timer);
-  const conversion = await runJob("convert", { recording, start, end, source, settings: settings.read($("settings")) }, showStatus);
+  const used = settings.read($("settings"));
+  const conversion = await runJob("convert", { recording, start, end, source, settings: used }, showStatus);
   showStatus("Loading the audio", 0.95);
   for (const section of ["results", "change", "edit"]) $(section).hidden = false;
   if (review.ids) review.close();
   loop.clear();
   const sent = melody.load(conversion);
   await result.showConversion(recording, conversion);
-  takeRendering(sent, conversion.played);
+  takeRendering(sent, conversion.played, used);
   await result.showRendering(recording, conversion.played, title);
   converted = { start, end, kind: conversion.source.kind };
 }
 
 /** Takes what the piano plays of the notes that were sent. */
-function takeRendering(sent, rendering) {
+function takeRendering(sent, rendering, used) {
   melody.shortest = Math.max(SHORTEST, $("min_note").valueAsNumber);
-  melody.take(sent, rendering, $("transpose").valueAsNumber);
+  melody.take(sent, rendering, { transpose: used.arrangement.transpose, decisive: settings.decisive(used) });
   result.roll.barOne = $("downbeat").valueAsNumber;
   $("snap").disabled = rendering.beats.length < 2;
   if (!$("snap").dataset.chosen) $("snap").checked = rendering.beats.length > 1 && (rendering.tempo.confidence >= 1 || $("quantize").value !== "off");
@@ -177,12 +178,13 @@ async function renderAgain() {
   await whileBusy(async () => {
     while (stale) {
       stale = false;
-      const values = settings.read($("settings"));
+      const used = settings.read($("settings"));
       const sent = melody.notes;
-      const data = { recording, notes: melody.rows(values.singing.tuning), settings: values };
+      const request = melody.request({ tuning: used.singing.tuning, decisive: settings.decisive(used) });
+      const data = { recording, ...request, settings: used };
       const rendering = await runJob("render", data, (step, share) => showStatus(step || "Rendering the piano", share));
       if (stale) continue;
-      takeRendering(sent, rendering);
+      takeRendering(sent, rendering, used);
       await result.showRendering(recording, rendering, title);
     }
   }, "change-problem");
@@ -306,7 +308,7 @@ $("snap").addEventListener("change", () => ($("snap").dataset.chosen = "true"));
 $("add-note").addEventListener("click", () => editor.addAfterLast());
 $("reset-notes").addEventListener("click", () => melody.reset());
 $("downloads").addEventListener("click", (event) => event.target.closest("a") && !melody.isPending && melody.markSaved());
-connectShortcuts(editor, $("roll"), $("roll-figure"));
+connectShortcuts(editor, $("roll"), $("results"));
 
 addEventListener("beforeunload", (event) => converted && melody.isUnsaved && event.preventDefault());
 addEventListener("pagehide", (event) => event.persisted || deleteRecording(recording));

@@ -9,13 +9,13 @@ export class EditedMelody {
     this.onChange = onChange;
     this.history = new History([]);
     this.isLocked = false; // while another recording is opened, whose notes will replace these
-    Object.assign(this, { selection: new Set(), played: new Map(), transpose: 0, tuning: 0, duration: 0, shortest: SHORTEST });
+    Object.assign(this, { selection: new Set(), played: new Map(), keys: new Map(), transpose: 0, tuning: 0, duration: 0, shortest: SHORTEST });
   }
 
   /** Begins with the notes of another recording: nothing of the one before stays. Gives what `take` gets of its first rendering. */
   load({ notes, tuning, duration }) {
     const all = notes.map(([onset, offset, pitch, velocity, confidence], id) => ({ id, onset, offset, pitch, velocity, confidence, key: null }));
-    Object.assign(this, { tuning, sungTuning: tuning, duration, selection: new Set(), played: new Map(), nextId: all.length });
+    Object.assign(this, { tuning, sungTuning: tuning, duration, selection: new Set(), played: new Map(), keys: new Map(), decisive: null, nextId: all.length });
     this.transcribed = asOneVoice(all, boundsOf(duration));
     this.history.reset(this.transcribed);
     Object.assign(this, { saved: this.transcribed, rendered: this.transcribed });
@@ -51,27 +51,32 @@ export class EditedMelody {
     });
   }
 
-  /** The key of a note before transposing: as chosen, as played, else the nearest to the sung pitch. */
+  /** The key of a note before transposing: as chosen, as it was played, else the nearest to the sung pitch. */
   keyOf(note) {
-    if (note.key !== null) return note.key;
-    const played = this.played.get(note.id);
-    return played?.key !== undefined && played.source.key === null ? played.key - this.transpose : Math.floor(note.pitch - this.tuning + 0.5);
+    return note.key ?? this.keys.get(note.id) ?? Math.floor(note.pitch - this.tuning + 0.5);
   }
 
-  /** The rows to render: a note whose key was set is exactly in tune, so that it stays. */
-  rows(tuning = this.sungTuning) {
-    return this.notes.map(({ onset, offset, pitch, velocity, confidence, key }) => [onset, offset, key === null ? pitch : key + tuning, velocity, confidence]);
+  /**
+   * What is rendered: the notes as rows, and their keys. A note whose key was set is exactly in tune. After an edit all keys
+   * stay as they were played, so that it changes no other note; settings that decide about keys (`decisive`) decide anew.
+   */
+  request({ tuning, decisive }) {
+    const rows = this.notes.map(({ onset, offset, pitch, velocity, confidence, key }) => [onset, offset, key === null ? pitch : key + (tuning ?? this.sungTuning), velocity, confidence]);
+    const stay = this.edited && decisive === this.decisive;
+    return { notes: rows, keys: this.notes.map((note) => note.key ?? (stay ? (this.keys.get(note.id) ?? null) : null)) };
   }
 
   /** Takes what the piano plays of the notes that were sent, in the order in which they were sent. */
-  take(sent, { notes, sources, tuning }, transpose) {
+  take(sent, { notes, sources, tuning }, { transpose, decisive }) {
     if (sent === this.notes) this.rendered = sent;
-    Object.assign(this, { tuning, transpose });
+    if (decisive !== this.decisive) this.keys = new Map();
+    Object.assign(this, { tuning, transpose, decisive });
     this.played = new Map(sent.map((source) => [source.id, { source }]));
     sources.forEach((row, index) => {
       if (row === null) return;
       const [onset, offset, key] = notes[index];
       Object.assign(this.played.get(sent[row].id), { onset, offset, key });
+      if (sent[row].key === null) this.keys.set(sent[row].id, key - transpose);
     });
     this.onChange(false);
   }

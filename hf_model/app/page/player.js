@@ -11,7 +11,6 @@ export class Player {
   constructor(onUpdate) {
     this.onUpdate = onUpdate;
     this.pausedAt = 0;
-    this.loop = null;
     this.balance = 0.5;
     this.reset();
   }
@@ -19,7 +18,7 @@ export class Player {
   /** Forgets all sounds. */
   reset() {
     this.pause();
-    Object.assign(this, { sounds: {}, urls: {}, loop: null, mode: "piano", voiceGain: 1, coverGains: { piano: 1, backing: 1 }, pausedAt: 0 });
+    Object.assign(this, { sounds: {}, urls: {}, loop: null, isLooping: false, mode: "piano", voiceGain: 1, coverGains: { piano: 1, backing: 1 }, pausedAt: 0 });
   }
 
   /** Names the file of a stem: it is loaded when it is first heard. */
@@ -74,19 +73,21 @@ export class Player {
     return this.playing ? Math.min(this.looped(this.context.currentTime - this.startedAt), this.duration) : this.pausedAt;
   }
 
-  /** A time since the start as a position: in a loop it goes round. */
+  /** A time since the start as a position: in a loop it goes round, unless it began behind it. */
   looped(seconds) {
-    if (!this.loop || seconds < this.loop.end) return seconds;
+    if (!this.isLooping || seconds < this.loop.end) return seconds;
     const { start, end } = this.loop;
     return start + ((seconds - start) % (end - start));
   }
 
-  /** Repeats a range { start, end } in seconds; null ends that. */
+  /** Repeats a range { start, end } in seconds, beginning within it; null ends that. */
   setLoop(range) {
     const { playing } = this;
     this.pause();
     const end = range && Math.min(range.end, this.duration - 0.02); // no sound is shorter: all go round together
     this.loop = range && end > range.start ? { start: range.start, end } : null;
+    if (this.loop && (this.pausedAt < this.loop.start || this.pausedAt >= this.loop.end)) this.pausedAt = this.loop.start;
+    this.onUpdate();
     if (playing) this.play();
   }
 
@@ -111,7 +112,7 @@ export class Player {
     if (!this.duration || this.playing) return;
     await this.context.resume();
     if (this.pausedAt >= this.duration - 0.05) this.pausedAt = 0;
-    if (this.loop && (this.pausedAt < this.loop.start || this.pausedAt >= this.loop.end)) this.pausedAt = this.loop.start;
+    this.isLooping = Boolean(this.loop) && this.pausedAt < this.loop.end;
     this.sources = {};
     this.gains = {};
     this.startedAt = this.context.currentTime + 0.02 - this.pausedAt;
@@ -129,7 +130,7 @@ export class Player {
   /** Starts a stem at the position of the others, to the sample. */
   startSource(name) {
     const at = Math.max(this.context.currentTime + 0.02, this.startedAt + this.pausedAt);
-    const loop = this.loop ? { loop: true, loopStart: this.loop.start, loopEnd: this.loop.end } : {};
+    const loop = this.isLooping ? { loop: true, loopStart: this.loop.start, loopEnd: this.loop.end } : {};
     const source = new AudioBufferSourceNode(this.context, { buffer: this.sounds[name], ...loop });
     const gain = new GainNode(this.context, { gain: this.levels[name] ?? 0 });
     source.connect(gain).connect(this.context.destination);

@@ -165,6 +165,7 @@ export class Roll {
     const { spectrum } = this.transcription;
     this.lowest = Math.min(...keys, spectrum.lowest + 4) - MARGIN;
     this.highest = Math.max(...keys, spectrum.highest - 4) + MARGIN;
+    this.canvas.dataset.keys = `${this.lowest} ${this.highest}`;
   }
 
   get left() {

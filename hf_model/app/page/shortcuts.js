@@ -1,33 +1,33 @@
-// The keys of the editor. Letters count while the piano roll, its buttons, or nothing in particular has the focus.
+// The keys of the editor. Letters count while something of the result that is not typed in, or nothing, has the focus.
 
 const LETTERS = { s: "split", m: "merge", n: "add", l: "loop", t: "tap", "+": "zoom-in", "=": "zoom-in", "-": "zoom-out", "?": "keys", Delete: "delete", Backspace: "delete" };
 const TYPING = "input:not([type=range], [type=radio], [type=checkbox], [type=file]), textarea, [contenteditable]";
 const ARROWS = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 const OCTAVE = 12;
 
-/** Connects the keys; `figure` is the element around the piano roll and its buttons. */
-export function connectShortcuts(editor, canvas, figure) {
+/** Connects the keys; `area` is the element in which they count, other than on the canvas. */
+export function connectShortcuts(editor, canvas, area) {
   canvas.addEventListener("focus", () => (editor.escaped = false));
   canvas.addEventListener("focus", () => !editor.pressed && canvas.matches(":focus-visible") && !editor.first && editor.step(0));
   canvas.addEventListener("blur", () => editor.endRun());
   canvas.addEventListener("keydown", (event) => onRollKey(editor, event));
   addEventListener("keydown", (event) => {
     if (event.defaultPrevented || editor.melody.isLocked || document.querySelector("dialog[open]")) return;
-    const name = commandOf(event, figure);
+    const name = commandOf(event, area);
     if (!name) return;
     event.preventDefault();
     editor.do(name);
   });
 }
 
-function commandOf(event, figure) {
+function commandOf(event, area) {
   const { target, key } = event;
   const letter = key.length === 1 ? key.toLowerCase() : key;
   if (event.ctrlKey || event.metaKey) {
     if (event.altKey || target.matches?.(TYPING) || !["z", "y"].includes(letter)) return undefined;
     return letter === "y" || event.shiftKey ? "redo" : "undo";
   }
-  const isFree = target === document.body || target.id === "results" || figure.contains(target);
+  const isFree = target === document.body || (area.contains(target) && !target.matches(TYPING));
   const isTapping = letter === "t" && target.matches?.("#tempo, [data-edit=tap]");
   return event.altKey || !(isFree || isTapping) || target.matches?.("select") ? undefined : LETTERS[letter];
 }
