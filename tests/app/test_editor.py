@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -316,7 +317,7 @@ def test_a_range_is_looped(editor: Editor) -> None:
         page.wait_for_timeout(80)
         positions.append(float(page.input_value("#seek")))
     assert all(1.95 < at < 2.65 for at in positions)
-    assert sum(later < earlier for earlier, later in zip(positions, positions[1:], strict=False)) >= 2
+    assert sum(later < earlier for earlier, later in pairwise(positions)) >= 2
     page.keyboard.press("l")
     assert page.get_attribute("#loop", "aria-pressed") == "false"
     page.wait_for_function("() => document.getElementById('seek').value > 2.8")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.app.test_browser import CHROMIUM, chromium, driver, pytestmark  # noqa: F401 (fixtures)
+from tests.app.test_browser import chromium, driver, pytestmark  # noqa: F401 (fixtures)
 from tests.page_server import PageServer
 
 
@@ -27,40 +27,47 @@ RUN = """async (rows) => {
     const bounds = edits.boundsOf(4);
     const notes = rows.map(([onset, offset, pitch], id) =>
         ({ id, onset, offset, pitch: pitch + 0.2, velocity: 80, confidence: 0.3, key: null }));
-    const only = (...ids) => new Set(ids);
+    const moved = (ids, change) => edits.moved(notes, new Set(ids), change, bounds);
+    const stretched = (id, edge, at, of = notes) => edits.stretched(of, id, edge, at, bounds);
+    const split = (id, at, of = notes) => edits.split(of, id, at, 9, bounds);
+    const added = (onset, offset) => edits.added(notes, {id: 9, onset, offset, key: 70, velocity: 64}, bounds);
     const after = EDIT;
     return after === notes ? null : after.map((note) => [note.onset, note.offset, note.key ?? bounds.keyOf(note)]);
 }"""
+FIRST, SECOND, THIRD = MELODY
 EDITS = {
-    "moved by a tone": ("edits.moved(notes, only(0), {semitones: 2}, bounds)", [[0.5, 1.0, 62], *MELODY[1:]]),
-    "moved earlier": ("edits.moved(notes, only(2), {seconds: -0.25}, bounds)", [*MELODY[:2], [1.75, 2.75, 64]]),
-    "moved into the next": ("edits.moved(notes, only(0), {seconds: 0.3}, bounds)", [[0.8, 1.3, 60], [1.3, 1.5, 62], MELODY[2]]),
-    "moved over the next": ("edits.moved(notes, only(0), {seconds: 0.49}, bounds)", [[0.99, 1.49, 60], MELODY[2]]),
-    "moved past the next": ("edits.moved(notes, only(0), {seconds: 1}, bounds)", [MELODY[1], [1.5, 2.0, 60], MELODY[2]]),
-    "moved into a long one": ("edits.moved(notes, only(0), {seconds: 1.7}, bounds)", [MELODY[1], [2.0, 2.2, 64], [2.2, 2.7, 60]]),
-    "moved out of the recording": ("edits.moved(notes, only(2), {seconds: 9}, bounds)", [*MELODY[:2], [3.0, 4.0, 64]]),
-    "moved together": ("edits.moved(notes, only(0, 1), {seconds: -2, semitones: 12}, bounds)", [[0, 0.5, 72], [0.5, 1, 74], MELODY[2]]),
-    "moved above C8": ("edits.moved(notes, only(0, 2), {semitones: 60}, bounds)", [[0.5, 1, 104], MELODY[1], [2, 3, 108]]),
-    "moved below A0": ("edits.moved(notes, only(1), {semitones: -60}, bounds)", [MELODY[0], [1, 1.5, 21], MELODY[2]]),
-    "not moved": ("edits.moved(notes, only(0), {semitones: 0}, bounds)", None),
-    "nothing selected": ("edits.moved(notes, only(), {semitones: 1}, bounds)", None),
-    "longer": ("edits.stretched(notes, 1, 'offset', 1.75, bounds)", [MELODY[0], [1.0, 1.75, 62], MELODY[2]]),
-    "longer than the rest": ("edits.stretched(notes, 1, 'offset', 2.4, bounds)", [MELODY[0], [1.0, 2.4, 62], [2.4, 3, 64]]),
-    "beginning before others": ("edits.stretched(notes, 2, 'onset', 0.8, bounds)", [[0.5, 0.8, 60], [0.8, 3.0, 64]]),
-    "40 ms at least": ("edits.stretched(notes, 0, 'offset', 0.1, bounds)", [[0.5, 0.54, 60], *MELODY[1:]]),
-    "40 ms at least, start": ("edits.stretched(notes, 2, 'onset', 5, bounds)", [*MELODY[:2], [2.96, 3.0, 64]]),
-    "to the end at most": ("edits.stretched(notes, 2, 'offset', 9, bounds)", [*MELODY[:2], [2.0, 4.0, 64]]),
-    "split at a time": ("edits.split(notes, 2, 2.25, 9, bounds)", [*MELODY[:2], [2.0, 2.25, 64], [2.25, 3.0, 64]]),
-    "split in the middle": ("edits.split(notes, 2, 0.7, 9, bounds)", [*MELODY[:2], [2.0, 2.5, 64], [2.5, 3.0, 64]]),
-    "too short to split": ("edits.split(edits.stretched(notes, 0, 'offset', 0.57, bounds), 0, null, 9, bounds)", [[0.5, 0.57, 60], *MELODY[1:]]),
-    "merged": ("edits.merged(notes, 1, bounds)", [MELODY[0], [1.0, 3.0, 62]]),
+    "moved by a tone": ("moved([0], {semitones: 2})", [[0.5, 1.0, 62], SECOND, THIRD]),
+    "moved earlier": ("moved([2], {seconds: -0.25})", [FIRST, SECOND, [1.75, 2.75, 64]]),
+    "moved into the next": ("moved([0], {seconds: 0.3})", [[0.8, 1.3, 60], [1.3, 1.5, 62], THIRD]),
+    "moved over the next": ("moved([0], {seconds: 0.49})", [[0.99, 1.49, 60], THIRD]),
+    "moved past the next": ("moved([0], {seconds: 1})", [SECOND, [1.5, 2.0, 60], THIRD]),
+    "moved into a long one": ("moved([0], {seconds: 1.7})", [SECOND, [2.0, 2.2, 64], [2.2, 2.7, 60]]),
+    "moved out of the recording": ("moved([2], {seconds: 9})", [FIRST, SECOND, [3.0, 4.0, 64]]),
+    "moved together": ("moved([0, 1], {seconds: -2, semitones: 12})", [[0, 0.5, 72], [0.5, 1, 74], THIRD]),
+    "moved above C8": ("moved([0, 2], {semitones: 60})", [[0.5, 1, 104], SECOND, [2, 3, 108]]),
+    "moved below A0": ("moved([1], {semitones: -60})", [FIRST, [1, 1.5, 21], THIRD]),
+    "not moved": ("moved([0], {semitones: 0})", None),
+    "nothing selected": ("moved([], {semitones: 1})", None),
+    "longer": ("stretched(1, 'offset', 1.75)", [FIRST, [1.0, 1.75, 62], THIRD]),
+    "longer than the rest": ("stretched(1, 'offset', 2.4)", [FIRST, [1.0, 2.4, 62], [2.4, 3, 64]]),
+    "beginning before others": ("stretched(2, 'onset', 0.8)", [[0.5, 0.8, 60], [0.8, 3.0, 64]]),
+    "40 ms at least": ("stretched(0, 'offset', 0.1)", [[0.5, 0.54, 60], SECOND, THIRD]),
+    "40 ms at least, start": ("stretched(2, 'onset', 5)", [FIRST, SECOND, [2.96, 3.0, 64]]),
+    "to the end at most": ("stretched(2, 'offset', 9)", [FIRST, SECOND, [2.0, 4.0, 64]]),
+    "split at a time": ("split(2, 2.25)", [FIRST, SECOND, [2.0, 2.25, 64], [2.25, 3.0, 64]]),
+    "split in the middle": ("split(2, 0.7)", [FIRST, SECOND, [2.0, 2.5, 64], [2.5, 3.0, 64]]),
+    "too short to split": ("split(0, null, stretched(0, 'offset', 0.57))", [[0.5, 0.57, 60], SECOND, THIRD]),
+    "merged": ("edits.merged(notes, 1, bounds)", [FIRST, [1.0, 3.0, 62]]),
     "the last is not merged": ("edits.merged(notes, 2, bounds)", None),
-    "removed": ("edits.removed(notes, only(0, 2))", [MELODY[1]]),
-    "added in a rest": ("edits.added(notes, {id: 9, onset: 1.5, offset: 2, key: 70, velocity: 64}, bounds)", [*MELODY[:2], [1.5, 2, 70], MELODY[2]]),
-    "added in a note": ("edits.added(notes, {id: 9, onset: 2.5, offset: 2.7, key: 70, velocity: 64}, bounds)", [*MELODY[:2], [2, 2.5, 64], [2.5, 2.7, 70]]),
-    "added at the end": ("edits.added(notes, {id: 9, onset: 3.9, offset: 4.4, key: 70, velocity: 64}, bounds)", [*MELODY, [3.5, 4, 70]]),
-    "as one voice": ("edits.asOneVoice([{onset: 1, offset: 2, pitch: 60}, {onset: 0, offset: 1.4, pitch: 50}], bounds)", [[0, 1, 50], [1, 2, 60]]),
-}  # fmt: skip
+    "removed": ("edits.removed(notes, new Set([0, 2]))", [SECOND]),
+    "added in a rest": ("added(1.5, 2)", [FIRST, SECOND, [1.5, 2, 70], THIRD]),
+    "added in a note": ("added(2.5, 2.7)", [FIRST, SECOND, [2, 2.5, 64], [2.5, 2.7, 70]]),
+    "added at the end": ("added(3.9, 4.4)", [FIRST, SECOND, THIRD, [3.5, 4, 70]]),
+    "as one voice": (
+        "edits.asOneVoice([{onset: 1, offset: 2, pitch: 60}, {onset: 0, offset: 1.4, pitch: 50}], bounds)",
+        [[0, 1, 50], [1, 2, 60]],
+    ),
+}
 
 
 @pytest.mark.parametrize("name", EDITS)
@@ -73,8 +80,9 @@ def test_an_edit_of_three_notes(page, name: str) -> None:
 
 
 def test_who_touches_a_note_makes_it_certain(page) -> None:
-    edit = "edits.kept(notes, only(1), bounds).map((note) => ({...note, onset: note.confidence, offset: note.key, key: 0}))"
-    assert page.evaluate(RUN.replace("EDIT", edit), MELODY) == [[0.3, None, 0], [1, 62, 0], [0.3, None, 0]]
+    show = ".map((note) => ({onset: note.confidence, offset: note.key, key: 0}))"
+    after = page.evaluate(RUN.replace("EDIT", "edits.kept(notes, new Set([1]), bounds)" + show), MELODY)
+    assert after == [[0.3, None, 0], [1, 62, 0], [0.3, None, 0]]
 
 
 def test_random_edits_keep_one_voice_and_can_be_undone(page, root) -> None:

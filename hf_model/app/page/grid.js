@@ -42,7 +42,7 @@ export class Grid {
   next(seconds, direction) {
     const step = this.stepAt(seconds);
     const near = this.snap(seconds);
-    const isBeyond = (near - seconds) * direction > 0.2 * step;
+    const isBeyond = (near - seconds) * direction > 0.05 * step;
     return this.isKnown ? (isBeyond ? near : this.snap(near + direction * step)) : seconds + direction * NO_BEAT_STEP;
   }
 
