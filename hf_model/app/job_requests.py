@@ -11,6 +11,7 @@ from typing import Any
 from hf_model.app.limits import PageError
 from hf_model.app.page_json import Settings
 from hf_model.inference import SOURCES
+from hf_model.notes.note import HIGHEST_KEY, LOWEST_KEY
 
 MAX_ROWS = 10_000
 """Most notes in a request; fewer, but more than can be rendered, are refused by the job with a helpful message."""
@@ -39,6 +40,8 @@ class JobRequest:
         What is converted, one of :data:`hf_model.inference.SOURCES`.
     notes : list of [onset, offset, pitch, velocity, confidence]
         To render.
+    keys : list of int or None
+        Piano keys of the notes that are known, in their order; empty if none is.
     settings : dict
         Sections and fields of :class:`hf_model.app.page_json.Settings`, whose values the job checks.
     """
@@ -49,6 +52,7 @@ class JobRequest:
     end: float | None = None
     source: str = "auto"
     notes: list[list[float]] = field(default_factory=list)
+    keys: list[int | None] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -108,6 +112,15 @@ def _are_notes(value: Any) -> bool:
     )
 
 
+def _are_keys(value: Any) -> bool:
+    """Whether a value is a list of piano keys, null where none is known."""
+    return (
+        isinstance(value, list)
+        and len(value) <= MAX_ROWS
+        and all(key is None or (type(key) is int and LOWEST_KEY <= key <= HIGHEST_KEY) for key in value)
+    )
+
+
 def _is_settings(value: Any) -> bool:
     """Whether a value has only sections and fields of ``Settings``, with plain values, which the job checks."""
     return isinstance(value, dict) and all(
@@ -137,9 +150,9 @@ JOBS: dict[str, dict[str, Callable[[Any], bool]]] = {
         "source": _is_source,
         "settings": _is_settings,
     },
-    "render": {"recording": _is_id, "notes": _are_notes, "settings": _is_settings},
+    "render": {"recording": _is_id, "notes": _are_notes, "keys": _are_keys, "settings": _is_settings},
 }
 """The keys of the request for each kind of job, and what checks their values."""
 
-OPTIONAL = {"end", "source"}
+OPTIONAL = {"end", "source", "keys"}
 """Keys that may be missing."""

@@ -99,7 +99,7 @@ def _work(asked: JobRequest, sessions: Sessions, models: Models) -> Work:
 
         try:
             if asked.kind == "render":
-                return render_notes(session, asked.notes, asked.settings, models, limits)
+                return render_notes(session, asked.notes, asked.settings, models, limits, asked.keys)
             sessions.add_bytes(session, 0)  # refuses to write more when the last job exceeded the space
             try:
                 if asked.kind == "open":
