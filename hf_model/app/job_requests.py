@@ -19,6 +19,9 @@ MAX_NUMBER = 1e6
 MAX_TEXT = 40
 """Characters of a setting."""
 
+MAX_TITLE = 255
+"""Characters of a file's name."""
+
 _ID = re.compile(r"[0-9a-f]{32}")
 _SETTINGS = {section: set(values) for section, values in asdict(Settings()).items()}
 
@@ -39,6 +42,8 @@ class JobRequest:
         What is converted, one of :data:`hf_model.inference.SOURCES`.
     notes : list of [onset, offset, pitch, velocity, confidence]
         To render.
+    title : str
+        Name of the recording's file.
     settings : dict
         Sections and fields of :class:`hf_model.app.page_json.Settings`, whose values the job checks.
     """
@@ -48,6 +53,7 @@ class JobRequest:
     start: float = 0.0
     end: float | None = None
     source: str = "auto"
+    title: str = ""
     notes: list[list[float]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -128,6 +134,10 @@ def _is_source(value: Any) -> bool:
     return isinstance(value, str) and value in SOURCES
 
 
+def _is_title(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TITLE
+
+
 JOBS: dict[str, dict[str, Callable[[Any], bool]]] = {
     "open": {"recording": _is_id},
     "convert": {
@@ -135,11 +145,12 @@ JOBS: dict[str, dict[str, Callable[[Any], bool]]] = {
         "start": _is_number,
         "end": _is_number,
         "source": _is_source,
+        "title": _is_title,
         "settings": _is_settings,
     },
     "render": {"recording": _is_id, "notes": _are_notes, "settings": _is_settings},
 }
 """The keys of the request for each kind of job, and what checks their values."""
 
-OPTIONAL = {"end", "source"}
+OPTIONAL = {"end", "source", "title"}
 """Keys that may be missing."""

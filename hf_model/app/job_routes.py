@@ -104,6 +104,7 @@ def _work(asked: JobRequest, sessions: Sessions, models: Models) -> Work:
             try:
                 if asked.kind == "open":
                     return open_recording(session, limits, touch)
+                session.title = asked.title
                 part = Part(asked.start, asked.end, asked.source)
                 return convert_part(session, part, asked.settings, models, limits, touch)
             except BaseException:

@@ -6,6 +6,7 @@ import { NotesTable } from "./notes.js";
 import { PartForm } from "./part.js";
 import { Recorder } from "./recorder.js";
 import { Result } from "./result.js";
+import { Score } from "./score.js";
 import { nameOf } from "./roll.js";
 import * as settings from "./settings.js";
 import { takeSound } from "./sound.js";
@@ -14,15 +15,18 @@ import { clock } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const limits = JSON.parse(document.body.dataset.limits);
+const SECTIONS = ["results", "change", "edit", "panels"]; // of a recording that is converted
 const SHORT = 20; // seconds; of a shorter recording no part is selected
 const ASK = 90; // seconds; a longer recording is converted when its part is chosen
 
 const table = new NotesTable($("notes"), renderAgain);
 const result = new Result(table);
 const part = new PartForm(limits.partSeconds, (start, end) => whileBusy(() => convertPart(start, end, chosenSource())));
+new Score(result.player);
 let recording = null; // its id on the server
 let converted = null; // the part that the result shows
 let title = "melody";
+let name = ""; // of the file: the title of the score
 let busy = false;
 let stale = false;
 let recorder = null;
@@ -58,7 +62,7 @@ function openFile(blob, fileName, live = null) {
     showStatus(live ? "Finishing the notes" : "");
     const opened = (await live?.end()) ?? (await uploadAndOpen(blob));
     const before = recording;
-    [recording, title] = [opened.id, baseName(fileName)];
+    [recording, title, name] = [opened.id, baseName(fileName), fileName.slice(-255)];
     try {
       await showRecordingOf(opened, blob, fileName);
     } finally {
@@ -115,9 +119,9 @@ async function convertPart(start, end, source) {
 
 async function convert(start, end, source) {
   result.player.pause();
-  const conversion = await runJob("convert", { recording, start, end, source, settings: settings.read($("settings")) }, showStatus);
+  const conversion = await runJob("convert", { recording, start, end, source, title: name, settings: settings.read($("settings")) }, showStatus);
   showStatus("Loading the audio", 0.95);
-  for (const section of ["results", "change", "edit"]) $(section).hidden = false;
+  for (const section of SECTIONS) $(section).hidden = false;
   table.load(conversion);
   await result.showConversion(recording, conversion);
   await result.showRendering(recording, conversion.played, title);
@@ -132,7 +136,7 @@ function showResult() {
 
 function hideResult() {
   converted = null;
-  for (const section of ["results", "change", "edit"]) $(section).hidden = true;
+  for (const section of SECTIONS) $(section).hidden = true;
 }
 
 /** Renders the notes with the current settings, and once more if something changed meanwhile. */
