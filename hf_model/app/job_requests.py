@@ -11,6 +11,8 @@ from typing import Any
 from hf_model.app.limits import PageError
 from hf_model.app.page_json import Settings
 from hf_model.inference import SOURCES
+from hf_model.lyrics.pronunciation import LANGUAGES
+from hf_model.lyrics.voices import PRESETS
 
 MAX_ROWS = 10_000
 """Most notes in a request; fewer, but more than can be rendered, are refused by the job with a helpful message."""
@@ -18,6 +20,9 @@ MAX_ROWS = 10_000
 MAX_NUMBER = 1e6
 MAX_TEXT = 40
 """Characters of a setting."""
+
+MAX_LYRICS = 10_000
+"""Characters of the words of a song."""
 
 MAX_TITLE = 255
 """Characters of a file's name."""
@@ -33,7 +38,7 @@ class JobRequest:
     Attributes
     ----------
     kind : str
-        "open", "convert" or "render".
+        "open", "convert", "render", "practice" or "sing".
     recording : str
         Id of the recording.
     start, end : float
@@ -41,9 +46,11 @@ class JobRequest:
     source : str
         What is converted, one of :data:`hf_model.inference.SOURCES`.
     notes : list of [onset, offset, pitch, velocity, confidence]
-        To render.
+        To render, or to compare with a score.
     title : str
         Name of the recording's file.
+    lyrics, voice, language : str
+        Words to sing, who sings them, and how they are pronounced.
     settings : dict
         Sections and fields of :class:`hf_model.app.page_json.Settings`, whose values the job checks.
     """
@@ -54,6 +61,9 @@ class JobRequest:
     end: float | None = None
     source: str = "auto"
     title: str = ""
+    lyrics: str = ""
+    voice: str = "alto"
+    language: str = "en"
     notes: list[list[float]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -134,6 +144,18 @@ def _is_source(value: Any) -> bool:
     return isinstance(value, str) and value in SOURCES
 
 
+def _is_lyrics(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_LYRICS
+
+
+def _is_voice(value: Any) -> bool:
+    return isinstance(value, str) and value in PRESETS
+
+
+def _is_language(value: Any) -> bool:
+    return isinstance(value, str) and value in LANGUAGES
+
+
 def _is_title(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= MAX_TITLE
 
@@ -149,6 +171,8 @@ JOBS: dict[str, dict[str, Callable[[Any], bool]]] = {
         "settings": _is_settings,
     },
     "render": {"recording": _is_id, "notes": _are_notes, "settings": _is_settings},
+    "practice": {"recording": _is_id, "notes": _are_notes},
+    "sing": {"recording": _is_id, "lyrics": _is_lyrics, "voice": _is_voice, "language": _is_language},
 }
 """The keys of the request for each kind of job, and what checks their values."""
 

@@ -49,6 +49,9 @@ OUTPUTS = {"wav": "piano.wav", "midi": "piano.mid", "csv": "piano.csv"}
 SCORE, COVER = "piano.musicxml", "cover.wav"
 """Written when they are downloaded: they take longer than the other files."""
 
+SUNG = "sung.wav"
+"""Written when words are sung on the melody."""
+
 Progress = Callable[[float, str], object]
 """Called with the share that is done, 0 to 1, and the step that begins."""
 
@@ -169,7 +172,7 @@ def render_notes(session: Session, notes: Any, settings: Any, models: Models, li
             pedals = chosen.performance.pedals(arranged.both_hands)
             with all_or_none(paths) as temporary:
                 Conversion(session.title, part, arranged, pedals, take).write(temporary)
-            for name in (SCORE, COVER):  # those of the last rendering
+            for name in (SCORE, COVER, SUNG):  # those of the last rendering
                 (session.folder / name).unlink(missing_ok=True)
             gain = measure_rms(take.blocks()) / max(1e-9, measure_rms([part.voice]))
             if session.stems:

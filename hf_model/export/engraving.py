@@ -22,6 +22,9 @@ MARGIN = 120
 
 FONT = "Leipzig"
 
+LYRIC_SPACE = 2.5
+"""Between two words; verovio's own 1.2 is none in other fonts than its own."""
+
 SIGNS = {"\uea64": "♭", "\uea65": "♮", "\uea66": "♯", "\ued60": "♭", "\ued61": "♮", "\ued62": "♯"}
 """Letters of the music font within the words of a chord symbol, and the same in other fonts."""
 
@@ -108,7 +111,9 @@ def engrave_document(
         raise _missing()
     import verovio
 
-    toolkit = verovio.toolkit()
+    # verovio sets the path of its fonts where it is imported, and for that thread alone.
+    toolkit = verovio.toolkit(False)
+    toolkit.setResourcePath(str(files("verovio") / "data"))
     toolkit.setOptions(
         {
             "scale": round(100 * scale),
@@ -122,6 +127,7 @@ def engrave_document(
             "footer": "none",
             "font": FONT,
             "smuflTextFont": "none",
+            "lyricWordSpace": LYRIC_SPACE,
         }
     )
     toolkit.loadData(document)

@@ -10,10 +10,10 @@ from hf_model.notes.pitch import pitch_to_name
 from hf_model.practice.comparison import ANOTHER, IN_TUNE, NEAR, ON_TIME, ComparedNote, Comparison
 
 COLUMNS = (
-    *("number", "status", "written", "sung", "pitch", "onset", "offset"),
+    *("number", "status", "written", "sung", "pitch", "meant", "onset", "offset"),
     *("expected", "cents", "milliseconds", "remark"),
 )
-"""Of the table: the written note's number, key names, MIDI number with decimals, seconds."""
+"""Of the table: the written note's number, key names, sung and meant pitch (MIDI numbers), seconds."""
 
 MIN_DRIFT, MIN_CHANGE, SAME_SPEED = 15.0, 0.03, 0.02
 """Cents and shares from which drift and change of tempo are told; a tempo nearer to the score's is the same."""
@@ -49,6 +49,7 @@ def _row(note: ComparedNote, tuning: float) -> dict[str, Any]:
         "written": pitch_to_name(written.pitch) if written else None,
         "sung": pitch_to_name(sung.pitch - tuning) if sung else None,
         "pitch": round(sung.pitch, 2) if sung else None,
+        "meant": None if note.meant is None else round(note.meant, 2),
         "onset": round(sung.onset, 3) if sung else None,
         "offset": round(sung.offset, 3) if sung else None,
         "expected": round(note.expected, 3),

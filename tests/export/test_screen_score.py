@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -24,7 +25,9 @@ WITH_LEFT = arrange(
 
 
 def groups(picture: str, name: str) -> list[ElementTree.Element]:
-    return [group for group in ElementTree.fromstring(picture).iter(f"{SVG}g") if name in group.get("class", "")]
+    return [
+        group for group in ElementTree.fromstring(picture).iter(f"{SVG}g") if name in group.get("class", "").split()
+    ]
 
 
 def test_every_note_knows_when_it_sounds():
@@ -97,6 +100,13 @@ def test_only_shapes_and_texts_of_a_picture_are_kept():
     assert "words <" in safe
     assert " after" in safe
     assert REFERENCE not in ATTRIBUTES
+
+
+def test_every_thread_can_engrave():
+    engrave_for_screen(AULD)
+    with ThreadPoolExecutor(1) as thread:
+        score = thread.submit(engrave_for_screen, AULD).result()
+    assert len(groups(score.pictures[0], "note")) == len(AULD.piano_notes)
 
 
 def test_the_chord_symbol_of_f_sharp_is_in_order():

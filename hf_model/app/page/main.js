@@ -1,10 +1,13 @@
 // The page: converts a recording or a part of it, shows the result, and renders it again after each change.
 
 import { UserError, deleteRecording, runJob, upload } from "./engine.js";
+import { Lyrics } from "./lyrics.js";
 import { LiveRecording, LiveRoll } from "./live.js";
 import { NotesTable } from "./notes.js";
 import { PartForm } from "./part.js";
+import { Practice } from "./practice.js";
 import { Recorder } from "./recorder.js";
+import { Repeats } from "./repeats.js";
 import { Result } from "./result.js";
 import { Score } from "./score.js";
 import { nameOf } from "./roll.js";
@@ -22,7 +25,10 @@ const ASK = 90; // seconds; a longer recording is converted when its part is cho
 const table = new NotesTable($("notes"), renderAgain);
 const result = new Result(table);
 const part = new PartForm(limits.partSeconds, (start, end) => whileBusy(() => convertPart(start, end, chosenSource())));
-new Score(result.player);
+const score = new Score(result.player);
+new Practice(result.player, table, score);
+new Lyrics(result.player, score);
+new Repeats(result);
 let recording = null; // its id on the server
 let converted = null; // the part that the result shows
 let title = "melody";

@@ -1,32 +1,15 @@
 """The engraved score of the page: of the last rendering, at the width that is asked for, without markup of the user."""
 
-from pathlib import Path
-
 import pytest
 
-from hf_model.app.limits import Limits, PageError
+from hf_model.app.limits import PageError
 from hf_model.app.panels import engraved
 from hf_model.app.panels.engraved import FILE, engraved_score
-from hf_model.app.sessions import Session, Sessions
+from hf_model.app.sessions import Session
 from hf_model.export import engraving
-from hf_model.music.arrangement import Arranged, Arrangement, arrange
-from hf_model.notes.note import Note
+from tests.app.panels.conftest import arranged
 
 pytest.importorskip("verovio")
-
-
-def arranged(*keys: int) -> Arranged:
-    notes = [Note(0.5 * number, 0.5 * number + 0.4, float(key)) for number, key in enumerate(keys)]
-    return arrange(notes, 5.0, Arrangement(tempo=120.0, meter="4/4"))
-
-
-@pytest.fixture
-def session(tmp_path: Path):
-    sessions = Sessions(Limits(), tmp_path)
-    made = sessions.open()
-    made.title, made.version, made.arranged = "my tune.m4a", 1, arranged(60, 62, 64, 65, 67)
-    yield made
-    sessions.close()
 
 
 def test_the_score_of_the_last_rendering_is_engraved(session: Session) -> None:
