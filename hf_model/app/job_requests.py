@@ -13,6 +13,7 @@ from hf_model.app.page_json import Settings
 from hf_model.inference import SOURCES
 from hf_model.lyrics.pronunciation import LANGUAGES
 from hf_model.lyrics.voices import PRESETS
+from hf_model.notes.note import HIGHEST_KEY, LOWEST_KEY
 
 MAX_ROWS = 10_000
 """Most notes in a request; fewer, but more than can be rendered, are refused by the job with a helpful message."""
@@ -51,6 +52,8 @@ class JobRequest:
         Name of the recording's file.
     lyrics, voice, language : str
         Words to sing, who sings them, and how they are pronounced.
+    keys : list of int or None
+        Piano keys of the notes that are known, in their order; empty if none is.
     settings : dict
         Sections and fields of :class:`hf_model.app.page_json.Settings`, whose values the job checks.
     """
@@ -65,6 +68,7 @@ class JobRequest:
     voice: str = "alto"
     language: str = "en"
     notes: list[list[float]] = field(default_factory=list)
+    keys: list[int | None] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -124,6 +128,15 @@ def _are_notes(value: Any) -> bool:
     )
 
 
+def _are_keys(value: Any) -> bool:
+    """Whether a value is a list of piano keys, null where none is known."""
+    return (
+        isinstance(value, list)
+        and len(value) <= MAX_ROWS
+        and all(key is None or (type(key) is int and LOWEST_KEY <= key <= HIGHEST_KEY) for key in value)
+    )
+
+
 def _is_settings(value: Any) -> bool:
     """Whether a value has only sections and fields of ``Settings``, with plain values, which the job checks."""
     return isinstance(value, dict) and all(
@@ -170,11 +183,11 @@ JOBS: dict[str, dict[str, Callable[[Any], bool]]] = {
         "title": _is_title,
         "settings": _is_settings,
     },
-    "render": {"recording": _is_id, "notes": _are_notes, "settings": _is_settings},
+    "render": {"recording": _is_id, "notes": _are_notes, "keys": _are_keys, "settings": _is_settings},
     "practice": {"recording": _is_id, "notes": _are_notes},
     "sing": {"recording": _is_id, "lyrics": _is_lyrics, "voice": _is_voice, "language": _is_language},
 }
 """The keys of the request for each kind of job, and what checks their values."""
 
-OPTIONAL = {"end", "source", "title"}
+OPTIONAL = {"end", "source", "keys", "title"}
 """Keys that may be missing."""

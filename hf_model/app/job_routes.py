@@ -101,7 +101,7 @@ def _work(asked: JobRequest, sessions: Sessions, models: Models) -> Work:
 
         try:
             if asked.kind == "render":
-                return render_notes(session, asked.notes, asked.settings, models, limits)
+                return render_notes(session, asked.notes, asked.settings, models, limits, asked.keys)
             if asked.kind == "practice":
                 return practice(session, asked.notes, limits, touch)
             if asked.kind == "sing":

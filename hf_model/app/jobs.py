@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -18,8 +18,10 @@ from hf_model.app.page_json import (
     as_row,
     as_sentence,
     describe_beats,
+    describe_sources,
     describe_tempo,
     is_fact,
+    known_keys,
     read_notes,
     read_settings,
 )
@@ -139,13 +141,23 @@ def convert_part(
         }
 
 
-def render_notes(session: Session, notes: Any, settings: Any, models: Models, limits: Limits) -> dict[str, Any]:
+def render_notes(
+    session: Session, notes: Any, settings: Any, models: Models, limits: Limits, keys: Sequence[int | None] = ()
+) -> dict[str, Any]:
     """Arrange and render notes, exactly as long as the part that was transcribed, and write the output files.
 
     Parameters
     ----------
     notes : list of [onset, offset, pitch, velocity, confidence]
         As transcribed, or as edited by the user.
+    keys : sequence of int or None
+        Piano keys of the notes that are known, in their order: an edit of one note changes no other.
+
+    Returns
+    -------
+    dict
+        For JSON: the notes that the piano plays, under "sources" the index of the row that each was made from, and the
+        estimates.
 
     Raises
     ------
@@ -163,7 +175,13 @@ def render_notes(session: Session, notes: Any, settings: Any, models: Models, li
     with _gone_if_deleted(session):
         band = session.band
         arranged = arrange(
-            given, part.duration, arrangement, tuning=tuning, band_tempo=band.tempo, band_chords=band.chords
+            given,
+            part.duration,
+            arrangement,
+            tuning=tuning,
+            band_tempo=band.tempo,
+            band_chords=band.chords,
+            known_keys=known_keys(notes, keys),
         )
         n_samples = resampled_length(part.n_samples, part.sample_rate, PIANO_SAMPLE_RATE)
         paths = {kind: session.folder / name for kind, name in OUTPUTS.items()}
@@ -181,6 +199,7 @@ def render_notes(session: Session, notes: Any, settings: Any, models: Models, li
         "version": session.version,
         "tuning": tuning,
         "notes": [as_row(note) for note in arranged.piano_notes],
+        "sources": describe_sources(notes, arranged.notes),
         "accompaniment": [as_row(note) for note in arranged.accompaniment],
         "tempo": describe_tempo(arranged.tempo, chosen.arrangement),
         "beats": describe_beats(arranged.tempo, part.duration),

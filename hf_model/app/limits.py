@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hf_model.music.remarks import UNSURE
+
 MEBIBYTE = 1 << 20
 
 
@@ -72,11 +74,12 @@ class Limits:
     live_silence_seconds: float = 30.0
 
     def as_mapping(self) -> dict[str, float]:
-        """Give the limits that the browser checks."""
+        """Give the limits that the browser checks, and the confidence below which a note is uncertain."""
         return {
             "partSeconds": self.part_seconds,
             "uploadBytes": self.upload_bytes,
             "idleMinutes": round(self.idle_seconds / 60),
+            "uncertain": UNSURE,
         }
 
 

@@ -75,9 +75,23 @@ def read_notes(notes: Any, duration: float, limits: Limits) -> list[Note]:
     return sorted(found)
 
 
+def known_keys(rows: Sequence[Sequence[float]], keys: Sequence[int | None]) -> dict[float, int]:
+    """Give the keys that are known, by the onset of their note."""
+    if keys and len(keys) != len(rows):
+        msg = f"There are {len(rows)} notes, but {len(keys)} keys."
+        raise PageError(msg)
+    return {float(row[0]): key for row, key in zip(rows, keys, strict=False) if key is not None}
+
+
 def as_row(note: Note) -> list[float]:
     """Give a note as [onset, offset, pitch, velocity, confidence]."""
     return [round(note.onset, 4), round(note.offset, 4), round(note.pitch, 3), note.velocity, round(note.confidence, 3)]
+
+
+def describe_sources(rows: Sequence[Sequence[float]], sources: Sequence[Note]) -> list[int | None]:
+    """Give the index of the row that each note was made from; None for one that was added by the arrangement."""
+    by_onset = {float(row[0]): index for index, row in enumerate(rows)}
+    return [by_onset.get(note.onset) for note in sources]
 
 
 def as_sentence(text: str) -> str:

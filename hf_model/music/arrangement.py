@@ -5,7 +5,7 @@ By default the performance is played as it was sung: tempo, beats and key are es
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -190,6 +190,7 @@ def arrange(
     voice: NDArray[np.float32] | None = None,
     band_tempo: Tempo | None = None,
     band_chords: Sequence[Chord] = (),
+    known_keys: Mapping[float, int] | None = None,
 ) -> Arranged:
     """Turn transcribed notes into piano notes.
 
@@ -208,6 +209,8 @@ def arrange(
     band_tempo, band_chords : Tempo and sequence of Chord, optional
         Of an accompaniment, not transposed: used instead of estimates from the notes. A tempo or metre of
         ``arrangement`` that contradicts the beats wins.
+    known_keys : mapping of float to int, optional
+        Piano keys (MIDI numbers, before transposing) that are known, by the onset of their note.
     """
     kept = filter_notes(sorted(notes), arrangement.min_note, arrangement.min_confidence)
     kept = [note for note in kept if note.onset < duration]
@@ -217,7 +220,7 @@ def arrange(
         tuning = estimate_tuning([note.pitch for note in kept], [note.duration for note in kept])
     kept = [replace(note, offset=min(note.offset, duration)) for note in kept]
     meant, tempo, repetitions = _find_structure(
-        tuple(kept), duration, tuning, arrangement.keys, arrangement.tempo, arrangement.meter
+        tuple(kept), duration, tuning, arrangement.keys, arrangement.tempo, arrangement.meter, _known(known_keys, kept)
     )
     if band_tempo is not None:
         tempo = band_tempo.with_settings(arrangement.tempo, arrangement.meter) or tempo
@@ -250,12 +253,26 @@ def arrange(
     return Arranged(sources, played, left, tempo, played_key, tuning, phrases, tuple(remarks), tuple(chords))
 
 
+def _known(known_keys: Mapping[float, int] | None, notes: Sequence[Note]) -> tuple[int | None, ...]:
+    """Give the key of each note, if it is known."""
+    return tuple((known_keys or {}).get(note.onset) for note in notes)
+
+
 @lru_cache(maxsize=16)
 def _find_structure(
-    notes: tuple[Note, ...], duration: float, tuning: float, keys: str, bpm: float | None, meter: str | None
+    notes: tuple[Note, ...],
+    duration: float,
+    tuning: float,
+    keys: str,
+    bpm: float | None,
+    meter: str | None,
+    known: tuple[int | None, ...],
 ) -> tuple[list[Note], Tempo, list[Repetition]]:
     """Find the meant pitches, beats and repetitions; cached, because most settings change none of them."""
-    meant = with_intended_pitches(notes, tuning) if keys == "meant" else list(notes)
+    meant = list(notes)
+    if keys == "meant" and None in known:
+        meant = with_intended_pitches(notes, tuning)
+    meant = [note if key is None else replace(note, pitch=key + tuning) for note, key in zip(meant, known, strict=True)]
     return meant, estimate_tempo(meant, duration, bpm=bpm, meter=meter), find_repetitions(meant, tuning)
 
 

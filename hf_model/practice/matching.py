@@ -133,7 +133,8 @@ def _rhythm_distance(onsets: Float, places: Float) -> Float:
     if not all(interval.size for interval in intervals):
         return np.zeros((len(onsets), len(places)))
     sung, written = (interval - np.median(interval) for interval in intervals)
-    return np.asarray(np.pad(np.abs(sung[:, None] - written[None, :]), ((1, 0), (1, 0))))
+    distance: Float = np.abs(sung[:, None] - written[None, :])
+    return np.pad(distance, ((1, 0), (1, 0)))
 
 
 def _expected_onsets(onsets: Float, places: Float, pairs: Sequence[tuple[int, int]]) -> Float:

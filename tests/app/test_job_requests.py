@@ -39,6 +39,10 @@ ACCEPTED = {
     "convert": (convert(), JobRequest("convert", ID)),
     "convert a part": (convert(ID, 12.5, SETTINGS), JobRequest("convert", ID, 12.5, settings=SETTINGS)),
     "render": (render([NOTE, [1, 2, 62, 80, 1]]), JobRequest("render", ID, notes=[NOTE, [1, 2, 62, 80, 1]])),
+    "render known keys": (
+        render([NOTE, NOTE]) | {"keys": [21, None]},
+        JobRequest("render", ID, notes=[NOTE, NOTE], keys=[21, None]),
+    ),
     "render no notes": (render([]), JobRequest("render", ID)),
     "as many notes as a job refuses itself": (render([NOTE] * 1001), JobRequest("render", ID, notes=[NOTE] * 1001)),
 }
@@ -82,6 +86,12 @@ REFUSED = {
     "bool in a note": render([[*NOTE[:4], True]]),
     "null in a note": render([[*NOTE[:4], None]]),
     "list in a note": render([[*NOTE[:4], [1]]]),
+    "a key off the keyboard": render([NOTE]) | {"keys": [109]},
+    "a fraction as key": render([NOTE]) | {"keys": [60.0]},
+    "bool as key": render([NOTE]) | {"keys": [True]},
+    "a key that is no list": render([NOTE]) | {"keys": 60},
+    "too many keys": render([]) | {"keys": [None] * (MAX_ROWS + 1)},
+    "keys to convert": convert(keys=[60]),
     "too many notes": render([[0] * 5] * (MAX_ROWS + 1)),
     "list as settings": convert(settings=[]),
     "text as settings": convert(settings="{}"),

@@ -119,6 +119,29 @@ def test_edited_notes_are_rendered(session: Session) -> None:
     assert played["notes"][-1][1] == pytest.approx(converted["duration"], abs=1e-3), "no note ends later"
 
 
+def test_each_played_note_names_the_row_that_it_was_made_from(session: Session) -> None:
+    give(session, tones(MELODY))
+    rows = convert(session)["notes"]
+    assert convert(session)["played"]["sources"] == [0, 1, 2, 3, 4]
+    rows[1][4] = 0.1
+    settings = {"arrangement": {"min_confidence": 0.5, "quantize": "1/8", "transpose": 2}}
+    assert render_notes(session, rows, settings, MODELS, LIMITS)["sources"] == [0, 2, 3, 4]
+
+
+def test_an_edit_of_one_note_changes_no_other_key(session: Session) -> None:
+    give(session, tones(MELODY))
+    rows = convert(session)["notes"]
+    for row in rows:
+        row[2] += 0.4  # a singer who is almost between two keys
+    known = [60, 63, 65, 65, 67]
+    played = render_notes(session, rows, {}, MODELS, LIMITS, known)
+    assert keys(played) == known
+    assert keys(render_notes(session, rows, {"singing": {"tuning": 0.9}}, MODELS, LIMITS, known)) == known
+    assert keys(render_notes(session, rows, {}, MODELS, LIMITS, [None] * 5)) != known
+    with pytest.raises(PageError, match="5 notes, but 2 keys"):
+        render_notes(session, rows, {}, MODELS, LIMITS, [60, 61])
+
+
 def test_the_score_is_that_of_the_last_rendering(session: Session) -> None:
     give(session, tones(MELODY))
     with pytest.raises(PageError, match="no longer on the server"):

@@ -55,6 +55,14 @@ def test_values_outside_their_range_are_refused(setting, words):
         Arrangement(**setting)
 
 
+def test_known_keys_stay_and_the_sung_pitch_too():
+    known = {0.5: 48, 1.5: 70}
+    for keys in ("meant", "sung"):
+        arranged = arrange(SUNG, 3.0, Arrangement(keys=keys, transpose=12), tuning=0.2, known_keys=known)
+        assert [note.pitch for note in arranged.piano_notes] == [60, 74, 82]
+        assert [note.pitch for note in arranged.notes] == [60.2, 62.3, 64.1]
+
+
 def test_notes_end_with_the_recording():
     arranged = arrange([Note(0.5, 1.0, 60), Note(1.2, 9.0, 62), Note(5.0, 6.0, 64)], 2.0)
     assert [(note.onset, note.offset) for note in arranged.piano_notes] == [(0.5, 1.0), (1.2, 2.0)]

@@ -8,6 +8,8 @@ let turn = 0;
 /** Plays [start, end] after [start, end], in seconds; `onPassage(index)` is called before each, and with -1 at the end. */
 export async function playPassages(player, passages, onPassage = () => {}) {
   const mine = ++turn;
+  const { loop } = player;
+  player.loop = null; // a passage is played once
   for (const [index, [start, end]] of passages.entries()) {
     if (index) await new Promise((done) => setTimeout(done, PAUSE));
     if (mine !== turn || player.playing && index) break;
@@ -19,6 +21,7 @@ export async function playPassages(player, passages, onPassage = () => {}) {
     player.pause();
     player.seek(end);
   }
+  player.loop ??= loop;
   if (mine === turn) onPassage(-1);
 }
 

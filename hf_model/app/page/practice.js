@@ -16,9 +16,9 @@ const signed = (value) => (value === null ? "" : `${value < 0 ? "−" : "+"}${Ma
 const kindOf = ({ status, cents }) => (status !== "sung" ? "off" : Math.abs(cents) <= IN_TUNE ? "good" : Math.abs(cents) <= NEAR ? "near" : "off");
 
 export class Practice {
-  /** `table` has the notes that are compared; `score` is the engraved one. */
-  constructor(player, table, score) {
-    Object.assign(this, { player, table, score, rows: [] });
+  /** `notesOf()` gives the notes that are compared, as rows; `score` is the engraved one. */
+  constructor(player, notesOf, score) {
+    Object.assign(this, { player, notesOf, score, rows: [] });
     $("practice-file").addEventListener("change", () => this.choose($("practice-file").files[0]));
     document.addEventListener("rendered", ({ detail }) => this.expect(detail.id));
     document.addEventListener("engraved", () => this.colour());
@@ -32,7 +32,7 @@ export class Practice {
     if (this.id !== id) {
       [this.id, this.hasScore] = [id, false];
       this.show(null);
-    } else if (this.hasScore && this.compared !== JSON.stringify(this.table.notes)) this.compare();
+    } else if (this.hasScore && this.compared !== JSON.stringify(this.notesOf())) this.compare();
   }
 
   async choose(file) {
@@ -49,8 +49,9 @@ export class Practice {
 
   compare() {
     return this.attempt(async () => {
-      this.compared = JSON.stringify(this.table.notes);
-      this.show(await runJob("practice", { recording: this.id, notes: this.table.notes }, (step) => ($("practice-status").textContent = step)));
+      const notes = this.notesOf();
+      this.compared = JSON.stringify(notes);
+      this.show(await runJob("practice", { recording: this.id, notes }, (step) => ($("practice-status").textContent = step)));
     });
   }
 

@@ -138,7 +138,7 @@ export class Repeats {
     passages.forEach(([start, end], index) => {
       const mark = document.createElement("div");
       mark.className = `passage${index === sounding ? " now" : ""}`;
-      Object.assign(mark.style, { left: `${roll.x(start)}px`, width: `${roll.x(end) - roll.x(start)}px` });
+      Object.assign(mark.style, { left: `${roll.x(start) + roll.view.scrollLeft}px`, width: `${roll.x(end) - roll.x(start)}px` });
       $("playhead").before(mark);
     });
   }

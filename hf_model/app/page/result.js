@@ -10,11 +10,11 @@ const $ = (id) => document.getElementById(id);
 const DOWNLOADS = { wav: "piano.wav", midi: "piano.mid", musicxml: "piano.musicxml", csv: "piano.csv", cover: "cover.wav", voice: "voice.wav" };
 
 export class Result {
-  /** `table` is the table of notes: it follows the player. */
-  constructor(table) {
-    this.table = table;
+  /** `melody` has the notes; `table` is the table of notes: it follows the player. */
+  constructor(melody, table) {
+    Object.assign(this, { melody, table });
     this.player = new Player(() => this.showPosition());
-    this.roll = new Roll($("roll"), $("playhead"), (seconds) => this.player.seek(seconds));
+    this.roll = new Roll($("roll"), $("playhead"), melody);
     this.connect();
   }
 
@@ -51,8 +51,7 @@ export class Result {
       player.seek(0);
       this.isNew = false;
     } else await player.replacePiano(piano);
-    this.roll.update(rendering);
-    this.table.tuning = rendering.tuning;
+    this.roll.update(rendering, $("quantize").value);
     this.showFacts(rendering);
     for (const [kind, name] of Object.entries(DOWNLOADS)) {
       $(`get-${kind}`).href = fileUrl(id, name, rendering.version);
@@ -77,16 +76,20 @@ export class Result {
     const keys = notes.map((note) => note[2]);
     showFact("notes", String(notes.length), notes.length ? `${nameOf(Math.min(...keys))} to ${nameOf(Math.max(...keys))}` : "all are left out");
     $("legend-left").hidden = !accompaniment.length;
-    $("notes-count").textContent = `${this.table.notes.length} notes${this.table.edited ? ", edited" : ""}`;
+    this.showCount();
     showList("remarks", remarks);
     $("roll").setAttribute("aria-label", `Piano roll of ${notes.length} notes in ${key.name}: ${notes.slice(0, 40).map((note) => nameOf(note[2])).join(" ")}${notes.length > 40 ? " and so on" : ""}`);
+  }
+
+  showCount() {
+    $("notes-count").textContent = `${this.melody.notes.length} notes${this.melody.edited ? ", edited" : ""}`;
   }
 
   showPosition() {
     const { player, roll, table } = this;
     const at = player.position;
     roll?.movePlayhead(at);
-    if (table.notes) table.highlight(at);
+    table.highlight(at);
     document.dispatchEvent(new CustomEvent("position", { detail: at }));
     $("seek").max = player.duration;
     $("seek").value = at;

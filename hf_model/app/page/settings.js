@@ -34,6 +34,9 @@ export function read(form) {
   return values;
 }
 
+/** The values that decide which keys are played for sung pitches. */
+export const decisive = ({ arrangement, singing }) => JSON.stringify([arrangement.keys, arrangement.snap_key, arrangement.key, arrangement.agree_repeats, singing.tuning]);
+
 /** Shows or hides the message beside each number; whether all are valid. */
 export function check(form) {
   let isValid = true;

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 import soundfile
 
+from hf_model.lyrics.singing import SingingRenderer
 from tests.app.test_browser import (  # noqa: F401 (fixtures)
     CHROMIUM,
     DESKTOP,
@@ -18,6 +20,7 @@ from tests.app.test_browser import (  # noqa: F401 (fixtures)
     pytestmark,
 )
 from tests.page_server import PageServer
+from tests.practice.test_comparison import sing, written
 
 HOSTILE = "<img src=x onerror=alert(1)> & 'twinkle'.flac"
 
@@ -181,3 +184,20 @@ def test_both_passages_of_a_cell_are_played(visit: Visit) -> None:
     page.click("#play")
     page.wait_for_timeout(800)
     assert page.get_attribute("#play", "aria-label") == "Play", "who stops the first does not hear the second"
+
+
+def test_the_table_shows_what_was_sung_and_what_is_played(chromium, page_server: PageServer) -> None:  # noqa: F811
+    take = sing(written(), cents={12: -60.0})
+    sound = io.BytesIO()
+    soundfile.write(sound, SingingRenderer("alto").render(take, 44100 * 10)[0], 44100, format="WAV")
+    made = Visit(chromium, page_server)
+    page = made.page
+    page.set_input_files("#file", {"name": "take.wav", "mimeType": "audio/wav", "buffer": sound.getvalue()})
+    made.ready()
+    page.click("#notes-panel summary")
+    assert page.locator("#notes .sung-key").all_inner_texts() == ["sung 63.3, played E4"]
+    assert page.locator("#notes tr", has=page.locator(".sung-key")).locator("input").first.input_value() == "E4"
+    page.select_option("#keys", "sung")
+    made.ready(2)
+    page.wait_for_function("() => !document.querySelector('#notes .sung-key')")
+    made.close()
