@@ -141,7 +141,7 @@ def _expected_onsets(onsets: Float, places: Float, pairs: Sequence[tuple[int, in
     """Give the onset of every written note at the tempo of the partners that are known."""
     if len(pairs) < 2:
         start = onsets[pairs[0][0]] - places[pairs[0][1]] if pairs else onsets[0] - places[0]
-        return places + start
+        return np.asarray(places + start)
     i, j = np.array(pairs).T
     return smooth(places[j], onsets[i], places)
 

@@ -26,7 +26,7 @@ import { clock } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const limits = JSON.parse(document.body.dataset.limits);
-const SECTIONS = ["results", "change", "edit", "panels"]; // of a recording that is converted
+const SECTIONS = ["results", "score", "change", "edit", "panels"]; // of a recording that is converted
 const SHORT = 20; // seconds; of a shorter recording no part is selected
 const ASK = 90; // seconds; a longer recording is converted when its part is chosen
 
