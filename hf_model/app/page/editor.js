@@ -2,7 +2,7 @@
 
 import { added, kept, merged, moved, removed, roomAfter, split, stretched } from "./edits.js";
 import { RollPointer } from "./pointer.js";
-import { nameOf } from "./roll.js";
+import { nameOf } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const FINE = 0.01; // seconds
@@ -26,8 +26,8 @@ export class Editor {
       merge: () => this.merge(),
       delete: () => this.delete(),
       "keep-note": () => this.keep(),
-      "zoom-in": () => roll.zoom(ZOOM),
-      "zoom-out": () => roll.zoom(1 / ZOOM),
+      "zoom-in": () => this.zoom(ZOOM),
+      "zoom-out": () => this.zoom(1 / ZOOM),
       loop: () => this.toggleLoop(),
       "bar-one": () => this.setBarOne(),
       tap: () => this.tapTempo(),
@@ -245,7 +245,14 @@ export class Editor {
     this.say(this.melody[which]() ? { undo: "Undone", redo: "Redone" }[which] : `Nothing to ${which}`);
   }
 
-  // ------------------------------------------------------------------------------------------------------------- loop and bars
+  // ------------------------------------------------------------------------------------------------------- zoom, loop and bars
+
+  /** Zooms around the selected note or the playhead, if it is in view. */
+  zoom(factor) {
+    const { roll } = this;
+    const places = [this.first?.onset, this.player.position].filter((seconds) => seconds !== undefined).map((seconds) => roll.x(seconds));
+    roll.zoom(factor, places.find((x) => !roll.isKeyboard(x) && x < roll.width));
+  }
 
   toggleLoop() {
     const chosen = this.melody.shown().filter((note) => this.melody.selection.has(note.id));

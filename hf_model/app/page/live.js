@@ -2,7 +2,7 @@
 
 import { prepare } from "./canvas.js";
 import { deleteRecording, sendLive } from "./engine.js";
-import { nameOf } from "./roll.js";
+import { nameOf } from "./words.js";
 
 const MOST_SECONDS = 1; // in one request
 const PAUSE = 30; // milliseconds between two requests
@@ -120,7 +120,7 @@ export class LiveRoll {
     const y = (key) => (high - key) * step;
     pen.fillStyle = colour("grid");
     for (let key = low; key <= high; key++) if (BLACK.has(key % 12)) pen.fillRect(0, y(key), width, step);
-    pen.font = `${Math.min(12, Math.max(8, step - 2))}px ${style.fontFamily}`;
+    pen.font = `${Math.min(12, Math.max(8, step - 2))}px ${getComputedStyle(canvas).fontFamily}`;
     pen.textBaseline = "middle";
     for (const note of seen) {
       const isFinal = !("sounds" in note);

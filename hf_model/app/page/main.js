@@ -14,7 +14,6 @@ import { Recorder } from "./recorder.js";
 import { Repeats } from "./repeats.js";
 import { Result } from "./result.js";
 import { Review } from "./review.js";
-import { nameOf } from "./roll.js";
 import { Score } from "./score.js";
 import * as settings from "./settings.js";
 import { connectShortcuts } from "./shortcuts.js";
@@ -22,7 +21,7 @@ import { takeSound } from "./sound.js";
 import { hideErrors, showError, showStatus } from "./status.js";
 import { TapTempo } from "./tap_tempo.js";
 import { Tone } from "./tone.js";
-import { clock } from "./words.js";
+import { clock, nameOf } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const limits = JSON.parse(document.body.dataset.limits);
@@ -163,7 +162,7 @@ async function convert(start, end, source) {
 
 /** Takes what the piano plays of the notes that were sent. */
 function takeRendering(sent, rendering, used) {
-  melody.shortest = Math.max(SHORTEST, $("min_note").valueAsNumber);
+  melody.shortest = Math.max(SHORTEST, $("min_note").valueAsNumber + 0.001); // a shorter note would be left out
   melody.take(sent, rendering, { transpose: used.arrangement.transpose, decisive: settings.decisive(used) });
   result.roll.barOne = $("downbeat").valueAsNumber;
   $("snap").disabled = rendering.beats.length < 2;
@@ -188,6 +187,7 @@ async function renderAgain() {
   await whileBusy(async () => {
     while (stale) {
       stale = false;
+      showPending();
       const used = settings.read($("settings"));
       const sent = melody.notes;
       const request = melody.request({ tuning: used.singing.tuning, decisive: settings.decisive(used) });
@@ -218,7 +218,10 @@ function showNotes(isEdit) {
 }
 
 function showPending() {
-  $("pending").textContent = converted && melody.isPending ? "The piano follows in a moment." : "";
+  const hasFailed = document.body.dataset.state === "problem";
+  const words = hasFailed ? "The piano does not play the last edits." : "The piano follows in a moment.";
+  $("pending").textContent = converted && melody.isPending ? words : "";
+  $("render-again").hidden = !hasFailed || !converted || !melody.isPending;
 }
 
 /** Asks before edits are lost. */
@@ -314,6 +317,7 @@ function scheduleRendering(pause = 250) {
 $("settings").addEventListener("input", () => scheduleRendering());
 $("settings").addEventListener("reset", () => setTimeout(scheduleRendering));
 $("settings").addEventListener("submit", (event) => event.preventDefault());
+$("render-again").addEventListener("click", renderAgain);
 $("snap").addEventListener("change", () => ($("snap").dataset.chosen = "true"));
 $("add-note").addEventListener("click", () => editor.addAfterLast());
 $("reset-notes").addEventListener("click", () => melody.reset());

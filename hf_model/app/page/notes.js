@@ -1,9 +1,8 @@
 // The table of transcribed notes, which the user can edit.
 
 import { kept, moved, removed, stretched, withVelocity } from "./edits.js";
-import { nameOf } from "./roll.js";
 import { showFieldError } from "./status.js";
-import { sungWords } from "./words.js";
+import { nameOf, sungWords } from "./words.js";
 
 const STEPS = { C: 0, D: 2, E: 4, F: 5, G: 7, A: 9, B: 11 };
 const SIGNS = { "": 0, "#": 1, "♯": 1, b: -1, "♭": -1 };

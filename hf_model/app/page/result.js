@@ -2,9 +2,9 @@
 
 import { fileUrl } from "./engine.js";
 import { Player } from "./player.js";
-import { Roll, nameOf } from "./roll.js";
+import { Roll } from "./roll.js";
 import { showError } from "./status.js";
-import { clock, keyWords, sourceWords, tempoWords, tuningWords } from "./words.js";
+import { clock, keyWords, nameOf, sourceWords, tempoWords, tuningWords } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const DOWNLOADS = { wav: "piano.wav", midi: "piano.mid", musicxml: "piano.musicxml", csv: "piano.csv", cover: "cover.wav", voice: "voice.wav" };

@@ -1,7 +1,6 @@
 // "Check these 5": the uncertain notes one after another, each heard in the recording and then on the piano.
 
-import { nameOf } from "./roll.js";
-import { clock } from "./words.js";
+import { nameOf } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const CONTEXT = 0.7; // seconds before and after a note
@@ -73,7 +72,7 @@ export class Review {
 
   show() {
     const { note } = this;
-    $("check-words").textContent = `${this.at + 1} of ${this.ids.length}: ${note ? `${nameOf(note.key)} at ${clock(note.onset)}` : "deleted"}`;
+    $("check-words").textContent = `${this.at + 1} of ${this.ids.length}: ${note ? `${nameOf(note.key)} at ${note.onset.toFixed(1)} s` : "deleted"}`;
     for (const id of ["check-listen", "check-keep", "check-delete"]) $(id).disabled = !note;
     $("check-back").disabled = this.at === 0;
   }

@@ -1,7 +1,7 @@
 // The engraved score: as wide as its panel, follows the player; a note that is pressed is played.
 
 import { playPassages } from "./passages.js";
-import { nameOf } from "./roll.js";
+import { nameOf } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const SAME_WIDTH = 24; // pixels; a smaller change of the width needs no other score

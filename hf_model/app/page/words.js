@@ -1,4 +1,9 @@
-// The words of the page: times, and the estimates as a musician would say them.
+// The words of the page: names of keys, times, and the estimates as a musician would say them.
+
+const LETTERS = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
+
+/** The name of a key: 60 is "C4". */
+export const nameOf = (key) => `${LETTERS[((key % 12) + 12) % 12]}${Math.floor(key / 12) - 1}`;
 
 /** Writes seconds as m:ss. */
 export const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
