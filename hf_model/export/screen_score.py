@@ -167,6 +167,7 @@ def _nearest(notes: Sequence[Note], key: int, seconds: float) -> Note | None:
 
 
 def _write_word(element: Element, word: str) -> None:
+    word = "".join(filter(str.isprintable, word))  # XML has no control characters
     if word and word != "_":
         lyric = ElementTree.SubElement(element, "lyric")
         ElementTree.SubElement(lyric, "syllabic").text = "single"

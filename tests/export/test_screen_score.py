@@ -58,7 +58,7 @@ def test_a_narrow_score_has_more_systems():
 
 
 def test_words_are_under_their_notes():
-    score = engrave_for_screen(AULD, words=["Should", "old", "_", "ac", "quaint"])
+    score = engrave_for_screen(AULD, words=["Should", "old", "_", "ac\x01", "quaint"])
     texts = ["".join(group.itertext()).strip() for group in groups(score.pictures[0], "verse")]
     assert texts == ["Should", "old", "ac", "quaint"]
 
