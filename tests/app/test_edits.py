@@ -107,8 +107,12 @@ def test_a_gesture_is_one_step_of_the_history(page) -> None:
         const steps = history.past.length;
         history.hold((before) => before + 2);
         history.undo(); // ends the gesture first
-        return [held, steps, history.state, history.redo(), history.state, history.redo()];
-    }""") == [5, 1, 5, True, 7, False]  # fmt: skip
+        const undone = history.state;
+        const redone = [history.redo(), history.state, history.redo()];
+        history.undo();
+        history.push(9);
+        return [held, steps, undone, ...redone, history.redo(), history.state];
+    }""") == [5, 1, 5, True, 7, False, False, 9]  # fmt: skip
 
 
 TAPS = """async (times) => {

@@ -83,7 +83,7 @@ async function whileBusy(work, place) {
  * `live` recording the server has everything already, unless the connection failed.
  */
 function openFile(blob, fileName, live = null) {
-  if (!mayReplace()) return undefined;
+  if (!live && !mayReplace()) return undefined; // before a recording it was asked
   return whileBusy(async () => {
     result.player.pause();
     showStatus(live ? "Finishing the notes" : "");
@@ -247,7 +247,7 @@ $("record").addEventListener("click", async () => {
     recorder.stop();
     return;
   }
-  if (busy) return;
+  if (busy || !mayReplace()) return;
   result.player.pause();
   hideErrors();
   recorder = new Recorder();

@@ -88,7 +88,7 @@ export class NotesTable {
     row.dataset.id = note.id;
     FIELDS.forEach((field, column) => {
       const input = document.createElement("input");
-      input.value = field.show(this.melody, note);
+      input.value = input.dataset.shown = field.show(this.melody, note);
       input.inputMode = column ? "decimal" : "text";
       input.setAttribute("aria-label", `Note ${index + 1}, ${field.label}`);
       input.addEventListener("change", () => this.edit(note.id, field, input));

@@ -24,7 +24,8 @@ function commandOf(event, area) {
   const { target, key } = event;
   const letter = key.length === 1 ? key.toLowerCase() : key;
   if (event.ctrlKey || event.metaKey) {
-    if (event.altKey || target.matches?.(TYPING) || !["z", "y"].includes(letter)) return undefined;
+    const isTyping = target.matches?.(TYPING) && target.value !== target.dataset.shown; // the browser undoes what is typed
+    if (event.altKey || isTyping || !["z", "y"].includes(letter)) return undefined;
     return letter === "y" || event.shiftKey ? "redo" : "undo";
   }
   const isFree = target === document.body || (area.contains(target) && !target.matches(TYPING));
