@@ -11,6 +11,8 @@ from typing import Any
 from hf_model.app.limits import PageError
 from hf_model.app.page_json import Settings
 from hf_model.inference import SOURCES
+from hf_model.lyrics.pronunciation import LANGUAGES
+from hf_model.lyrics.voices import PRESETS
 from hf_model.notes.note import HIGHEST_KEY, LOWEST_KEY
 
 MAX_ROWS = 10_000
@@ -19,6 +21,12 @@ MAX_ROWS = 10_000
 MAX_NUMBER = 1e6
 MAX_TEXT = 40
 """Characters of a setting."""
+
+MAX_LYRICS = 10_000
+"""Characters of the words of a song."""
+
+MAX_TITLE = 255
+"""Characters of a file's name."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _SETTINGS = {section: set(values) for section, values in asdict(Settings()).items()}
@@ -31,7 +39,7 @@ class JobRequest:
     Attributes
     ----------
     kind : str
-        "open", "convert" or "render".
+        "open", "convert", "render", "practice" or "sing".
     recording : str
         Id of the recording.
     start, end : float
@@ -39,7 +47,11 @@ class JobRequest:
     source : str
         What is converted, one of :data:`hf_model.inference.SOURCES`.
     notes : list of [onset, offset, pitch, velocity, confidence]
-        To render.
+        To render, or to compare with a score.
+    title : str
+        Name of the recording's file.
+    lyrics, voice, language : str
+        Words to sing, who sings them, and how they are pronounced.
     keys : list of int or None
         Piano keys of the notes that are known, in their order; empty if none is.
     settings : dict
@@ -51,6 +63,10 @@ class JobRequest:
     start: float = 0.0
     end: float | None = None
     source: str = "auto"
+    title: str = ""
+    lyrics: str = ""
+    voice: str = "alto"
+    language: str = "en"
     notes: list[list[float]] = field(default_factory=list)
     keys: list[int | None] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
@@ -141,6 +157,22 @@ def _is_source(value: Any) -> bool:
     return isinstance(value, str) and value in SOURCES
 
 
+def _is_lyrics(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_LYRICS
+
+
+def _is_voice(value: Any) -> bool:
+    return isinstance(value, str) and value in PRESETS
+
+
+def _is_language(value: Any) -> bool:
+    return isinstance(value, str) and value in LANGUAGES
+
+
+def _is_title(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TITLE
+
+
 JOBS: dict[str, dict[str, Callable[[Any], bool]]] = {
     "open": {"recording": _is_id},
     "convert": {
@@ -148,11 +180,14 @@ JOBS: dict[str, dict[str, Callable[[Any], bool]]] = {
         "start": _is_number,
         "end": _is_number,
         "source": _is_source,
+        "title": _is_title,
         "settings": _is_settings,
     },
     "render": {"recording": _is_id, "notes": _are_notes, "keys": _are_keys, "settings": _is_settings},
+    "practice": {"recording": _is_id, "notes": _are_notes},
+    "sing": {"recording": _is_id, "lyrics": _is_lyrics, "voice": _is_voice, "language": _is_language},
 }
 """The keys of the request for each kind of job, and what checks their values."""
 
-OPTIONAL = {"end", "source", "keys"}
+OPTIONAL = {"end", "source", "keys", "title"}
 """Keys that may be missing."""

@@ -18,6 +18,8 @@ from hf_model.app.jobs import Progress, convert_part, open_recording, render_not
 from hf_model.app.limits import BusyError, PageError
 from hf_model.app.middleware import SMALL_BODY
 from hf_model.app.page_json import Part
+from hf_model.app.panels.practice import practice
+from hf_model.app.panels.words import sing
 from hf_model.app.sessions import Sessions
 from hf_model.inference import Models
 
@@ -100,10 +102,15 @@ def _work(asked: JobRequest, sessions: Sessions, models: Models) -> Work:
         try:
             if asked.kind == "render":
                 return render_notes(session, asked.notes, asked.settings, models, limits, asked.keys)
+            if asked.kind == "practice":
+                return practice(session, asked.notes, limits, touch)
+            if asked.kind == "sing":
+                return sing(session, asked.lyrics, asked.voice, asked.language, touch)
             sessions.add_bytes(session, 0)  # refuses to write more when the last job exceeded the space
             try:
                 if asked.kind == "open":
                     return open_recording(session, limits, touch)
+                session.title = asked.title
                 part = Part(asked.start, asked.end, asked.source)
                 return convert_part(session, part, asked.settings, models, limits, touch)
             except BaseException:

@@ -51,7 +51,8 @@ OUTPUTS = {"wav": "piano.wav", "midi": "piano.mid", "csv": "piano.csv"}
 SCORE, COVER = "piano.musicxml", "cover.wav"
 """Written when they are downloaded: they take longer than the other files."""
 
-TITLE = "HummingFace"
+SUNG = "sung.wav"
+"""Written when words are sung on the melody."""
 
 Progress = Callable[[float, str], object]
 """Called with the share that is done, 0 to 1, and the step that begins."""
@@ -185,11 +186,11 @@ def render_notes(
         n_samples = resampled_length(part.n_samples, part.sample_rate, PIANO_SAMPLE_RATE)
         paths = {kind: session.folder / name for kind, name in OUTPUTS.items()}
         with perform(arranged.both_hands, n_samples, chosen.performance, models) as take, session.lock:
-            session.version, session.arranged = session.version + 1, arranged
+            session.version, session.arranged, session.words = session.version + 1, arranged, []
             pedals = chosen.performance.pedals(arranged.both_hands)
             with all_or_none(paths) as temporary:
-                Conversion(TITLE, part, arranged, pedals, take).write(temporary)
-            for name in (SCORE, COVER):  # those of the last rendering
+                Conversion(session.title, part, arranged, pedals, take).write(temporary)
+            for name in (SCORE, COVER, SUNG):  # those of the last rendering
                 (session.folder / name).unlink(missing_ok=True)
             gain = measure_rms(take.blocks()) / max(1e-9, measure_rms([part.voice]))
             if session.stems:
@@ -229,7 +230,7 @@ def write_late_file(session: Session, name: str) -> None:
             return
         try:
             with all_or_none({"musicxml": path}) as temporary:
-                Conversion(TITLE, session.part, session.arranged).write(temporary)
+                Conversion(session.title, session.part, session.arranged).write(temporary)
         except DiskError:
             raise
         except OutputError as error:

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
 from hf_model.app.connections import client_of
-from hf_model.app.jobs import COVER, SCORE, write_late_file
+from hf_model.app.jobs import COVER, SCORE, SUNG, write_late_file
 from hf_model.app.limits import BusyError, Limits, PageError, format_duration
 from hf_model.app.sessions import Session, Sessions
 
@@ -25,6 +25,7 @@ FILES = {
     "voice.wav": "audio/wav",
     "backing.wav": "audio/wav",
     COVER: "audio/wav",
+    SUNG: "audio/wav",
     "spectrum.png": "image/png",
     "piano.wav": "audio/wav",
     "piano.mid": "audio/midi",

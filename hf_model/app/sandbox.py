@@ -50,7 +50,7 @@ def decode(source: Path, target: Path, limits: Limits) -> Recording:
     PageError
         If it cannot be decoded within the limits: the reason, without a path.
     """
-    result = _run(attempt, source, target, limits)
+    result = run_task(attempt, source, target, limits)
     voice = np.load(target, mmap_mode="r", allow_pickle=False)
     return Recording(voice, result["n_samples"], result["sample_rate"], tuple(result["warnings"]))
 
@@ -68,12 +68,18 @@ def decode_part(source: Path, target: Path, limits: Limits, start: float, end: f
     PageError
         As for :func:`decode`.
     """
-    _run(attempt_part, source, target, limits, start, end)
+    run_task(attempt_part, source, target, limits, start, end)
     return np.memmap(target, np.int16, mode="r").reshape(-1, 2)
 
 
-def _run(task: Callable[..., dict[str, object]], source: Path, target: Path, limits: Limits, *more: float) -> Any:
-    """Run a task in a separate process and give its result; an error becomes a PageError."""
+def run_task(task: Callable[..., dict[str, object]], source: Path, target: Path, limits: Limits, *more: float) -> Any:
+    """Run a task in a separate process and give its result, plain values.
+
+    Raises
+    ------
+    PageError
+        If it takes too much time or memory, or its result has an "error".
+    """
     receiver, sender = _processes.Pipe(duplex=False)
     arguments = (task, str(source), str(target), limits, more, sender)
     process = _processes.Process(target=_run_and_send, args=arguments, daemon=True)

@@ -119,12 +119,14 @@ def build(
     from hf_model.app.job_routes import add_job_route
     from hf_model.app.live.recordings import LiveRecordings
     from hf_model.app.live.routes import add_live_routes
+    from hf_model.app.panels.routes import add_panel_routes
     from hf_model.app.routes import add_routes
 
     queue = JobQueue(sessions.limits)
     live = LiveRecordings(sessions, models)
     app = Starlette(lifespan=_lifespan(sessions, models, queue.run, live.run, *background))
     add_live_routes(app, live)
+    add_panel_routes(app, sessions)
     add_routes(app, sessions)
     add_job_route(app, queue, sessions, models)
     # The Hub shows a Space in a frame.

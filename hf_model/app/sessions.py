@@ -63,10 +63,14 @@ class Session:
         The last arrangement that was rendered.
     version : int
         Number of renderings.
+    title : str
+        Name of the file: the title of the score.
+    words : list of str
+        What was sung on each note of the last rendering; "_" holds the syllable before.
     touched : float
         Time of the last request, on the monotonic clock.
     lock : Lock
-        Held while the score or the cover is written.
+        Held while the score, the cover or a rendering is written.
     """
 
     id: str
@@ -81,6 +85,8 @@ class Session:
     stems: dict[str, StoredStem] = field(default_factory=dict)
     arranged: Arranged | None = None
     version: int = 0
+    title: str = ""
+    words: list[str] = field(default_factory=list)
     touched: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -106,6 +106,35 @@ examples:
 exit code: 0 sung, 1 the melody cannot be read or there are no words, 2 wrong usage, 130 interrupted
 """
 
+PRACTICE = """\
+Compare a take with the score that was meant: for every note how many cents it is sharp or flat, and how many
+milliseconds early or late; the notes that were missed or added; the range, and whether the tuning drifts.
+The singer may use another key, octave and tempo: both are found first, and each note is measured against them.
+"""
+
+PRACTICE_EXAMPLES = """\
+TAKE is a recording of one voice, or a song, whose voice is separated. SCORE is a MIDI file (its track named melody, or
+the first one), a MusicXML score (needs hummingface[score]) or a table of notes as `convert --csv` writes it.
+
+the columns:
+  note     number in the score; + is a note that is not in the score
+  seconds  when it was sung, or would have been
+  cents    + sharp, - flat: hundredths of a semitone from the written note in the singer's own key and tuning; with
+           --tuning 0 from A = 440 Hz. Up to 20 is in tune, from 100 on it is another note
+  ms       + late, - early: thousandths of a second from the singer's own tempo, smoothed over some seconds. Up to 60 is
+           on time
+If only a part of the score is sung, the rest of it does not count.
+
+examples:
+  hummingface practice take.wav song.mid          a summary, and a line for every note
+  hummingface practice take.wav song.musicxml --picture take.png     the same as a picture
+  hummingface practice take.wav song.mid --csv take.csv     for a spreadsheet
+  hummingface practice take.wav song.mid --json | jq .drift_cents
+  hummingface practice take.wav song.mid --tuning 0     beside a piano: its tuning counts, not the singer's
+
+exit code: 0 compared, 1 a file cannot be read or the take is of another song, 2 wrong usage, 130 interrupted
+"""
+
 IDENTIFY = """\
 Name the instruments that sound in recordings of at least one second, with probabilities: piano, guitars, bass, strings,
 winds, synthesizers, drums, voices, humming, whistling. Several may sound at once.

@@ -98,6 +98,18 @@ def add_sing_options(parser: argparse.ArgumentParser) -> None:
     add("--overwrite", action="store_true", help="replace an existing output")
 
 
+def add_practice_options(parser: argparse.ArgumentParser) -> None:
+    """Add what is compared, and what is written."""
+    add = parser.add_argument
+    add("take", type=Path, metavar="TAKE", help="a recording of one voice, or a song")
+    add("score", type=Path, metavar="SCORE", help="what was meant: MIDI, MusicXML, or a table of notes (csv)")
+    add("--tuning", type=number(float, -100, 100), metavar="CENTS", help="measure from this tuning (the singer's own)")
+    add("--source", default="auto", choices=SOURCES, help="what the take is (%(default)s)")
+    add("--csv", type=Path, metavar="FILE", help="write a table of the notes")
+    add("--picture", type=Path, metavar="FILE.png", help="write a picture (needs hummingface[plot])")
+    add("--overwrite", action="store_true", help="replace existing outputs")
+
+
 OUTPUTS = {
     "csv": "a table of the notes",
     "musicxml": "a score (needs hummingface[score])",

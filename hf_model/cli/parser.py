@@ -28,6 +28,8 @@ from hf_model.cli.help_texts import (
     IDENTIFY_EXAMPLES,
     LIVE,
     LIVE_EXAMPLES,
+    PRACTICE,
+    PRACTICE_EXAMPLES,
     RENDER,
     RENDER_EXAMPLES,
     SING,
@@ -37,6 +39,7 @@ from hf_model.cli.options import (
     add_arrangement_options,
     add_live_options,
     add_output_options,
+    add_practice_options,
     add_sing_options,
     add_song_options,
     add_sound_options,
@@ -62,6 +65,9 @@ def build_parser() -> argparse.ArgumentParser:
         add("render", help="render a MIDI file or a table of notes", description=RENDER, epilog=RENDER_EXAMPLES)
     )
     _add_sing_options(add("sing", help="sing words on a melody", description=SING, epilog=SING_EXAMPLES))
+    _add_practice_options(
+        add("practice", help="compare a take with its score", description=PRACTICE, epilog=PRACTICE_EXAMPLES)
+    )
     _add_identify_options(
         add("identify", help="name the instruments in recordings", description=IDENTIFY, epilog=IDENTIFY_EXAMPLES)
     )
@@ -112,6 +118,12 @@ def _add_sing_options(parser: argparse.ArgumentParser) -> None:
     add_sing_options(parser)
     _add_shared_options(parser)
     parser.set_defaults(run=_command("sing"))
+
+
+def _add_practice_options(parser: argparse.ArgumentParser) -> None:
+    add_practice_options(parser)
+    _add_shared_options(parser)
+    parser.set_defaults(run=_command("practice"))
 
 
 def _add_live_options(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,13 @@ PAGE, TALLEST = (1984, 2806), 60000
 MARGIN = 120
 
 FONT = "Leipzig"
+
+LYRIC_SPACE = 2.5
+"""Between two words; verovio's own 1.2 is none in other fonts than its own."""
+
+SIGNS = {"\uea64": "♭", "\uea65": "♮", "\uea66": "♯", "\ued60": "♭", "\ued61": "♮", "\ued62": "♯"}
+"""Letters of the music font within the words of a chord symbol, and the same in other fonts."""
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 Element = ElementTree.Element
@@ -78,26 +85,49 @@ def engrave(arranged: Arranged, title: str = "", *, in_pages: bool = True) -> li
     MusicXMLError
         If verovio or music21 is not installed.
     """
+    return engrave_document(to_musicxml(arranged, title).decode(), in_pages=in_pages)
+
+
+def engrave_document(
+    document: str, *, in_pages: bool = True, width: int = PAGE[0], scale: float = SCALE, margin: int = MARGIN
+) -> list[str]:
+    """Engrave a MusicXML document, as :func:`engrave` does; the ids of its notes are those of the pictures' groups.
+
+    Parameters
+    ----------
+    document : str
+    in_pages : bool
+    width, margin : int
+        Of a page, in units that are ``scale`` pixels of the picture.
+    scale : float
+        Of verovio's size.
+
+    Raises
+    ------
+    MusicXMLError
+        If verovio is not installed.
+    """
     if find_spec("verovio") is None:
         raise _missing()
     import verovio
 
-    document = to_musicxml(arranged, title).decode()
-    toolkit = verovio.toolkit()
-    width, height = PAGE
+    # verovio sets the path of its fonts where it is imported, and for that thread alone.
+    toolkit = verovio.toolkit(False)
+    toolkit.setResourcePath(str(files("verovio") / "data"))
     toolkit.setOptions(
         {
-            "scale": round(100 * SCALE),
+            "scale": round(100 * scale),
             "pageWidth": width,
-            "pageHeight": height if in_pages else TALLEST,
+            "pageHeight": PAGE[1] if in_pages else TALLEST,
             "adjustPageHeight": not in_pages,
-            "pageMarginLeft": MARGIN,
-            "pageMarginRight": MARGIN,
-            "pageMarginTop": MARGIN,
-            "pageMarginBottom": MARGIN,
+            "pageMarginLeft": margin,
+            "pageMarginRight": margin,
+            "pageMarginTop": margin,
+            "pageMarginBottom": margin,
             "footer": "none",
             "font": FONT,
             "smuflTextFont": "none",
+            "lyricWordSpace": LYRIC_SPACE,
         }
     )
     toolkit.loadData(document)
@@ -118,6 +148,9 @@ def _with_outlines(picture: str) -> str:
             letters = [span for span in text.iter(f"{SVG}tspan") if span.get("font-family") == FONT]
             x, y = float(text.get("x", "0")), text.get("y", "0")
             for letter in letters:
+                if (letter.text or "").strip() in SIGNS:
+                    _write_sign(letter, text)
+                    continue
                 size = float(letter.get("font-size", "0px").removesuffix("px")) / 1000.0
                 for character in (letter.text or "").strip():
                     outline, advance = _glyph(f"{ord(character):04X}")
@@ -128,6 +161,14 @@ def _with_outlines(picture: str) -> str:
             if letters:
                 text.set("x", f"{x:g}")
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _write_sign(letter: Element, text: Element) -> None:
+    """Write an accidental with the font and the size of the words around it."""
+    letter.text = SIGNS[(letter.text or "").strip()]
+    del letter.attrib["font-family"]
+    sizes = [span.get("font-size", "") for span in text.iter(f"{SVG}tspan") if span is not letter]
+    letter.set("font-size", next(filter(None, sizes), letter.get("font-size", "")))
 
 
 @cache

@@ -83,11 +83,7 @@ def to_score(arranged: Arranged, title: str = "") -> Score:
     """Build the score for music21."""
     from music21 import expressions, layout, metadata, stream
 
-    tempo = arranged.tempo
-    swing = STRAIGHT if tempo.is_compound else estimate_swing(arranged.piano_notes, tempo)
-    right = notate(arranged.piano_notes, tempo, swing)
-    left = notate(arranged.accompaniment, tempo, swing)
-    bars = lay_bars([*right, *left], tempo.beats_per_bar)
+    swing, right, left, bars = lay_out(arranged)
     score = stream.Score()
     score.metadata = metadata.Metadata()
     score.metadata.title = " ".join(_INVALID_XML.sub("", title).split()) or "Melody"
@@ -104,6 +100,17 @@ def to_score(arranged: Arranged, title: str = "") -> Score:
     if left:
         score.insert(0, layout.StaffGroup(hands, name="Piano", symbol="brace"))
     return score
+
+
+def lay_out(
+    arranged: Arranged,
+) -> tuple[float, list[Placed], list[Placed], list[tuple[Fraction, Fraction]]]:
+    """Give the swing, the notes of the right and of the left hand on the grid, and the bars, in beats."""
+    tempo = arranged.tempo
+    swing = STRAIGHT if tempo.is_compound else estimate_swing(arranged.piano_notes, tempo)
+    right = notate(arranged.piano_notes, tempo, swing)
+    left = notate(arranged.accompaniment, tempo, swing)
+    return swing, right, left, lay_bars([*right, *left], tempo.beats_per_bar)
 
 
 def _staff(

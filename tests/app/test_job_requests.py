@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hf_model.app.job_requests import MAX_ROWS, MAX_TEXT, JobRequest, check_job
+from hf_model.app.job_requests import MAX_LYRICS, MAX_ROWS, MAX_TEXT, MAX_TITLE, JobRequest, check_job
 from hf_model.app.limits import PageError
 from hf_model.app.middleware import SMALL_BODY
 
@@ -27,6 +27,10 @@ def render(notes: object, settings: object = None) -> dict[str, object]:
     return {"job": "render", "recording": ID, "notes": notes, "settings": {} if settings is None else settings}
 
 
+def sing(**changes: object) -> dict[str, object]:
+    return {"job": "sing", "recording": ID, "lyrics": "la la", "voice": "robot", "language": "pt"} | changes
+
+
 def without(key: str) -> dict[str, object]:
     return {name: value for name, value in convert().items() if name != key}
 
@@ -47,6 +51,15 @@ ACCEPTED = {
     "as many notes as a job refuses itself": (render([NOTE] * 1001), JobRequest("render", ID, notes=[NOTE] * 1001)),
 }
 
+ACCEPTED |= {
+    "convert with the file's name": (convert(title="a <b>.wav"), JobRequest("convert", ID, title="a <b>.wav")),
+    "practice": (
+        {"job": "practice", "recording": ID, "notes": [NOTE]},
+        JobRequest("practice", ID, notes=[NOTE]),
+    ),
+    "sing": (sing(), JobRequest("sing", ID, lyrics="la la", voice="robot", language="pt")),
+}
+
 REFUSED = {
     "no keys": {},
     "list": [],
@@ -63,6 +76,16 @@ REFUSED = {
     "another key": convert(event_data=None),
     "notes to convert": convert(notes=[]),
     "start to render": render([]) | {"start": 0},
+    "long title": convert(title="a" * (MAX_TITLE + 1)),
+    "number as title": convert(title=7),
+    "practice without notes": {"job": "practice", "recording": ID},
+    "practice with settings": {"job": "practice", "recording": ID, "notes": [], "settings": {}},
+    "no words to sing": sing(lyrics=""),
+    "too many words to sing": sing(lyrics="a" * (MAX_LYRICS + 1)),
+    "list as words": sing(lyrics=["la"]),
+    "another voice": sing(voice="../alto"),
+    "list as voice": sing(voice=["alto"]),
+    "another language": sing(language="xx"),
     "short id": convert(ID[1:]),
     "id in capitals": convert(ID.upper()),
     "id and a line break": convert(ID + "\n"),

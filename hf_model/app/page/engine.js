@@ -25,10 +25,13 @@ export async function upload(blob) {
   return (await response.json()).recording;
 }
 
+/** Sends a score (a Blob) to practise a recording with. */
+export const sendScore = (recording, blob) => send(`recordings/${recording}/practice`, { body: blob });
+
 /** Sends a part of a recording that goes on (samples, or nothing), and returns the answer. */
 export const sendLive = async (path, samples) => (await send(path, samples && { body: samples })).json();
 
-/** Runs a job ("open", "convert" or "render") and returns its result; `onProgress(step, share)` is called meanwhile. */
+/** Runs a job ("open", "convert", "render", "practice" or "sing") and returns its result; `onProgress(step, share)` is called meanwhile. */
 export async function runJob(name, data, onProgress = () => {}) {
   const response = await send("jobs", {
     headers: { "Content-Type": "application/json" },

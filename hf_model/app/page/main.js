@@ -3,14 +3,18 @@
 import { SHORTEST } from "./edits.js";
 import { Editor } from "./editor.js";
 import { UserError, deleteRecording, runJob, upload } from "./engine.js";
+import { Lyrics } from "./lyrics.js";
 import { LiveRecording, LiveRoll } from "./live.js";
 import { Loop } from "./loop.js";
 import { EditedMelody } from "./melody.js";
 import { NotesTable } from "./notes.js";
 import { PartForm } from "./part.js";
+import { Practice } from "./practice.js";
 import { Recorder } from "./recorder.js";
+import { Repeats } from "./repeats.js";
 import { Result } from "./result.js";
 import { Review } from "./review.js";
+import { Score } from "./score.js";
 import * as settings from "./settings.js";
 import { connectShortcuts } from "./shortcuts.js";
 import { takeSound } from "./sound.js";
@@ -21,6 +25,7 @@ import { clock, nameOf } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const limits = JSON.parse(document.body.dataset.limits);
+const SECTIONS = ["results", "score", "change", "edit", "panels"]; // of a recording that is converted
 const SHORT = 20; // seconds; of a shorter recording no part is selected
 const ASK = 90; // seconds; a longer recording is converted when its part is chosen
 
@@ -37,9 +42,14 @@ const taps = new TapTempo();
 const editor = new Editor({ melody, roll: result.roll, player, loop, tone, setDownbeat, tapTempo });
 const review = new Review(editor, limits.uncertain);
 const part = new PartForm(limits.partSeconds, (start, end) => mayReplace() && whileBusy(() => convertPart(start, end, chosenSource())));
+const score = new Score(player);
+new Practice(player, () => melody.request({}).notes, score);
+new Lyrics(player, score);
+new Repeats(result);
 let recording = null; // its id on the server
 let converted = null; // the part that the result shows
 let title = "melody";
+let name = ""; // of the file: the title of the score
 let busy = false;
 let stale = false;
 let recorder = null;
@@ -79,7 +89,7 @@ function openFile(blob, fileName, live = null) {
     showStatus(live ? "Finishing the notes" : "");
     const opened = (await live?.end()) ?? (await uploadAndOpen(blob));
     const before = recording;
-    [recording, title] = [opened.id, baseName(fileName)];
+    [recording, title, name] = [opened.id, baseName(fileName), fileName.slice(-255)];
     try {
       await showRecordingOf(opened, blob, fileName);
     } finally {
@@ -138,9 +148,9 @@ async function convert(start, end, source) {
   result.player.pause();
   clearTimeout(timer);
   const used = settings.read($("settings"));
-  const conversion = await runJob("convert", { recording, start, end, source, settings: used }, showStatus);
+  const conversion = await runJob("convert", { recording, start, end, source, title: name, settings: used }, showStatus);
   showStatus("Loading the audio", 0.95);
-  for (const section of ["results", "change", "edit"]) $(section).hidden = false;
+  for (const section of SECTIONS) $(section).hidden = false;
   if (review.ids) review.close();
   loop.clear();
   const sent = melody.load(conversion);
@@ -167,7 +177,7 @@ function showResult() {
 
 function hideResult() {
   converted = null;
-  for (const section of ["results", "change", "edit"]) $(section).hidden = true;
+  for (const section of SECTIONS) $(section).hidden = true;
 }
 
 /** Renders the notes with the current settings, and once more if something changed meanwhile. */

@@ -56,6 +56,11 @@ export class EditedMelody {
     return note.key ?? this.keys.get(note.id) ?? Math.floor(note.pitch - this.tuning + 0.5);
   }
 
+  /** Whether the program plays another key than the one nearest to the sung pitch: the one that was meant. */
+  isCorrected(note) {
+    return note.key === null && this.keyOf(note) !== Math.floor(note.pitch - this.tuning + 0.5);
+  }
+
   /**
    * What is rendered: the notes as rows, and their keys. A note whose key was set is exactly in tune. After an edit all keys
    * stay as they were played, so that it changes no other note; settings that decide about keys (`decisive`) decide anew.

@@ -2,7 +2,7 @@
 
 import { kept, moved, removed, stretched, withVelocity } from "./edits.js";
 import { showFieldError } from "./status.js";
-import { nameOf } from "./words.js";
+import { nameOf, sungWords } from "./words.js";
 
 const STEPS = { C: 0, D: 2, E: 4, F: 5, G: 7, A: 9, B: 11 };
 const SIGNS = { "": 0, "#": 1, "♯": 1, b: -1, "♭": -1 };
@@ -94,6 +94,12 @@ export class NotesTable {
       input.addEventListener("change", () => this.edit(note.id, field, input));
       row.insertCell().append(input);
     });
+    if (this.melody.isCorrected(note)) {
+      const sung = document.createElement("small");
+      sung.className = "sung-key";
+      sung.textContent = sungWords(note.pitch, nameOf(this.melody.keyOf(note)), this.melody.transpose);
+      row.cells[0].append(sung);
+    }
     const remove = document.createElement("button");
     remove.type = "button";
     remove.textContent = "×";

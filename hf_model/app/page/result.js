@@ -60,6 +60,7 @@ export class Result {
     }
     $("play").disabled = false;
     document.body.dataset.version = rendering.version;
+    document.dispatchEvent(new CustomEvent("rendered", { detail: { id, rendering, title } })); // for the panels
     this.showPosition();
   }
 
@@ -89,6 +90,7 @@ export class Result {
     const at = player.position;
     roll?.movePlayhead(at);
     table.highlight(at);
+    document.dispatchEvent(new CustomEvent("position", { detail: at }));
     $("seek").max = player.duration;
     $("seek").value = at;
     $("seek").setAttribute("aria-valuetext", `${clock(at)} of ${clock(player.duration)}`);

@@ -40,6 +40,9 @@ export function tuningWords(tuning) {
   return [`${cents > 0 ? "+" : cents < 0 ? "−" : ""}${Math.abs(cents)} cents`, cents ? `A = ${(440 * 2 ** (tuning / 12)).toFixed(1)} Hz` : "A = 440 Hz"];
 }
 
+/** "sung 64.4, played F4"; a melody that is transposed is played elsewhere. */
+export const sungWords = (pitch, name, transpose) => `sung ${pitch.toFixed(1)}, ${transpose ? "meant" : "played"} ${name}`;
+
 /** What was decided about the source, and the words of the button that decides otherwise. */
 export function sourceWords({ kind, confidence, chosen }) {
   const sure = chosen === "auto" ? ` (${Math.min(99, Math.round(100 * confidence))} % sure)` : " (as you chose)";

@@ -22,11 +22,6 @@ from hf_model.notes.note import Note
 if TYPE_CHECKING:
     from hf_model.inference import Models
 
-TAIL_SECONDS = 0.5
-"""Added after the last note of a file without a length."""
-
-TABLE_SUFFIXES = (".mid", ".midi", ".rmi", ".kar", ".csv", ".tsv", ".txt")
-
 PIANO_SHARE = 0.5
 """Peak of the piano in the mix, beside a voice of peak 0.7 before both are limited together."""
 
@@ -145,22 +140,11 @@ def load_melody(source: Path, models: Models) -> Melody:
     OSError, ValueError, ConfigError
         If the file cannot be read; the message names it.
     """
-    from hf_model.lyrics.musicxml_melody import SUFFIXES, read_musicxml_melody
+    from hf_model.lyrics.melody_file import is_melody_file, read_melody_file
 
-    suffix = source.suffix.lower()
-    if suffix in SUFFIXES:
-        written = read_musicxml_melody(source)
-        return Melody(
-            written.notes, seconds_to_samples(written.duration + TAIL_SECONDS, PIANO_SAMPLE_RATE), written.lyrics
-        )
-    if suffix in TABLE_SUFFIXES:
-        from hf_model.notes.note_files import read_score
-
-        score = read_score(source)
-        notes = _melody_notes(source) or score.notes
-        end = max((note.offset for note in score.notes), default=0.0) + TAIL_SECONDS
-        n_samples = seconds_to_samples(score.duration or end, PIANO_SAMPLE_RATE)
-        return Melody(notes, n_samples)
+    if is_melody_file(source):
+        written = read_melody_file(source)
+        return Melody(written.notes, seconds_to_samples(written.duration, PIANO_SAMPLE_RATE), written.lyrics)
     from hf_model.audio.recording import read_recording
     from hf_model.inference import arrange_recording
     from hf_model.preparation.separation import separate
@@ -169,19 +153,6 @@ def load_melody(source: Path, models: Models) -> Melody:
     arranged, _ = arrange_recording(separate(recording, lambda: models.separator), models=models)
     n_samples = resampled_length(recording.n_samples, recording.sample_rate, PIANO_SAMPLE_RATE)
     return Melody(arranged.piano_notes, n_samples)
-
-
-def _melody_notes(source: Path) -> list[Note]:
-    """Read the melody of a MIDI file: the track named so, or the first one with notes; nothing for a table."""
-    from hf_model.notes.midi import find_melody_track, read_midi_tracks
-    from hf_model.notes.midi_file import MidiFileError
-
-    try:
-        tracks = [track for track in read_midi_tracks(source).tracks if track.notes]
-    except MidiFileError:
-        return []
-    chosen = find_melody_track(tracks) or next(iter(tracks), None)
-    return [] if chosen is None else list(chosen.notes)
 
 
 def run(arguments: argparse.Namespace) -> int:
