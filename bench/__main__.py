@@ -19,6 +19,7 @@ PACKAGES: dict[str, dict[str, str]] = {
         "audit": "faults of note labels that the audit finds (reports/audit.md)",
     },
     "training": {
+        "direct": "the network from spectrogram to spectrogram, trained in earnest (reports/direct.md)",
         "finetune": "five minutes of one singer: gain, and loss elsewhere (reports/transcriber/finetuning.md)",
     },
     "songs": {

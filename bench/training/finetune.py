@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
             own = {HELD_OUT: [clip_of(one, CORRECTED) for one in songs if one.name in held_out]}
             before[HELD_OUT] |= kept(root / "before.json", partial(measure, start, own))[HELD_OUT]
             chosen = choose_songs([one for one in songs if one.name not in held_out], options.seconds, number)
-            facts = kept(root / "training.json", partial(fine_tune, root, chosen, start))
+            facts = kept(root / "training.json", partial(fine_tune, root, chosen, start, options.mirror))
             after = {}
             for one in sorted({share, *(() if number else options.shares)}):
                 function = partial(measure_blend, root, start, one, sets | own)

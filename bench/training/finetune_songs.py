@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
+from bench.training.tree import run_stages, write_params
 from bench.transcription.recordings import Recording
 from hf_model.audio.io import read_audio
 from hf_model.notes.note_files import write_csv
 from hf_model.training.tasks import interpolate_weights
 from hf_model.transcriber.network import TranscriberNetwork
-from stages import _run
 
 PROFILE = "mine"
-TREE = Path(__file__).resolve().parents[2]
 
 STEPS = (
     ("stages.corpus", "add", "songs", "--labels", "csv"),
@@ -54,7 +49,7 @@ def choose_songs(songs: Sequence[Recording], seconds: float, seed: int) -> list[
     return chosen
 
 
-def fine_tune(root: Path, songs: Sequence[tuple[Recording, float]], start: Path) -> dict[str, Any]:
+def fine_tune(root: Path, songs: Sequence[tuple[Recording, float]], start: Path, mirror: str) -> dict[str, Any]:
     """Train the profile on songs with their published labels, in a tree of its own; nothing of ``start`` is mixed in.
 
     Returns
@@ -67,14 +62,9 @@ def fine_tune(root: Path, songs: Sequence[tuple[Recording, float]], start: Path)
     for song, _ in songs:
         shutil.copy(song.path, folder / song.path.name)
         write_csv(folder / f"{song.path.stem}.csv", song.published, song.published)
-    content = _run.read_yaml(TREE / _run.PARAMS)
-    content["profile"] = PROFILE
-    content["profiles"][PROFILE]["train"]["transcriber"] |= {"start": str(start), "start_share": 0.0}
-    (root / _run.PARAMS).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    write_params(root, PROFILE, "transcriber", {"start": str(start), "start_share": 0.0})
     began = _cpu_seconds()
-    for module, *arguments in STEPS:
-        command = [sys.executable, "-m", module, *arguments]
-        subprocess.run(command, cwd=root, env=os.environ | {"PYTHONPATH": str(TREE)}, check=True)
+    run_stages(root, STEPS, mirror)
     seconds = sum(length for _, length in songs)
     return {
         "songs": [song.name for song, _ in songs],

@@ -1,10 +1,8 @@
-"""The report of the evaluation: pictures, the page, tables of text, and small tables for DVC."""
+"""The report of the evaluation: pictures, tables of text, and small tables for DVC."""
 
 from __future__ import annotations
 
-import base64
 import csv
-import html
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -43,13 +41,6 @@ SUMMARY_SOUNDS = ("neural", "direct")
 
 ERROR_COLUMNS = ("corpus", "kind", "errors", "per_100_notes")
 RELIABILITY_COLUMNS = ("corpus", "confidence", "share_correct", "notes")
-
-STYLE = (
-    "body{background:#0f111c;color:#c9cede;font:15px/1.5 system-ui,sans-serif}"
-    "body{max-width:1200px;margin:2em auto;padding:0 1em}"
-    "table{border-collapse:collapse;margin:1em 0}th,td{border:1px solid #3a3f55;padding:.25em .6em;text-align:right}"
-    "td:first-child,th:first-child{text-align:left}img{max-width:100%;display:block;margin:1em 0}"
-)
 
 
 def draw_pictures(
@@ -194,24 +185,6 @@ def _labelled(measured: Sequence[Measured]) -> dict[str, list[Measured]]:
     return dict(sorted(groups.items()))
 
 
-def write_page(path: Path, report: Mapping[str, Any], pictures: Path) -> None:
-    """Write one HTML page that contains its tables and pictures."""
-    parts = [f"<!doctype html><meta charset=utf-8><title>HummingFace: evaluation</title><style>{STYLE}</style>"]
-    parts.append("<h1>HummingFace: evaluation</h1><h2>Notes</h2>")
-    parts.append(
-        "<p>Mean over the recordings of the test split; 95 % intervals by bootstrap over recordings. Tolerances: "
-    )
-    parts.append("onset 50 ms, pitch 50 cents, offset the larger of 50 ms and 20 %.</p>")
-    parts.append(_html_table(*table_rows(report)))
-    parts.append("<h2>Sound</h2>")
-    parts.append(_html_table(*sound_rows(report)))
-    for picture in sorted(pictures.glob("*.png")):
-        if picture.stem not in ("table", "sounds"):
-            code = base64.b64encode(picture.read_bytes()).decode()
-            parts.append(f'<img alt="{html.escape(picture.stem)}" src="data:image/png;base64,{code}">')
-    path.write_text("\n".join(parts) + "\n", encoding="utf-8")
-
-
 def table_rows(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Turn the notes part of a report into a header and rows of text, intervals in brackets."""
     header = ["corpus, system", "files", *NOTE_COLUMNS.values()]
@@ -266,10 +239,3 @@ def format_number(value: float | None, digits: int = 3, sign: str = "") -> str:
         return "?"
     text = f"{value:{sign}.{digits}f}"
     return text.replace("0.", ".", 1) if digits == 3 and text.startswith(("0.", "-0.")) else text
-
-
-def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    def line(cells: Sequence[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-    return "<table>" + line(header, "th") + "".join(line(row, "td") for row in rows) + "</table>"

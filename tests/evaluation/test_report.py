@@ -1,4 +1,4 @@
-"""Pictures, the table of recordings, the page, and tables of text."""
+"""Pictures, the table of recordings, and tables of text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from hf_model.evaluation.report import (
     sound_rows,
     summary,
     table_rows,
-    write_page,
     write_recordings,
 )
 from hf_model.notes.note import Note
@@ -43,7 +42,7 @@ def measured(tmp_path):
     return [Measured(item, sharp, NOTES, scores, sounds, note_errors(NOTES, sharp))]
 
 
-def test_pictures_and_page(measured, tmp_path):
+def test_pictures(measured, tmp_path):
     report = summarize(measured, EvaluateSettings(bootstrap=20))
     folder = tmp_path / "plots"
     folder.mkdir()
@@ -52,11 +51,6 @@ def test_pictures_and_page(measured, tmp_path):
     assert names == ["errors.png", "sounds.png", "table.png", "voice_and_piano_made_one.png"]
     for path in folder.iterdir():
         assert path.read_bytes().startswith(b"\x89PNG")
-    write_page(tmp_path / "index.html", report, folder)
-    page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 2
-    assert "http" not in page
-    assert "made, hummingface" in page
 
 
 def test_the_picture_shows_voice_piano_and_notes(measured, tmp_path):
