@@ -100,7 +100,7 @@ def score_cell(figures: Mapping[str, float], name: str, digits: int = 3) -> str:
     text = f"{figures[name]:.{digits}f}"
     if f"{name}_low" not in figures:
         return text
-    return f"{text}<small>{figures[f'{name}_low']:.{digits}f} to {figures[f'{name}_high']:.{digits}f}</small>"
+    return f"{text}<small>{figures[f'{name}_low']:.2f} to {figures[f'{name}_high']:.2f}</small>"
 
 
 def _origin_line(origin: Origin) -> str:

@@ -6,7 +6,7 @@ from hf_model.evaluation.evaluate import OURS
 
 SYSTEMS = {OURS: "HummingFace", "pyin": "pYIN (librosa)", "swift_f0": "swift-f0", "basic_pitch": "basic-pitch"}
 
-NOTE_WORDS = {"con": "beginning", "conp": "beginning and pitch", "conpoff": "beginning, pitch and end"}
+NOTE_WORDS = {"con": "beginning", "conp": "and pitch", "conpoff": "and end"}
 
 SOUND_WORDS = {
     "sampled": "sampled piano",
@@ -58,5 +58,6 @@ th{font-weight:600;font-size:.9rem}td:first-child,th:first-child,.text td,.text 
 small{display:block;color:var(--soft);white-space:nowrap}.text small{white-space:normal}
 img{max-width:100%;height:auto;display:block;margin:.8rem 0}
 section{border-top:1px solid var(--line);padding-top:.2rem;margin-top:1rem}section h2{font-size:1.02rem;margin:.6rem 0}
+@media(max-width:30rem){th,td{padding-right:.55rem}th{font-size:.82rem}small{font-size:.74rem}}
 .sounds{display:flex;flex-wrap:wrap;gap:.8rem}figure{margin:0;flex:1 1 15rem}audio{width:100%}
 """

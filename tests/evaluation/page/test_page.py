@@ -47,8 +47,8 @@ def test_systems_are_compared_on_the_same_recordings(page):
     many = [measured(name, **{OURS: NOTES, "pyin": []}) for name in ("a", "b")] + [measured("c", **{OURS: NOTES})]
     assert [one.item.pair_id for one in same_recordings(many)] == ["a", "b"]
     assert "All systems on the same 2 recordings:" in page
-    assert "<td>HummingFace</td><td>1.000<small>1.000 to 1.000</small></td>" in page
-    assert "<td>pYIN (librosa)</td><td>0.667<small>0.667 to 0.667</small></td>" in page
+    assert "<td>HummingFace</td><td>1.000<small>1.00 to 1.00</small></td>" in page
+    assert "<td>pYIN (librosa)</td><td>0.667<small>0.67 to 0.67</small></td>" in page
     assert "HummingFace on all 3 recordings:" in page
     assert "<td>HummingFace</td><td>0.667<small>" in page  # 1, 1 and 0
 
