@@ -15,6 +15,7 @@ from hf_model.evaluation.report import (
     RELIABILITY_COLUMNS,
     draw_pictures,
     error_rows,
+    recording_rows,
     reliability_rows,
     summary,
     table_rows,
@@ -37,11 +38,12 @@ def main() -> None:
     settings = _run.settings("evaluate", EvaluateSettings)
     measured = measure_all(RENDERED, settings, _run.workers())
     report = summarize(measured, settings)
-    beside = ("index.html", "recordings.csv", "errors.csv", "reliability.csv", "summary.json", "metrics.json")
-    with _run.output(REPORTS / "plots", beside=beside) as plots:
+    tables = ("recordings.csv", "recordings.parquet", "errors.csv", "reliability.csv", "summary.json", "metrics.json")
+    with _run.output(REPORTS / "plots", beside=("index.html", *tables)) as plots:
         draw_pictures(measured, report, RENDERED, plots, settings.pictures)
         write_page(plots / "index.html", measured, settings, plots, _origin(), _examples(measured, plots))
-        write_recordings(plots / "recordings.csv", measured)
+        for name in ("recordings.csv", "recordings.parquet"):
+            write_recordings(plots / name, recording_rows(measured))
         write_rows(plots / "errors.csv", ERROR_COLUMNS, error_rows(measured))
         write_rows(plots / "reliability.csv", RELIABILITY_COLUMNS, reliability_rows(measured))
         write_json(plots / "summary.json", summary(report))

@@ -69,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mirror", required=True, help="folder or URL with the layout of the public sources")
     parser.add_argument("--out", type=Path, default=Path("data/direct"), help="work folder (default: %(default)s)")
     parser.add_argument("--only", nargs="+", choices=VARIANTS, help="train these and stop, without the report")
+    parser.add_argument("--as-is", action="store_true", help="train nothing more: report the models that there are")
     parser.add_argument("--files", type=int, default=8, help="recordings of each corpus (%(default)s)")
     parser.add_argument("--report", type=Path, default=Path("reports/direct.md"))
 
@@ -79,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
     if not (out / "data/stft/manifest.json").is_file():
         write_params(out, PROFILE)
         run_stages(out, [("stages.download",), ("stages.align",), ("stages.stft",)], options.mirror)
-    for name in options.only or VARIANTS:
+    for name in () if options.as_is else options.only or VARIANTS:
         train(out, name, options.mirror)
     if options.only:
         return
@@ -94,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
         chosen = spread([pair for pair in pairs if pair.corpus == corpus], options.files)
         tables[corpus] = [measure(systems, aligned, pair) for pair in track(chosen, corpus)]
         draw(pictures / f"{corpus}.png", systems, aligned, chosen[len(chosen) // 2])
-    text = report(tables, {name: read_config(out / "models" / name) for name in VARIANTS}, pictures.name)
+    text = report(tables, {name: read_config(out / "models" / name) for name in systems.direct}, pictures.name)
     options.report.write_text(text, encoding="utf-8")
     print(text)
 
@@ -118,16 +119,16 @@ class Systems:
     """What turns a voice into a piano: the trained variants, and notes with the sampled piano."""
 
     def __init__(self, folder: Path) -> None:
-        self.direct = {name: Direct.from_pretrained(folder / name) for name in VARIANTS}
+        there = [name for name in VARIANTS if (folder / name / "config.json").is_file()]
+        self.direct = {name: Direct.from_pretrained(folder / name) for name in there}
         self.transcriber = Transcriber.from_pretrained(WEIGHTS / "transcriber_made")
 
     def render(self, voice: Audio, n_samples: int, more: bool = False) -> dict[str, Audio]:
         """Render a voice (sample,) at 16 kHz with each system; ``more``: also with other numbers of iterations."""
         sounds = {name: model.render(voice, n_samples) for name, model in self.direct.items()}
-        for iterations in ITERATIONS if more else ():
-            sounds[f"{LONG}, {iterations} iterations"] = with_iterations(self.direct[LONG], iterations).render(
-                voice, n_samples
-            )
+        for iterations in ITERATIONS if more and LONG in self.direct else ():
+            changed = with_iterations(self.direct[LONG], iterations)
+            sounds[f"{LONG}, {iterations} Griffin-Lim iterations"] = changed.render(voice, n_samples)
         keys = to_keys(self.transcriber.transcribe(voice))
         return sounds | {BOTTLENECK: inference.render(keys, n_samples, Performance("sampled", **MEASURED))}
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_model.audio.grid import VOICE_STFT
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, VOICE_STFT
 from hf_model.audio.io import read_audio, to_mono
 from hf_model.audio.resampling import resample
 from hf_model.evaluation.calibration import calibration_report
@@ -88,23 +89,48 @@ def _at_voice_rate(path: Path | str) -> Any:
     return resample(to_mono(audio), sample_rate, VOICE_STFT.sample_rate)
 
 
-def write_recordings(path: Path, measured: Sequence[Measured]) -> None:
-    """Write one line for each recording and system, as CSV; NaN is left empty."""
-    rows = [
+def recording_rows(measured: Sequence[Measured]) -> list[dict[str, Any]]:
+    """Give one row for each recording and system.
+
+    Returns
+    -------
+    list of dict
+        ``corpus``, ``pair_id``, ``system``; ``seconds`` and labelled ``notes`` of the recording; and the figures of
+        :func:`hf_model.evaluation.evaluate.transcription_scores`, which may be NaN.
+    """
+    return [
         {
             "corpus": one.item.corpus,
             "pair_id": one.item.pair_id,
             "system": system,
-            **{k: f"{v:.4f}" for k, v in figures.items()},
+            "seconds": round(one.item.n_samples / PIANO_SAMPLE_RATE, 3),
+            "notes": len(one.item.notes),
+            **figures,
         }
         for one in measured
         for system, figures in one.scores.items()
     ]
+
+
+def write_recordings(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the rows of all recordings: as CSV with four digits, NaN left empty; or as Parquet, for DataFrames."""
+    if path.suffix == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.Table.from_pylist([dict(row) for row in rows]), str(path), compression="zstd")
+        return
     columns = list(dict.fromkeys(name for row in rows for name in row)) or ["corpus", "pair_id", "system"]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows({name: "" if value == "nan" else value for name, value in row.items()} for row in rows)
+        writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
+
+
+def _csv_cell(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return "" if math.isnan(value) else f"{value:.4f}"
 
 
 def summary(report: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 
@@ -18,6 +20,7 @@ from hf_model.evaluation.report import (
     error_rows,
     format_interval,
     markdown_table,
+    recording_rows,
     reliability_rows,
     sound_rows,
     summary,
@@ -74,13 +77,21 @@ def test_no_picture_of_recordings_when_none_is_wanted(measured, tmp_path):
 
 
 def test_one_line_a_recording_and_system(measured, tmp_path):
-    write_recordings(tmp_path / "r.csv", measured)
+    write_recordings(tmp_path / "r.csv", recording_rows(measured))
     rows = list(csv.DictReader((tmp_path / "r.csv").read_text(encoding="utf-8").splitlines()))
     assert [(row["pair_id"], row["system"], row["conp"]) for row in rows] == [
         ("one", OURS, "1.0000"),
         ("one", "pyin", "0.0000"),
     ]
     assert rows[1]["onset_bias"] == ""
+
+
+def test_rows_of_recordings_are_a_data_frame(measured, tmp_path):
+    write_recordings(tmp_path / "r.parquet", recording_rows(measured))
+    table = pq.read_table(tmp_path / "r.parquet").to_pydict()
+    assert (table["system"], table["conp"], table["notes"]) == ([OURS, "pyin"], [1.0, 0.0], [2, 2])
+    assert table["seconds"] == [round(40000 / 44100, 3)] * 2
+    assert math.isnan(table["onset_bias"][1])
 
 
 def test_tables_contain_the_figures_of_the_report(measured):
