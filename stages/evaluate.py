@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hf_model.alignment.align import MADE
 from hf_model.evaluation.evaluate import OURS, EvaluateSettings, Measured, measure_all, summarize
 from hf_model.evaluation.page.page import Origin, write_page
 from hf_model.evaluation.page.sounds import Example
@@ -29,6 +28,9 @@ from stages.tracking import evaluation
 from stages.tracking.run_labels import code_date, profile_name
 
 RENDERED, REPORTS, CORPORA = Path("data/rendered"), Path("reports"), Path("data/raw/corpora.json")
+
+SYNTHETIC = "made"
+"""The corpus whose voices are nobody's."""
 
 
 def main() -> None:
@@ -71,7 +73,7 @@ def _examples(measured: list[Measured], plots: Path) -> list[Example]:
         scores = one.scores.get(OURS, {})
         facts = ", ".join(f"{words} {scores[name]:.3f}" for name, words in NOTE_WORDS.items() if name in scores)
         picture = plots / f"voice_and_piano_{item.corpus}_{item.pair_id}.png"
-        found.append(Example(f"{item.corpus}_{item.pair_id}", sounds, picture, facts, item.corpus == MADE))
+        found.append(Example(f"{item.corpus}_{item.pair_id}", sounds, picture, facts, item.corpus == SYNTHETIC))
     return found
 
 

@@ -40,7 +40,7 @@ def test_notes_are_counted_by_rule_and_by_window() -> None:
     ]
 
 
-def test_the_best_is_first_and_the_others_are_behind_on_the_same_recordings() -> None:
+def test_others_are_behind_the_best_on_the_same_recordings() -> None:
     counts = [row("b", "x", 8), row("b", "y", 6), row("a", "x", 7), row("a", "y", 5)]
     best, other = summarize(counts)
     assert (best["system"], best["conpoff"], best["behind"], best["notes"]) == ("b", 0.7, 0.0, 20)
@@ -62,7 +62,7 @@ def test_counts_survive_their_file(tmp_path: Path) -> None:
     assert read_counts(tmp_path / "counts.csv") == sorted(counts)
 
 
-def test_notes_of_an_added_system_are_read_and_may_not_be_missing(tmp_path: Path) -> None:
+def test_notes_of_an_added_system_may_not_be_missing(tmp_path: Path) -> None:
     folder = tmp_path / "ssvd" / "noise"
     folder.mkdir(parents=True)
     (folder / "one.csv").write_text("onset,offset,pitch\n1.0,2.0,62\n0.0,1.0,60\n")

@@ -77,7 +77,7 @@ def test_a_blend_lies_between_two_models(tmp_path: Path) -> None:
     assert all(bool(torch.allclose(one, torch.full_like(one, 0.75))) for one in mixed.parameters())
 
 
-def test_settings_of_a_work_folder_are_those_of_the_repository_with_changes(tmp_path: Path) -> None:
+def test_a_work_folder_has_the_settings_with_changes(tmp_path: Path) -> None:
     write_params(tmp_path / "a", "direct_long", "direct", {"model": {"adversarial": 0.1}})
     content = yaml.safe_load((tmp_path / "a" / "params.yaml").read_text())
     training = content["profiles"]["direct_long"]["train"]["direct"]
@@ -92,7 +92,7 @@ def test_a_stage_that_fails_stops_the_benchmark(tmp_path: Path) -> None:
         run_stages(tmp_path, [("stages.train", "nothing")], "")
 
 
-def test_numbers_of_griffin_lim_iterations_change_the_phase_alone() -> None:
+def test_griffin_lim_iterations_change_the_phase_alone() -> None:
     model = Direct(DirectConfig(channels=4, depth=1)).eval()
     none = direct.with_iterations(model, 0)
     voice = np.random.default_rng(0).standard_normal(8000).astype(np.float32)
