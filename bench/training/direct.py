@@ -106,7 +106,6 @@ def train(out: Path, name: str, mirror: str) -> None:
         return
     folder = out / name
     write_params(folder, VARIANTS[name][0], "direct", VARIANTS[name][1])
-    (folder / "data").mkdir(exist_ok=True)
     shards = folder / "data/stft"
     if not shards.is_symlink():
         shards.symlink_to(out / "data/stft", target_is_directory=True)

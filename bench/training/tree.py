@@ -34,7 +34,7 @@ def write_params(folder: Path, profile: str, model: str = "", changes: Mapping[s
     if changes:
         training = content["profiles"][profile]["train"]
         training[model] = merge(training[model] or {}, changes)
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "data").mkdir(parents=True, exist_ok=True)
     (folder / _run.PARAMS).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 

@@ -82,6 +82,7 @@ def test_a_work_folder_has_the_settings_with_changes(tmp_path: Path) -> None:
     content = yaml.safe_load((tmp_path / "a" / "params.yaml").read_text())
     training = content["profiles"]["direct_long"]["train"]["direct"]
     assert content["profile"] == "direct_long"
+    assert (tmp_path / "a" / "data").is_dir()
     assert training["model"] == {"adversarial": 0.1}
     assert training["fit"]["steps"] > 60
     assert merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
