@@ -12,10 +12,15 @@ PACKAGES: dict[str, dict[str, str]] = {
     "transcription": {
         "accuracy": "scores, errors and confidences of transcribers on recordings (reports/transcriber)",
         "folds": "train the models of the cross-validation that accuracy measures",
+        "leaderboard": "this program, peers and systems of yours on the same recordings (reports/leaderboard.md)",
         "noise": "notes transcribed where there are none (reports/transcriber/noise.md)",
         "live": "latency and errors of provisional notes while one sings (reports/live.md); --fit tries thresholds",
         "voices": "whistling, the lowest and highest voices, slurred notes (reports/voices.md)",
         "audit": "faults of note labels that the audit finds (reports/audit.md)",
+    },
+    "training": {
+        "direct": "the network from spectrogram to spectrogram, trained in earnest (reports/direct.md)",
+        "finetune": "five minutes of one singer: gain, and loss elsewhere (reports/transcriber/finetuning.md)",
     },
     "songs": {
         "songs": "notes transcribed from songs, with and without the separator, beside peers (reports/songs.md)",

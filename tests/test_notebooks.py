@@ -10,11 +10,14 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from hf_model.evaluation.report import write_recordings
+
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 
 SMALL = {
     "convert_your_voice.ipynb": {},
+    "figures.ipynb": {"REPORTS": '"reports"', "RESAMPLES": "50"},
     "train_on_your_recordings.ipynb": {
         "N_MADE": "3",
         "SECONDS": "2.0",
@@ -74,7 +77,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def execute(name: str) -> list[tuple[str, str]]:
         notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
         change(notebook, SMALL[name])
-        (tmp_path / "work").mkdir()
+        (tmp_path / "work").mkdir(exist_ok=True)
         client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path / "work")}})
         client.execute()
         return shown(notebook)
@@ -102,3 +105,30 @@ def test_a_model_is_trained(run, tmp_path: Path) -> None:
     assert re.search(r"before \{'con': .*\nafter \{'con': ", text)
     model = tmp_path / "work" / "training" / "model"
     assert {"config.json", "model.safetensors", "model.onnx"} <= {path.name for path in model.iterdir()}
+
+
+def test_figures_are_drawn_from_the_tables(run, tmp_path: Path) -> None:
+    reports = tmp_path / "work" / "reports"
+    reports.mkdir(parents=True)
+    rows = [
+        {
+            "corpus": corpus,
+            "pair_id": name,
+            "system": system,
+            "con": score,
+            "conp": score,
+            "conpoff": score,
+            "onset_bias": 0.0,
+        }
+        for corpus in ("made", "ssvd")
+        for system, score, names in (("hummingface", 0.9, "abc"), ("pyin", 0.6, "ab"))
+        for name in names
+    ]
+    write_recordings(reports / "recordings.parquet", rows)
+    (reports / "errors.csv").write_text("corpus,kind,errors,per_100_notes\nmade,right,9,90.0\nmade,missed,1,10.0\n")
+    (reports / "reliability.csv").write_text("corpus,confidence,share_correct,notes\nmade,0.5,0.4,9\nmade,0.9,0.95,9\n")
+    outputs = run("figures.ipynb")
+    assert [kind for kind, _ in outputs].count("image/png") == 3
+    (scores,) = (content for kind, content in outputs if kind == "text/plain" and "recordings" in content)
+    assert re.search(r"ssvd\s+pyin\s+2\s+0\.6\s+0\.6\s+0\.6", scores)
+    assert {path.name for path in (tmp_path / "work").glob("*.pdf")} == {"scores.pdf", "pairs.pdf", "errors.pdf"}

@@ -18,9 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from bench.transcription.accuracy_report import AS_TRANSCRIBED, LEGATO, write_report
-from bench.transcription.recordings import CONVENTIONS, CORRECTED, CSD, PUBLISHED, SSVD, Recording, read_recordings
-from bench.transcription.systems import (
+from bench.transcription.recordings import (
     CLEAN,
+    CONVENTIONS,
+    CORRECTED,
+    CSD,
+    PUBLISHED,
+    SSVD,
+    Recording,
+    read_recordings,
+)
+from bench.transcription.systems import (
     MADE_CSD,
     SHIPS_CSD,
     System,

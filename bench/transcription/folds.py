@@ -4,7 +4,8 @@ Each model is trained with the profile ``clean`` of params.yaml, starting from t
 the recordings of its fold. Its decoder and its confidences are fitted on the other folds' models and the recordings
 that these held out, clean and augmented with speech after the song; the last line printed is the decoder fitted on
 all of them, for a model that is trained on every recording. With --decoders reports/transcriber/decoders.json the
-decoders of earlier weights are used, fold by fold, and only the confidences are fitted.
+decoders of earlier weights are used, fold by fold, and only the confidences are fitted. In MLflow the folds are nested
+below one run.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ from hf_model.transcriber.decoding import DecoderConfig, Evidence
 from hf_model.transcriber.network import TranscriberNetwork
 from hf_model.transcriber.transcriber import Transcriber
 from stages import _run
+from stages.tracking import runs
 
-PROFILE = "clean"
+PROFILE, SOURCE = "clean", "bench/transcription/folds.py"
 ROUNDS = 144
 """Decoder settings tried."""
 
@@ -123,7 +125,14 @@ def _train_fold(
     split = _run.settings("stft", StftSettings, profile=PROFILE)
     write_shards(aligned, shards, replace(split, test_singers=tuple(singers)), workers)
     task, show = TranscriberTask(settings), sys.stderr.isatty()
-    figures = train(task, shards, model, checkpoints, progress=show, held_out=singers)
+    name, tags = (
+        f"fold {model.name}",
+        {"profile": PROFILE, "held_out": ", ".join(singers), "mlflow.source.name": SOURCE},
+    )
+    with runs.nested_run("folds", "transcriber", name, to_mapping(settings), tags) as tracker:
+        figures = train(task, shards, model, checkpoints, loggers=[tracker], progress=show, held_out=singers)
+        tracker.log_figures({f"best/{name}": value for name, value in figures.items()})
+        tracker.log_artifact(model, "model_folder")
     scores = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
     print(f"fold {model.name} without {', '.join(singers)}: {scores}", flush=True)
     shutil.rmtree(shards)

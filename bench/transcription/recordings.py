@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import shutil
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hf_model.alignment.correction import Correction
 from hf_model.alignment.labels.correction import Measurement, corpus_prior
 from hf_model.alignment.pairing import MeasureJob, VoiceJob, measure_recording, pair_voice
+from hf_model.audio.io import read_audio, to_mono
 from hf_model.corpora.catalogue import DownloadSettings, read
 from hf_model.corpora.corpus import UNSTATED
 from hf_model.corpora.download import download
 from hf_model.corpora.records import VoiceRecord
+from hf_model.evaluation.degradations import CONDITIONS
 from hf_model.notes.note import Note
 from hf_model.notes.pitch import hz_to_pitch, pitch_to_hz
 from hf_model.parallel.workers import run_all
+from hf_model.singer.composition import compose
+from hf_model.singer.synthesis import sing
 
-SSVD, CSD = "ssvd", "csd"
+SSVD, CSD, MADE = "ssvd", "csd", "made"
+CLEAN = "clean"
 LICENCES = (UNSTATED, "CC BY-NC-SA 4.0")
 """Accepted for measuring, in addition to those for training."""
 
@@ -57,6 +64,36 @@ class Recording:
     correction: Correction
     octaves_corrected: int
     quality: float
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording in memory: mono audio (sample,) at its own rate in Hz, and its labels."""
+
+    corpus: str
+    name: str
+    audio: NDArray[np.float32]
+    sample_rate: int
+    notes: list[Note]
+
+
+def clip_of(recording: Recording, convention: str) -> Clip:
+    """Read a recording, with its labels under a convention."""
+    audio, sample_rate = read_audio(recording.path)
+    return Clip(recording.corpus, recording.name, to_mono(audio), sample_rate, labels(recording, convention))
+
+
+def made_clips(count: int, seconds: float, first_seed: int) -> list[Clip]:
+    """Sing phrases of about so many seconds, with exact labels."""
+    songs = [(seed, sing(compose(seed, seconds), seed)) for seed in range(first_seed, first_seed + count)]
+    return [Clip(MADE, f"made-{seed}", song.audio, song.sample_rate, list(song.notes)) for seed, song in songs]
+
+
+def degrade(audio: NDArray[np.float32], sample_rate: int, condition: str, name: str) -> NDArray[np.float32]:
+    """Degrade a recording (sample,), the same way each time for its name; "clean" leaves it as it is."""
+    if condition == CLEAN:
+        return audio
+    return CONDITIONS[condition](audio, sample_rate, zlib.crc32(name.encode()))
 
 
 def read_recordings(mirror: str, folder: Path, workers: int) -> list[Recording]:

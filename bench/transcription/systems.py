@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,17 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from bench.transcription.recordings import CSD, SSVD, Recording, labels, pitch_bias_hz
+from bench.transcription.recordings import CLEAN, CSD, SSVD, Recording, degrade, labels, pitch_bias_hz
 from hf_model.audio.grid import VOICE_STFT
 from hf_model.audio.io import read_audio, to_mono
 from hf_model.audio.resampling import resample
-from hf_model.evaluation.degradations import CONDITIONS
 from hf_model.files import file_sha256
 from hf_model.notes.note import Note
 from hf_model.transcriber.transcriber import Transcriber
 from hf_model.weights import read_config
 
-CLEAN = "clean"
 MADE, FOLDS, SHIPS_CSD, MADE_CSD = "made", "folds", "csd, what ships", "csd, made voices only"
 """Keys of figures.json; ``TITLES`` names them in tables."""
 
@@ -96,9 +93,7 @@ class Transcriptions:
 def read_voice(recording: Recording, condition: str = CLEAN) -> NDArray[np.float32]:
     """Read a recording as the transcriber takes it, mono at 16 kHz; degraded before, at its own rate."""
     audio, sample_rate = read_audio(recording.path)
-    mono = to_mono(audio)
-    if condition != CLEAN:
-        mono = CONDITIONS[condition](mono, sample_rate, zlib.crc32(recording.name.encode()))
+    mono = degrade(to_mono(audio), sample_rate, condition, recording.name)
     return resample(mono, sample_rate, VOICE_STFT.sample_rate)
 
 

@@ -1,16 +1,15 @@
-"""The report of the evaluation: pictures, the page, tables of text, and small tables for DVC."""
+"""The report of the evaluation: pictures, tables of text, and small tables for DVC."""
 
 from __future__ import annotations
 
-import base64
 import csv
-import html
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_model.audio.grid import VOICE_STFT
+from hf_model.audio.grid import PIANO_SAMPLE_RATE, VOICE_STFT
 from hf_model.audio.io import read_audio, to_mono
 from hf_model.audio.resampling import resample
 from hf_model.evaluation.calibration import calibration_report
@@ -43,13 +42,6 @@ SUMMARY_SOUNDS = ("neural", "direct")
 
 ERROR_COLUMNS = ("corpus", "kind", "errors", "per_100_notes")
 RELIABILITY_COLUMNS = ("corpus", "confidence", "share_correct", "notes")
-
-STYLE = (
-    "body{background:#0f111c;color:#c9cede;font:15px/1.5 system-ui,sans-serif}"
-    "body{max-width:1200px;margin:2em auto;padding:0 1em}"
-    "table{border-collapse:collapse;margin:1em 0}th,td{border:1px solid #3a3f55;padding:.25em .6em;text-align:right}"
-    "td:first-child,th:first-child{text-align:left}img{max-width:100%;display:block;margin:1em 0}"
-)
 
 
 def draw_pictures(
@@ -97,23 +89,48 @@ def _at_voice_rate(path: Path | str) -> Any:
     return resample(to_mono(audio), sample_rate, VOICE_STFT.sample_rate)
 
 
-def write_recordings(path: Path, measured: Sequence[Measured]) -> None:
-    """Write one line for each recording and system, as CSV; NaN is left empty."""
-    rows = [
+def recording_rows(measured: Sequence[Measured]) -> list[dict[str, Any]]:
+    """Give one row for each recording and system.
+
+    Returns
+    -------
+    list of dict
+        ``corpus``, ``pair_id``, ``system``; ``seconds`` and labelled ``notes`` of the recording; and the figures of
+        :func:`hf_model.evaluation.evaluate.transcription_scores`, which may be NaN.
+    """
+    return [
         {
             "corpus": one.item.corpus,
             "pair_id": one.item.pair_id,
             "system": system,
-            **{k: f"{v:.4f}" for k, v in figures.items()},
+            "seconds": round(one.item.n_samples / PIANO_SAMPLE_RATE, 3),
+            "notes": len(one.item.notes),
+            **figures,
         }
         for one in measured
         for system, figures in one.scores.items()
     ]
+
+
+def write_recordings(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the rows of all recordings: as CSV with four digits, NaN left empty; or as Parquet, for DataFrames."""
+    if path.suffix == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.Table.from_pylist([dict(row) for row in rows]), str(path), compression="zstd")
+        return
     columns = list(dict.fromkeys(name for row in rows for name in row)) or ["corpus", "pair_id", "system"]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows({name: "" if value == "nan" else value for name, value in row.items()} for row in rows)
+        writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
+
+
+def _csv_cell(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return "" if math.isnan(value) else f"{value:.4f}"
 
 
 def summary(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,24 +211,6 @@ def _labelled(measured: Sequence[Measured]) -> dict[str, list[Measured]]:
     return dict(sorted(groups.items()))
 
 
-def write_page(path: Path, report: Mapping[str, Any], pictures: Path) -> None:
-    """Write one HTML page that contains its tables and pictures."""
-    parts = [f"<!doctype html><meta charset=utf-8><title>HummingFace: evaluation</title><style>{STYLE}</style>"]
-    parts.append("<h1>HummingFace: evaluation</h1><h2>Notes</h2>")
-    parts.append(
-        "<p>Mean over the recordings of the test split; 95 % intervals by bootstrap over recordings. Tolerances: "
-    )
-    parts.append("onset 50 ms, pitch 50 cents, offset the larger of 50 ms and 20 %.</p>")
-    parts.append(_html_table(*table_rows(report)))
-    parts.append("<h2>Sound</h2>")
-    parts.append(_html_table(*sound_rows(report)))
-    for picture in sorted(pictures.glob("*.png")):
-        if picture.stem not in ("table", "sounds"):
-            code = base64.b64encode(picture.read_bytes()).decode()
-            parts.append(f'<img alt="{html.escape(picture.stem)}" src="data:image/png;base64,{code}">')
-    path.write_text("\n".join(parts) + "\n", encoding="utf-8")
-
-
 def table_rows(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Turn the notes part of a report into a header and rows of text, intervals in brackets."""
     header = ["corpus, system", "files", *NOTE_COLUMNS.values()]
@@ -266,10 +265,3 @@ def format_number(value: float | None, digits: int = 3, sign: str = "") -> str:
         return "?"
     text = f"{value:{sign}.{digits}f}"
     return text.replace("0.", ".", 1) if digits == 3 and text.startswith(("0.", "-0.")) else text
-
-
-def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    def line(cells: Sequence[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-    return "<table>" + line(header, "th") + "".join(line(row, "td") for row in rows) + "</table>"

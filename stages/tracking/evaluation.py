@@ -8,8 +8,8 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from hf_model.evaluation.page.sounds import Example, write_listening_page
 from stages.tracking.datasets import dataset_inputs
-from stages.tracking.listening_page import Example, write_listening_page
 from stages.tracking.run_labels import code_tags
 from stages.tracking.runs import find_run_of_weights
 

@@ -133,6 +133,12 @@ def code_tags() -> dict[str, str]:
     return tags if changed is None else tags | {"git.dirty": str(bool(changed)).lower()}
 
 
+def code_date() -> tuple[str, str]:
+    """Return the commit and its date (2026-11-28); empty strings without git."""
+    words = (_git("log", "-1", "--format=%H %cs") or "").split()
+    return (words[0], words[1]) if len(words) == 2 else ("", "")
+
+
 def flatten(tree: Mapping[str, Any], separator: str = "/", prefix: str = "") -> dict[str, Any]:
     """Flatten nested mappings; keys are joined by the separator."""
     leaves: dict[str, Any] = {}

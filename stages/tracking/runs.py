@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
-from contextlib import redirect_stderr
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,49 @@ def _last_steps(client: Any, run_id: str) -> dict[str, int]:
     return {name: max(point.step for point in client.get_metric_history(run_id, name)) for name in names}
 
 
+@contextmanager
+def nested_run(
+    group: str, kind: str, name: str, settings: Mapping[str, Any], tags: Mapping[str, str]
+) -> Iterator[Tracker]:
+    """Track a training as one of a group, below the group's run; the model is not registered.
+
+    Parameters
+    ----------
+    group : str
+        Name of the parent run: "folds".
+    kind : str
+        The model.
+    name : str
+        Of the run.
+    settings : mapping
+        All settings of the training.
+    tags : mapping of str to str
+        Replace those of the run.
+
+    Yields
+    ------
+    Tracker
+        The run ends with the block; the parent run then has the mean of the group's figures.
+    """
+    before = os.environ.get(GROUP_VARIABLE)
+    os.environ[GROUP_VARIABLE] = group
+    try:
+        tracker = start_run(kind, f"{group}-{name}", settings, resumed=False)
+        tracker.tag({"mlflow.runName": name, **tags})
+        try:
+            yield tracker
+        except BaseException as error:
+            tracker.finish("FAILED" if isinstance(error, Exception) else "KILLED")
+            raise
+        tracker.finish()
+        _summarize(tracker, group)
+    finally:
+        if before is None:
+            del os.environ[GROUP_VARIABLE]
+        else:
+            os.environ[GROUP_VARIABLE] = before
+
+
 def end_run(tracker: Tracker, kind: str, folder: Path, figures: Mapping[str, float]) -> None:
     """Log the figures and the model of a training, and store the run id of the weights."""
     tracker.log_figures({f"best/{name}": value for name, value in figures.items()})
@@ -86,9 +129,13 @@ def end_run(tracker: Tracker, kind: str, folder: Path, figures: Mapping[str, flo
         if active:
             write_json(_run_file(folder), {"run_id": tracker.run_id})
     tracker.finish()
-    group = os.environ.get(GROUP_VARIABLE)
+    if os.environ.get(GROUP_VARIABLE):
+        _summarize(tracker, os.environ[GROUP_VARIABLE])
+
+
+def _summarize(tracker: Tracker, group: str) -> None:
     with tracker.attempt("summarizing the group") as active:
-        if active and group:
+        if active:
             summarize_group(tracker.client, tracker.client.get_run(tracker.run_id).info.experiment_id, group)
 
 

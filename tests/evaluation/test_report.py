@@ -1,11 +1,13 @@
-"""Pictures, the table of recordings, the page, and tables of text."""
+"""Pictures, the table of recordings, and tables of text."""
 
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 
@@ -18,11 +20,11 @@ from hf_model.evaluation.report import (
     error_rows,
     format_interval,
     markdown_table,
+    recording_rows,
     reliability_rows,
     sound_rows,
     summary,
     table_rows,
-    write_page,
     write_recordings,
 )
 from hf_model.notes.note import Note
@@ -43,7 +45,7 @@ def measured(tmp_path):
     return [Measured(item, sharp, NOTES, scores, sounds, note_errors(NOTES, sharp))]
 
 
-def test_pictures_and_page(measured, tmp_path):
+def test_pictures(measured, tmp_path):
     report = summarize(measured, EvaluateSettings(bootstrap=20))
     folder = tmp_path / "plots"
     folder.mkdir()
@@ -52,11 +54,6 @@ def test_pictures_and_page(measured, tmp_path):
     assert names == ["errors.png", "sounds.png", "table.png", "voice_and_piano_made_one.png"]
     for path in folder.iterdir():
         assert path.read_bytes().startswith(b"\x89PNG")
-    write_page(tmp_path / "index.html", report, folder)
-    page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 2
-    assert "http" not in page
-    assert "made, hummingface" in page
 
 
 def test_the_picture_shows_voice_piano_and_notes(measured, tmp_path):
@@ -80,13 +77,21 @@ def test_no_picture_of_recordings_when_none_is_wanted(measured, tmp_path):
 
 
 def test_one_line_a_recording_and_system(measured, tmp_path):
-    write_recordings(tmp_path / "r.csv", measured)
+    write_recordings(tmp_path / "r.csv", recording_rows(measured))
     rows = list(csv.DictReader((tmp_path / "r.csv").read_text(encoding="utf-8").splitlines()))
     assert [(row["pair_id"], row["system"], row["conp"]) for row in rows] == [
         ("one", OURS, "1.0000"),
         ("one", "pyin", "0.0000"),
     ]
     assert rows[1]["onset_bias"] == ""
+
+
+def test_rows_of_recordings_are_a_data_frame(measured, tmp_path):
+    write_recordings(tmp_path / "r.parquet", recording_rows(measured))
+    table = pq.read_table(tmp_path / "r.parquet").to_pydict()
+    assert (table["system"], table["conp"], table["notes"]) == ([OURS, "pyin"], [1.0, 0.0], [2, 2])
+    assert table["seconds"] == [round(40000 / 44100, 3)] * 2
+    assert math.isnan(table["onset_bias"][1])
 
 
 def test_tables_contain_the_figures_of_the_report(measured):

@@ -212,6 +212,7 @@ def test_evaluate_writes_its_reports(workplace, monkeypatch):
         "metrics.json",
         "plots",
         "recordings.csv",
+        "recordings.parquet",
         "reliability.csv",
         "summary.json",
     }

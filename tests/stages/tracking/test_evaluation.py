@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
-import re
 
 import numpy as np
 import pytest
 import soundfile
 
+from hf_model.evaluation.page.sounds import Example
 from hf_model.transcriber.config import TranscriberConfig
 from hf_model.transcriber.network import TranscriberNetwork
 from stages.tracking import evaluation, runs
-from stages.tracking.listening_page import SECONDS, Example, write_listening_page
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("mlflow")]
 
@@ -64,17 +61,3 @@ def test_evaluation_is_added_to_the_run_of_its_model(mlflow_folder, empty_mlflow
     folders = ("", "reports/plots", "examples/made_1/voice")
     kept = {one.path for folder in folders for one in client.list_artifacts(tracker.run_id, folder) if not one.is_dir}
     assert kept == {"listen.html", "reports/plots/table.png", "examples/made_1/voice/voice.wav"}
-
-
-def test_listening_page_contains_pictures_and_sounds(tmp_path):
-    soundfile.write(tmp_path / "long.wav", 0.1 * np.ones((20 * 8000, 2)), 8000)
-    (tmp_path / "a.png").write_bytes(b"picture")
-    example = Example("a <b>", {"voice": tmp_path / "long.wav"}, tmp_path / "a.png", "conp 0.9")
-    write_listening_page(tmp_path / "page.html", [example])
-    text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "a &lt;b&gt;" in text
-    assert base64.b64encode(b"picture").decode() in text
-    kind, code = re.search(r'src="data:audio/(\w+);base64,([^"]+)"', text).groups()
-    assert kind in ("mpeg", "wav")
-    audio, sample_rate = soundfile.read(io.BytesIO(base64.b64decode(code)))
-    assert (audio.ndim, len(audio) / sample_rate) == (1, pytest.approx(SECONDS, abs=0.2))

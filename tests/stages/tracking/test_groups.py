@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -34,6 +35,22 @@ def test_runs_of_a_group_are_nested(monkeypatch):
     for tracker in trackers:
         assert client.get_run(tracker.run_id).data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert parent.data.metrics == {"runs": 2.0, "best/conp": 0.6, "best/conp_sd": pytest.approx(0.1414, abs=1e-4)}
+
+
+@pytest.mark.usefixtures("place")
+def test_a_nested_run_has_its_tags_and_ends_with_its_block(monkeypatch):
+    monkeypatch.delenv("HUMMINGFACE_GROUP", raising=False)
+    with runs.nested_run("folds", "transcriber", "fold 0", {}, {"held_out": "a, b"}) as tracker:
+        tracker.log_figures({"best/conp": 0.5})
+    with pytest.raises(KeyError), runs.nested_run("folds", "transcriber", "fold 1", {}, {}) as failed:
+        raise KeyError
+    client = tracker.client
+    run = client.get_run(tracker.run_id)
+    parent = client.get_run(run.data.tags["mlflow.parentRunId"])
+    assert (run.info.run_name, run.data.tags["held_out"], run.info.status) == ("fold 0", "a, b", "FINISHED")
+    assert (parent.info.run_name, parent.data.metrics["best/conp"]) == ("folds", 0.5)
+    assert client.get_run(failed.run_id).info.status == "FAILED"
+    assert "HUMMINGFACE_GROUP" not in os.environ
 
 
 def test_merged_sweeps_are_nested_once(place, empty_mlflow_database):

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from stages.tracking import merge, runs
+from stages.tracking.artifact_copy import ARTIFACTS_TAG, ORIGIN_TAG
 from stages.tracking.client import find_experiment
-from stages.tracking.merge import ARTIFACTS_TAG, ORIGIN_TAG, MergeError, find_uris
+from stages.tracking.merge import MergeError, find_uris
 
 # MLflow's own warnings; one worker, as the empty database takes seconds to create
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("mlflow")]
@@ -122,7 +123,7 @@ def test_run_merged_before_its_end_is_updated(place, empty_mlflow_database, caps
 def test_killed_merge_is_completed(place, empty_mlflow_database, monkeypatch):
     source, home = (database(place / name, empty_mlflow_database) for name in ("job", "home"))
     fill(source, range(2))
-    monkeypatch.setattr("stages.tracking.merge._RunCopy._copy_artifacts", lambda *_: 1 / 0)
+    monkeypatch.setattr("stages.tracking.artifact_copy.ArtifactCopy.copy_artifacts", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         merge.main(["job", "--into", home])
     monkeypatch.undo()

@@ -1,4 +1,4 @@
-"""One HTML page for the artifacts of a run: pictures and sounds of each example side by side, without other files."""
+"""Pictures and sounds of examples side by side in HTML, without other files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import html
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 SECONDS = 12.0
@@ -15,7 +15,7 @@ SECONDS = 12.0
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:1.5em auto;max-width:1100px;padding:0 1em;color:#1c1f2b}"
     "section{border-top:1px solid #ccd;padding:.6em 0}h2{font-size:1.05em}img{width:100%;height:auto}"
-    "div{display:flex;flex-wrap:wrap;gap:1em}figure{margin:0;flex:1 1 220px}audio{width:100%}"
+    ".sounds{display:flex;flex-wrap:wrap;gap:1em}figure{margin:0;flex:1 1 220px}audio{width:100%}"
 )
 
 
@@ -33,32 +33,44 @@ class Example:
         Spectrograms of voice and piano.
     facts : str
         A line of figures.
+    is_synthetic : bool
+        Whether nobody's voice is in it: only then it may be on a page that is kept under version control.
     """
 
     name: str
     sounds: Mapping[str, Path]
     picture: Path | None = None
-    facts: str = field(default="")
+    facts: str = ""
+    is_synthetic: bool = False
 
 
 def write_listening_page(path: Path, examples: Sequence[Example]) -> None:
     """Write the page; sounds are cut to ``SECONDS`` and stored as MP3 (or WAV where MP3 cannot be written)."""
-    parts = [f"<!doctype html><meta charset=utf-8><title>Examples</title><style>{STYLE}</style><h1>Examples</h1>"]
-    for example in examples:
-        parts.append(f"<section><h2>{html.escape(example.name)}</h2>")
-        if example.facts:
-            parts.append(f"<p>{html.escape(example.facts)}</p>")
-        if example.picture is not None and example.picture.is_file():
-            code = base64.b64encode(example.picture.read_bytes()).decode()
-            parts.append(f'<img alt="spectrograms of voice and piano" src="data:image/png;base64,{code}">')
-        parts.append("<div>")
-        for label, sound in example.sounds.items():
-            kind, content = encode(sound)
-            code = base64.b64encode(content).decode()
-            parts.append(f"<figure><figcaption>{html.escape(label)}</figcaption>")
-            parts.append(f'<audio controls preload="none" src="data:{kind};base64,{code}"></audio></figure>')
-        parts.append("</div></section>")
+    head = "<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'><title>Examples</title>"
+    parts = [f"{head}<style>{STYLE}</style><h1>Examples</h1>", *(html_of(example) for example in examples)]
     path.write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+def html_of(example: Example, labels: Mapping[str, str] | None = None) -> str:
+    """Write an example as a section; ``labels`` are other names of its sounds."""
+    parts = [f"<section><h2>{html.escape(example.name)}</h2>"]
+    if example.facts:
+        parts.append(f"<p>{html.escape(example.facts)}</p>")
+    if example.picture is not None and example.picture.is_file():
+        parts.append(html_of_picture(example.picture, "spectrograms of voice and piano"))
+    parts.append('<div class="sounds">')
+    for label, sound in example.sounds.items():
+        kind, content = encode(sound)
+        code = base64.b64encode(content).decode()
+        parts.append(f"<figure><figcaption>{html.escape((labels or {}).get(label, label))}</figcaption>")
+        parts.append(f'<audio controls preload="none" src="data:{kind};base64,{code}"></audio></figure>')
+    return "\n".join([*parts, "</div></section>"])
+
+
+def html_of_picture(path: Path, description: str) -> str:
+    """Write a PNG as an element that holds it."""
+    code = base64.b64encode(path.read_bytes()).decode()
+    return f'<img alt="{html.escape(description)}" src="data:image/png;base64,{code}">'
 
 
 def encode(path: Path) -> tuple[str, bytes]:
