@@ -286,7 +286,7 @@ class _Chain:
         """Compute the densities of the sung pitches (note, habit, key, candidate, tuning)."""
         found = np.empty((len(is_third), len(habits), *is_third.shape[1:], len(TUNINGS)))
         for number, (spread, third, shrink, _) in enumerate(habits):
-            expected = third * is_third if third else np.zeros((1, 1, 1))
+            expected = np.asarray(third * is_third if third else np.zeros((1, 1, 1)), dtype=np.float64)
             found[:, number] = self._emission(self._unshrunk(shrink), expected, spread)
         return found
 

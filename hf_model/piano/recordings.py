@@ -15,8 +15,9 @@ from hf_model.piano.mdct_codec import HOP, dequantise, imdct, unpack
 MAX_CACHED_BYTES = 64_000_000
 """Decoded notes that are kept: all that the voices of a folder need, from bass to soprano."""
 
-ATTACK_SAMPLES = 11_025
-"""A quarter of a second, in which a note is loudest; so much is always decoded."""
+ATTACK_SAMPLES, LEAST_SAMPLES = 11_025, 88_200
+"""A quarter of a second, in which a note is loudest; two seconds, which are decoded even if less is needed: another note
+of a melody will need them."""
 
 FULL_SCALE = 2**15 - 1
 """Integer of the loudest sample."""
@@ -127,7 +128,7 @@ class DecodedNotes:
     def _decode(self, row: int, layer: int, n_samples: int) -> _Decoded:
         stored = self._set
         index, n_whole = row * len(stored.velocities) + layer, int(stored.shape[row, layer, 0])
-        n_frames = min(-(-max(n_samples, ATTACK_SAMPLES) // HOP) + 1, n_whole)
+        n_frames = min(-(-max(n_samples, LEAST_SAMPLES) // HOP) + 1, n_whole)
         coefficients = np.zeros((self._channels, n_frames, HOP), dtype=np.float32)
         levels = _levels(stored.codes, stored.start, stored.shape[row, layer], index)[:n_frames]
         coefficients[:, :, : levels.shape[1]] = dequantise(levels, float(stored.peak[row, layer]))

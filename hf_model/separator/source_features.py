@@ -198,7 +198,7 @@ def _steady_runs(decibels: Floats, is_peak: NDArray[np.bool_]) -> NDArray[np.int
     return runs
 
 
-def _maximum(values: NDArray[np.generic], reach: int) -> NDArray[np.generic]:
+def _maximum(values: Floats, reach: int) -> Floats:
     """Take the running maximum over bins."""
     result = values.copy()
     for step in range(1, reach + 1):
