@@ -16,8 +16,8 @@ MAX_CACHED_BYTES = 64_000_000
 """Decoded notes that are kept: all that the voices of a folder need, from bass to soprano."""
 
 ATTACK_SAMPLES, LEAST_SAMPLES = 11_025, 88_200
-"""A quarter of a second, in which a note is loudest; two seconds, which are decoded even if less is needed: another note
-of a melody will need them."""
+"""A quarter of a second, in which a note is loudest; two seconds, which are decoded even if less is needed: the next
+notes of a melody will need them."""
 
 FULL_SCALE = 2**15 - 1
 """Integer of the loudest sample."""
