@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hf_model
+from bench.speed.processor import describe_processor
 from hf_model.audio.grid import VOICE_STFT
 from hf_model.audio.io import read_audio, write_audio
 from hf_model.audio.recording import read_recording
@@ -64,6 +65,7 @@ def run(options: argparse.Namespace) -> None:
         write_audio(long, np.resize(voice, 600 * RATE), RATE)
         figures: dict[str, Any] = {"cores": CORES, "minutes": options.minutes, "repeats": options.repeats}
         figures["load_before"] = round(os.getloadavg()[0], 1)
+        figures["processor"] = describe_processor()
         figures["speed"] = measure_speed(contenders(path, models), options.minutes * 60, options.repeats)
         figures["ratio"] = ratios(figures["speed"])
         figures["stream"] = measure_stream(voice, models)
@@ -247,7 +249,7 @@ def markdown(figures: Mapping[str, Any]) -> str:
         "",
         f"`python -m bench cost`, hummingface {hf_model.__version__}: {figures['minutes']} minutes of synthetic "
         f"singing, {figures['cores']} cores, {figures['repeats']} rounds in turn after one that is not counted; "
-        f"load of the machine before: {figures['load_before']:g}.",
+        f"load of the machine before: {figures['load_before']:g}. Processor: {figures['processor']}.",
         "",
     ]
     rows = [

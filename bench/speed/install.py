@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import shutil
 import statistics
 import subprocess
@@ -16,12 +17,13 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bench.speed.install_programs import HEAVY, IMPORTED, MAKE_SINGING, PEAK_MEMORY, SWIFT_F0
+from bench.speed.install_programs import HEAVY, IMPORTED, MAKE_SINGING, PEAK_MEMORY, SWIFT_F0, VERSION
+from bench.speed.processor import describe_processor
 from hf_model.audio.reader import has_audio_suffix
 from hf_model.evaluation.baselines import installed
 from hf_model.evaluation.report import markdown_table
@@ -34,6 +36,9 @@ CORES = 2
 N_RECORDINGS, MINUTES = 48, 30
 BIN = "Scripts" if os.name == "nt" else "bin"
 
+PYTHONS = ("python3.11", "python3.12", "python3.13")
+"""The versions that the program is for."""
+
 Figure = dict[str, Any]
 
 
@@ -42,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=int, default=5)
     recordings_help = f"recordings of the batch, the first {N_RECORDINGS} of which are used (synthetic singing)"
     parser.add_argument("--recordings", type=Path, metavar="FOLDER", help=recordings_help)
+    python_help = f"another interpreter to try; may be repeated ({', '.join(PYTHONS)} of the path are tried anyway)"
+    parser.add_argument("--python", action="append", default=[], metavar="PATH", help=python_help)
     parser.add_argument("--out", type=Path, default=Path("reports"), help="folder of install.json and install.md")
 
 
@@ -49,9 +56,10 @@ def run(options: argparse.Namespace) -> None:
     """Measure, write the figures, print the table."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
-    figures: dict[str, Any] = {"repeats": options.repeats, "load_before": round(os.getloadavg()[0], 1), "rows": []}
+    figures: dict[str, Any] = {"repeats": options.repeats, "load_before": round(os.getloadavg()[0], 1)}
+    figures |= {"processor": describe_processor(), "rows": []}
     with tempfile.TemporaryDirectory(prefix="hummingface-") as name:
-        for row in _rows(Path(name), options.recordings, options.repeats):
+        for row in _rows(Path(name), options):
             figures["rows"].append(row)
             print(f"{row['what']}: {describe(row)}", flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -60,15 +68,17 @@ def run(options: argparse.Namespace) -> None:
     print(f"\n{markdown(figures)}")
 
 
-def _rows(folder: Path, recordings: Path | None, repeats: int) -> Iterator[Figure]:
+def _rows(folder: Path, options: argparse.Namespace) -> Iterator[Figure]:
     """Measure all rows in a folder of temporary files."""
+    repeats: int = options.repeats
     wheel, program = build_wheel(folder), folder / "pip" / BIN / "hummingface"
     yield from measure_installation(folder, wheel, repeats)
     python = program.with_name("python")
     convert = [str(program), "convert", "--out-dir", str(folder / "out"), "--overwrite", "--quiet"]
     batch, long = folder / "batch", folder / "long.wav"
-    make_recordings(recordings, batch, long)
+    make_recordings(options.recordings, batch, long)
     names = _output([str(python), "-c", IMPORTED, str(EXAMPLE), str(folder / "out")], folder).strip()
+    yield from try_interpreters(folder, wheel, [*options.python, *filter(None, map(shutil.which, PYTHONS))])
     yield {"what": f"{', '.join(HEAVY)} imported by `convert`", "target": "none", "value": names or "none"}
     yield _timed("`hummingface --help`", "0.15 s", [str(program), "--help"], folder, repeats)
     yield _timed("a hum of nine seconds, whole process", "0.8 s", [*convert, str(EXAMPLE)], folder, repeats)
@@ -107,6 +117,37 @@ def measure_installation(folder: Path, wheel: Path, repeats: int) -> list[Figure
         rows.append({"what": f"{what}: size", "target": "400 MB, aim 300", "value": round(size), "unit": "MB"})
         rows.append(_figure(f"{what}: time, warm cache", "20 s", seconds[1:]))
     return rows
+
+
+def try_interpreters(folder: Path, wheel: Path, pythons: Iterable[str]) -> Iterator[Figure]:
+    """Install the wheel for other versions of Python, and compare what each converts with this one's."""
+    places: dict[str, str] = {}
+    for python in pythons:
+        with suppress(OSError, subprocess.CalledProcessError):  # some systems have a python3.12 that only complains
+            places.setdefault(_output([python, "-c", VERSION], folder).strip(), python)
+    this = platform.python_version()
+    places.pop(this, None)
+    expected = _converted(folder / "pip", folder / f"notes {this}")
+    for version, python in sorted(places.items()):
+        environment = _installed(wheel, python, folder / f"python {version}")
+        same = _converted(environment, folder / f"notes {version}") == expected
+        what = f"`convert` with Python {version}, installed in an empty environment, against {this}"
+        yield {"what": what, "target": "the same files", "value": "the same files" if same else "other files"}
+
+
+def _installed(wheel: Path, python: str, environment: Path) -> Path:
+    """Install the wheel into a new environment of an interpreter."""
+    _output([python, "-m", "venv", str(environment)], environment.parent)
+    pip = [str(environment / BIN / "python"), "-m", "pip"]
+    _output([*pip, "install", "--quiet", str(wheel)], environment.parent)
+    return environment
+
+
+def _converted(environment: Path, out: Path) -> dict[str, bytes]:
+    """Convert the example with the program of an environment, and read what it writes."""
+    program = str(environment / BIN / "hummingface")
+    _output([program, "convert", "--csv", "--out-dir", str(out), "--quiet", str(EXAMPLE)], out.parent)
+    return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
 # -------------------------------------------------------------------------------------------------------------- times
@@ -220,7 +261,7 @@ def markdown(figures: Mapping[str, Any]) -> str:
             "# The program as it is installed",
             "",
             f"`{COMMAND}`: two cores, medians of {figures['repeats']} (least to most); load of the machine before: "
-            f"{figures['load_before']:g}.",
+            f"{figures['load_before']:g}. Processor: {figures['processor']}.",
             "",
             *markdown_table("what | measured | target", rows),
             "",

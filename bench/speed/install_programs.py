@@ -4,6 +4,8 @@ from __future__ import annotations
 
 HEAVY = ("torch", "scipy", "matplotlib")
 
+VERSION = "import platform; print(platform.python_version())"
+
 IMPORTED = f"""
 import sys
 from hf_model.cli.main import main

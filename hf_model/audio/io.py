@@ -101,7 +101,10 @@ def _wav_header(n_channels: int, sample_rate: int, n_samples: int) -> bytes:
 
 def _to_pcm16(block: NDArray[np.float32]) -> bytes:
     """Interleave (channel, sample) as 16-bit samples, rounded down as libsndfile does."""
-    scaled = block * np.float32(2**31)  # in the order in memory of the block, which may be interleaved
-    np.clip(scaled, -(2.0**31), 2.0**31 - 128, out=scaled)
-    np.rint(scaled, out=scaled)
-    return (scaled.T.astype(np.int32) >> 16).astype("<i2").tobytes()
+    interleaved = np.empty((block.shape[1], block.shape[0]), dtype="<i2")
+    for channel, samples in enumerate(block):
+        scaled = samples * np.float32(2**31)
+        np.clip(scaled, -(2.0**31), 2.0**31 - 128, out=scaled)
+        np.rint(scaled, out=scaled)
+        interleaved[:, channel] = scaled.astype(np.int32) >> 16
+    return interleaved.tobytes()

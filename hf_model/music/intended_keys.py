@@ -168,18 +168,14 @@ def with_intended_pitches(notes: Sequence[Note], tuning: float) -> list[Note]:
 def _estimate_block(notes: Sequence[Note], tuning: float, known: NDArray[np.int64], model: SingingModel) -> list[int]:
     """Estimate the keys of notes; ``known`` are those that are certain, -1 elsewhere."""
     chain = _Chain.build(notes, tuning, known, model)
-    tonics = np.arange(24)
-    posteriors, evidence = [], []
-    for spread, third, shrink, log_prior in model.habits:
-        posterior, log_evidence = chain.run(tonics, spread, third, shrink)
-        posteriors.append(posterior.sum(axis=1))
-        evidence.append(log_evidence + log_prior)
-        if len(evidence) == 1:
-            of_key = posterior[0].sum(axis=1)
-            n_kept = int(np.clip((of_key > MIN_KEY).sum(), 1, MAX_KEYS))
-            tonics = np.argsort(-of_key)[:n_kept]
-    weights = np.exp(np.array(evidence) - max(evidence))
-    best = np.tensordot(weights, np.array(posteriors), 1).argmax(axis=1)
+    first, first_evidence = chain.run(np.arange(24), model.habits[:1])
+    of_key = first[0, 0].sum(axis=1)
+    n_kept = int(np.clip((of_key > MIN_KEY).sum(), 1, MAX_KEYS))
+    others, other_evidence = chain.run(np.argsort(-of_key)[:n_kept], model.habits[1:])
+    posteriors = np.concatenate([first.sum(axis=2), others.sum(axis=2)])
+    evidence = np.concatenate([first_evidence, other_evidence]) + np.array(model.habits)[:, 3]
+    weights = np.exp(evidence - evidence.max())
+    best = np.tensordot(weights, posteriors, 1).argmax(axis=1)
     keys: list[int] = chain.keys[np.arange(len(notes)), best].tolist()
     return keys
 
@@ -225,19 +221,23 @@ class _Chain:
 
     def _steps(self, spread: float) -> Float:
         """Compute the probabilities of the tuning's steps, (note - 1, tuning, tuning)."""
-        steps = TUNINGS[:, None] - TUNINGS
-        walk = _normalized(np.exp(-0.5 * (steps / (spread * self.walk[:, None, None])) ** 2))
-        jump = np.exp(-0.5 * (steps / self.model.jump_size) ** 2) * (np.abs(steps) <= MAX_JUMP)
+        n = len(TUNINGS)
+        steps = (TUNINGS[1] - TUNINGS[0]) * np.arange(1 - n, n)
+        rows = np.arange(n)[:, None] - np.arange(n) + n - 1  # of each pair of tunings: they depend on the step alone
+        walk = _normalized(np.exp(-0.5 * (steps / (spread * self.walk[:, None])) ** 2)[:, rows])
+        jump = (np.exp(-0.5 * (steps / self.model.jump_size) ** 2) * (np.abs(steps) <= MAX_JUMP))[rows]
         share = spread**2 * self.jump[:, None, None]  # who is exact also jumps seldom
-        return (1 - share) * walk + share * _normalized(jump)
+        walk *= 1 - share
+        walk += share * _normalized(jump)
+        return walk
 
-    def run(self, tonics: NDArray[np.int64], spread: float, third: float, shrink: float) -> tuple[Float, float]:
-        """Run the forward-backward algorithm over some keys: tonic, plus 12 in minor.
+    def run(self, tonics: NDArray[np.int64], habits: Sequence[Sequence[float]]) -> tuple[Float, Float]:
+        """Run the forward-backward algorithm over some keys: tonic, plus 12 in minor; all habits together.
 
         Returns
         -------
-        posterior : ndarray, shape (note, key, candidate)
-        log_evidence : float
+        posterior : ndarray, shape (habit, note, key, candidate)
+        log_evidence : ndarray, shape (habit,)
         """
         mode, tonic = tonics[:, None] // 12, tonics[:, None] % 12
         degrees = (self.keys[:, None] - tonic) % 12  # (note, key, candidate)
@@ -247,32 +247,48 @@ class _Chain:
         moves = melody[mode[..., None], degrees[:-1, :, :, None], columns]  # (note - 1, key, from, to)
         moves[self.known[1:] | self.known[:-1]] = 1.0  # a user's choice says nothing about the other notes
         is_third = degrees == np.array([THIRDS[name] for name in MODES])[mode]
-        expected = third * is_third if third else np.zeros((1, 1, 1))
-        emission = self._emission(self._unshrunk(shrink), expected, spread)
-        walks, modulation = self._steps(spread), self.model.modulation
         start = np.exp(self.model.melody * self.model.log_degrees[mode, degrees[0]])[..., None] * np.exp(
             -0.5 * (TUNINGS / self.model.start) ** 2
         )
+        emission = self._emissions(is_third, habits)
+        of_spread = {spread: self._steps(spread) for spread, *_ in habits}
+        walks = np.stack([of_spread[spread] for spread, *_ in habits], axis=1)  # (note - 1, habit, tuning, tuning)
         forward = [start * emission[0]]
-        log_evidence = 0.0
+        log_evidence = np.zeros(len(habits))
         for note in range(len(self.pitches)):
             if note:
-                before = (1 - modulation) * forward[-1] + modulation * forward[-1].mean(axis=0)
-                arriving = np.matmul(moves[note - 1].transpose(0, 2, 1), before @ walks[note - 1])
-                forward.append(arriving * emission[note])
-            total = forward[-1].sum()
-            log_evidence += float(np.log(total))
-            forward[-1] /= total
-        posterior = np.empty(degrees.shape)
-        backward = np.ones((len(tonics), len(OFFSETS), len(TUNINGS)))
+                arriving = _walked(self._modulated(forward[-1]), walks[note - 1])
+                arriving = np.matmul(moves[note - 1].transpose(0, 2, 1), arriving)
+                arriving *= emission[note]
+                forward.append(arriving)
+            total = forward[-1].sum(axis=(1, 2, 3))
+            log_evidence += np.log(total)
+            forward[-1] /= total[:, None, None, None]
+        posterior = np.empty((len(habits), *degrees.shape))
+        backward = np.ones(forward[0].shape)
         for note in range(len(self.pitches) - 1, -1, -1):
-            joint = (forward[note] * backward).sum(axis=2)
-            posterior[note] = joint / joint.sum()
+            joint = (forward[note] * backward).sum(axis=3)
+            posterior[:, note] = joint / joint.sum(axis=(1, 2), keepdims=True)
             if note:
-                backward = np.matmul(moves[note - 1], emission[note] * backward) @ walks[note - 1].T
-                backward = (1 - modulation) * backward + modulation * backward.mean(axis=0)
-                backward /= backward.max()
+                backward = np.matmul(moves[note - 1], emission[note] * backward)
+                backward = self._modulated(_walked(backward, walks[note - 1].transpose(0, 2, 1)))
+                backward /= backward.max(axis=(1, 2, 3), keepdims=True)
         return posterior, log_evidence
+
+    def _modulated(self, state: Float) -> Float:
+        """Let the key change in a state (habit, key, candidate, tuning)."""
+        share = self.model.modulation
+        changed = (1 - share) * state
+        changed += share / state.shape[1] * state.sum(axis=1, keepdims=True)
+        return np.asarray(changed)
+
+    def _emissions(self, is_third: NDArray[np.bool_], habits: Sequence[Sequence[float]]) -> Float:
+        """Compute the densities of the sung pitches (note, habit, key, candidate, tuning)."""
+        found = np.empty((len(is_third), len(habits), *is_third.shape[1:], len(TUNINGS)))
+        for number, (spread, third, shrink, _) in enumerate(habits):
+            expected = np.asarray(third * is_third if third else np.zeros((1, 1, 1)), dtype=np.float64)
+            found[:, number] = self._emission(self._unshrunk(shrink), expected, spread)
+        return found
 
     def _emission(self, pitches: Float, expected: Float, factor: float) -> Float:
         """Compute the density of the sung pitches (note, key, candidate, tuning), given ``expected`` errors."""
@@ -294,6 +310,11 @@ class _Chain:
             error = LEAP_MEMORY * error - (share / (1 - share) * interval if abs(interval) > LEAP else 0.0)
             corrected[note] -= error
         return corrected
+
+
+def _walked(state: Float, walk: Float) -> Float:
+    """Let the tuning of a state (habit, key, candidate, tuning) take a step, (habit, from, to)."""
+    return np.asarray((state.reshape(len(state), -1, len(TUNINGS)) @ walk).reshape(state.shape))
 
 
 def _normalized(table: Float) -> Float:

@@ -176,13 +176,14 @@ def _aligned(keys: NDArray[np.int64], onsets: NDArray[np.float64], shift: int, m
     moves = np.full((n + 2, n + 2), -1, dtype=np.int8)
     origins = np.full((n + 2, n + 2), -1, dtype=np.int64)
     columns = np.arange(n)
+    distances = {back: _distances(onsets, back) for back in (1, 2)}
     for i in range(n):
         note = np.where(keys == keys[i] + shift, MATCH, WRONG_PITCH)
         best = np.zeros(n, dtype=np.float32)
         move, origin = np.full(n, -1, dtype=np.int8), i * n + columns
         for number, (down, right) in enumerate(_MOVES):
             before = scores[i + 2 - down, 2 - right : 2 - right + n]
-            ratio = _distances(onsets, right) / (onsets[i] - onsets[i - down] if i >= down else np.inf)
+            ratio = distances[right] / (onsets[i] - onsets[i - down] if i >= down else np.inf)
             with np.errstate(divide="ignore"):
                 octaves = np.abs(np.log2(ratio))
             rhythm = np.where(octaves <= EQUAL_INTERVAL, 0.0, np.where(octaves <= SIMILAR_INTERVAL, SIMILAR, -np.inf))

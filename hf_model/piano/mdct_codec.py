@@ -17,11 +17,15 @@ HOP = 1024
 POWER = 1.5
 """Coefficient = peak * (level / 127) ** POWER: the error grows with the coefficient, and 63 dB fit into a byte."""
 
+CACHED_FRAMES = 64
+"""Frames that are transformed at once: they stay in the processor's cache."""
+
 _WINDOW = np.sin(np.pi * (np.arange(2 * HOP) + 0.5) / (2 * HOP)).astype(np.float32)
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 0, "lp": 0, "pb": 0}]
 _LEVELS = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.float64)
 _DEQUANTISED = (np.sign(_LEVELS) * (np.abs(_LEVELS) / 127.0) ** POWER).astype(np.float32)  # by the byte of a level
 _TWIDDLE = np.exp(-1j * np.pi * (8 * np.arange(HOP // 2) + 1) / (8 * HOP)).astype(np.complex64)
+_SCALED_TWIDDLE = _TWIDDLE * np.float32(np.sqrt(2.0 / HOP))
 
 
 def dct4(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -29,10 +33,17 @@ def dct4(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Computed by a complex FFT of half the length.
     """
-    rotated = np.fft.fft((values[..., ::2] + 1j * values[..., ::-2]) * _TWIDDLE, axis=-1) * _TWIDDLE
     transformed = np.empty(values.shape, dtype=np.float32)
-    transformed[..., ::2], transformed[..., ::-2] = rotated.real, -rotated.imag
-    transformed *= np.sqrt(2.0 / HOP)
+    rows, found = values.reshape(-1, HOP), transformed.reshape(-1, HOP)
+    for first in range(0, len(rows), CACHED_FRAMES):
+        block, out = rows[first : first + CACHED_FRAMES], found[first : first + CACHED_FRAMES]
+        folded = np.empty((len(block), HOP // 2), dtype=np.complex64)
+        folded.real, folded.imag = block[:, ::2], block[:, ::-2]
+        folded *= _TWIDDLE
+        rotated = np.fft.fft(folded, axis=-1)
+        rotated *= _SCALED_TWIDDLE
+        out[:, ::2] = rotated.real
+        np.negative(rotated.imag, out=out[:, ::-2])
     return transformed
 
 
@@ -51,9 +62,12 @@ def imdct(coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
     """Transform coefficients (..., frame, HOP) back to audio; all but the last ``HOP`` samples are complete."""
     unfolded = dct4(coefficients)
     late, early = unfolded[..., HOP // 2 :], unfolded[..., : HOP // 2]
-    audio = np.concatenate([-early[..., ::-1], -early], axis=-1)  # the second half of each frame
-    audio *= _WINDOW[HOP:]
-    audio[..., :-1, :] += np.concatenate([late, -late[..., ::-1]], axis=-1)[..., 1:, :] * _WINDOW[:HOP]
+    audio = np.empty(coefficients.shape, dtype=np.float32)
+    audio[..., : HOP // 2] = early[..., ::-1]  # the second half of each frame
+    audio[..., HOP // 2 :] = early
+    audio *= -_WINDOW[HOP:]
+    audio[..., :-1, : HOP // 2] += late[..., 1:, :] * _WINDOW[: HOP // 2]
+    audio[..., :-1, HOP // 2 :] -= late[..., 1:, ::-1] * _WINDOW[HOP // 2 : HOP]
     return audio.reshape(*coefficients.shape[:-2], -1)
 
 

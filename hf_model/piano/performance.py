@@ -35,7 +35,7 @@ MAX_BYTES_IN_MEMORY = 16_000_000
 """A longer performance is kept in an unnamed temporary file until its level is known."""
 
 SPOOL_SAMPLES = 1 << 20
-"""Samples that are read from it at a time."""
+"""Samples that are written to it, and read from it, at a time."""
 
 
 @dataclass(frozen=True)
@@ -106,15 +106,14 @@ class Take:
     loudness: float
     true_peak: float
     _file: IO[bytes]
+    _lengths: list[int]
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Yield the audio in blocks (channel, sample), ``n_samples`` together; may be called repeatedly."""
         self._file.seek(0)
-        if self.n_samples == 0:
-            yield np.zeros((self.n_channels, 0), dtype=np.float32)
-        for _ in range(0, self.n_samples, SPOOL_SAMPLES):
-            raw = np.frombuffer(self._file.read(4 * self.n_channels * SPOOL_SAMPLES), dtype=np.float32)
-            yield np.float32(self.gain) * raw.reshape(-1, self.n_channels).T
+        for length in self._lengths:
+            raw = np.frombuffer(self._file.read(4 * self.n_channels * length), dtype=np.float32)
+            yield np.float32(self.gain) * raw.reshape(self.n_channels, length)
 
 
 @contextmanager
@@ -155,27 +154,31 @@ def perform(
     """
     played = apply_pedals(notes, performance.pedals(notes) if pedals is None else pedals)
     meter = LoudnessMeter(PIANO_SAMPLE_RATE)
-    n_channels, n_done = 1, 0
+    lengths: list[int] = []
+    n_channels = 1
     with tempfile.SpooledTemporaryFile(max_size=MAX_BYTES_IN_MEMORY) as file:
         for block in _render(played, n_samples, performance, models.renderer(performance.sound)):
             meter.add(block)
-            n_channels, n_done = block.shape[0], n_done + block.shape[1]
-            _keep(block, file)
-            progress(n_done / max(n_samples, 1))
+            n_channels = block.shape[0]
+            lengths += _keep(block, file)
+            progress(sum(lengths) / max(n_samples, 1))
         gain = normalizing_gain(meter) if performance.normalize else gain_for(meter.peak)
         with np.errstate(divide="ignore"):
             gain_db = float(20.0 * np.log10(gain))
             peak = float(20.0 * np.log10(meter.true_peak)) + gain_db
-        yield Take(n_samples, n_channels, gain, meter.loudness + gain_db, peak, file)
+        yield Take(n_samples, n_channels, gain, meter.loudness + gain_db, peak, file, lengths)
 
 
-def _keep(block: NDArray[np.float32], file: IO[bytes]) -> None:
-    """Write a block to the temporary file."""
+def _keep(block: NDArray[np.float32], file: IO[bytes]) -> list[int]:
+    """Write a block to the temporary file, channel after channel, in parts of these lengths."""
+    parts = [block[:, first : first + SPOOL_SAMPLES] for first in range(0, max(block.shape[1], 1), SPOOL_SAMPLES)]
     try:
-        file.write(np.ascontiguousarray(block.T).data)
+        for part in parts:
+            file.write(np.ascontiguousarray(part).data)
     except OSError as error:
         reason = f"{error.strerror} in the folder of temporary files, {tempfile.gettempdir()} (TMPDIR names another)"
         raise OSError(error.errno, reason) from error
+    return [part.shape[1] for part in parts]
 
 
 def play(

@@ -112,7 +112,7 @@ class SampledPiano:
         sound = self.held_key_audio(key, velocity, n_samples)
         if sound.shape[1] > held:
             seconds = np.arange(sound.shape[1] - held, dtype=np.float32) / PIANO_SAMPLE_RATE
-            sound[:, held:] *= 10.0 ** (-release / 20.0 * seconds)
+            sound[:, held:] *= np.exp(np.float32(-release / 20.0 * np.log(10.0)) * seconds)
         return sound
 
     def held_key_audio(self, key: int, velocity: int, n_samples: int) -> NDArray[np.float32]:
@@ -121,10 +121,12 @@ class SampledPiano:
         below = max(0, int(np.searchsorted(recorded.velocities, velocity, side="right")) - 1)
         layers = below, min(below + 1, len(recorded.velocities) - 1)
         gains = recorded.mix[row, velocity]
-        parts = [self._decoded.audio(row, layer, n_samples) for layer, gain in zip(layers, gains, strict=True) if gain]
-        sound = np.zeros((self.channels, max(part.shape[1] for part in parts)), dtype=np.float32)
-        for part, gain in zip(parts, gains[gains != 0], strict=True):
-            sound[:, : part.shape[1]] += gain * part
+        parts = [
+            self._decoded.audio(row, layer, n_samples, gain) for layer, gain in zip(layers, gains, strict=True) if gain
+        ]
+        sound, *others = sorted(parts, key=lambda part: -part.shape[1])
+        for other in others:
+            sound[:, : other.shape[1]] += other
         louder = layers[int(abs(gains[1]) > abs(gains[0]))]
         return _prolong_channels(
             sound, n_samples, int(recorded.loop[row, louder]), float(recorded.loop_gain[row, louder])

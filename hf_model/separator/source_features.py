@@ -26,8 +26,11 @@ LOWEST_HZ, HIGHEST_HZ = 55.0, 5000.0
 
 LOWEST_PITCH_HZ, N_PITCHES, PITCHES_PER_OCTAVE, N_PARTIALS = 65.4, 193, 48, 30
 
-PEAK_DB = 8.0
-"""A peak rises so far above the mean of the 31 bins around it."""
+PEAK_DB, MEAN_REACH = 8.0, 15
+"""A peak rises so far above the mean of the bins around it, so many on either side."""
+
+BLOCK_FRAMES = 64
+"""Frames that are transformed at once: they stay in the processor's cache."""
 
 STEADY_CENTS, STEADY_BINS, STEADY_FRAMES = 4.0, 0.03, 5
 """A partial is steady if its frequency changes by so little from frame to frame, over so many frames."""
@@ -53,7 +56,10 @@ nats. "Rest" is what does not belong to the strongest pitch of a frame."""
 
 
 class _Frames(NamedTuple):
-    """Spectra (frame, bin): power; level in dB of the loud frames; energy of peaks, of the rest, of steady peaks."""
+    """Spectra (frame, bin): power; level in dB of the loud frames; energy of peaks, of the rest, of steady peaks.
+
+    Those of peaks end at ``HIGHEST_HZ``.
+    """
 
     power: Floats
     decibels: Floats
@@ -92,13 +98,14 @@ def measure_features(audio: Floats) -> NDArray[np.float64]:
     def percentile(part: NDArray[np.floating], where: NDArray[np.bool_], percent: float) -> float:
         return float(np.percentile(_decibels(part[where] / total[where]), percent))
 
-    visible = frames.decibels > FLOOR_DB
+    visible = frames.decibels[:, :high] > FLOOR_DB
     n_rest, n_peaks, n_steady = (
         ((part > 0) & visible).sum(axis=1) for part in (frames.rest, frames.peaks, frames.steady)
     )
     bass = power[:, round_bin(30.0) : round_bin(95.0)].sum(axis=1) * total / (power[:, 4:].sum(axis=1) + 1e-20)
     bass_peaks = frames.peaks[:, low : round_bin(110.0)].sum(axis=1)
-    flux = np.maximum(np.diff(frames.decibels, axis=0), 0.0)[:, low:].mean(axis=1) if len(level) > 1 else np.zeros(1)
+    change = np.diff(frames.decibels[:, low:], axis=0)
+    flux = np.maximum(change, 0.0, out=change).mean(axis=1) if len(level) > 1 else np.zeros(1)
     chroma = _chroma(frames.rest)
     return np.array(
         [
@@ -125,14 +132,20 @@ def _analyze(audio: Floats) -> _Frames:
     power = _power(audio)
     low, high = round_bin(LOWEST_HZ), round_bin(HIGHEST_HZ)
     loud = np.percentile(power[:, low:high].sum(axis=1), 95) + 1e-12
-    decibels = 10.0 * np.log10(power / np.float32(loud) + np.float32(1e-9))
-    is_peak = (decibels >= _maximum(decibels, 2)) & (decibels > _mean(decibels, 15) + PEAK_DB)
-    is_peak[:, :low] = is_peak[:, high:] = False
-    peaks = np.where(is_peak, 3.0 * _mean(power, 1), np.float32(0.0))
+    decibels = power / np.float32(loud) + np.float32(1e-9)
+    np.log(decibels, out=decibels)  # log10 takes four times as long
+    decibels *= np.float32(10.0 / np.log(10.0))
+    near = decibels[:, : high + MEAN_REACH + 1]  # what the peaks below the highest frequency depend on
+    is_peak = (near >= _maximum(near, 2)) & (near > _mean(near, MEAN_REACH) + PEAK_DB)
+    is_peak = is_peak[:, :high]
+    is_peak[:, :low] = False
+    peaks = np.zeros(is_peak.shape, dtype=np.float32)
+    rows, columns = np.nonzero(is_peak)
+    peaks[rows, columns] = sum(power[rows, columns + step] for step in (-1, 0, 1))
     combs = _combs()
     strengths = np.sqrt(peaks)
     # What a comb explains by chance is its density: else the lowest pitch, with the most partials, would win.
-    scores = strengths @ combs.T - strengths.sum(axis=1, keepdims=True) * combs[:, low:high].mean(axis=1)
+    scores = strengths @ combs.T - strengths.sum(axis=1, keepdims=True) * combs[:, low:].mean(axis=1)
     outside = 1.0 - combs[scores.argmax(axis=1)]
     runs = _steady_runs(decibels, is_peak)
     is_steady = (runs >= STEADY_FRAMES) & (is_peak.mean(axis=0) <= CONSTANT_SHARE)
@@ -144,41 +157,48 @@ def _power(audio: Floats) -> Floats:
     audio = np.pad(audio - audio.mean(), (0, max(0, N_FFT - len(audio))))
     window = np.hanning(N_FFT + 1)[:-1].astype(np.float32)
     frames = np.lib.stride_tricks.sliding_window_view(audio, N_FFT)[::HOP_LENGTH]
-    spectrum = np.fft.rfft(frames * window)
-    return np.asarray(spectrum.real**2 + spectrum.imag**2, dtype=np.float32)
+    power = np.empty((len(frames), N_FFT // 2 + 1), dtype=np.float32)
+    for first in range(0, len(frames), BLOCK_FRAMES):
+        spectrum = np.fft.rfft(frames[first : first + BLOCK_FRAMES] * window)
+        power[first : first + BLOCK_FRAMES] = spectrum.real**2 + spectrum.imag**2
+    return power
 
 
 @cache
 def _combs() -> Floats:
     """Bins of the partials of each pitch, (pitch, bin), as 1; wider for higher ones, which vibrato moves further."""
-    combs = np.zeros((N_PITCHES, N_FFT // 2 + 1), dtype=np.float32)
+    combs = np.zeros((N_PITCHES, round_bin(HIGHEST_HZ)), dtype=np.float32)
     for index, comb in enumerate(combs):
         centres = np.arange(1, N_PARTIALS + 1) * LOWEST_PITCH_HZ * 2.0 ** (index / PITCHES_PER_OCTAVE) / BIN_HZ
         for centre in centres[centres <= round_bin(HIGHEST_HZ)]:
             reach = 1.6 + 0.012 * centre
             comb[int(np.ceil(centre - reach)) : int(centre + reach) + 1] = 1.0
-    combs[:, : round_bin(LOWEST_HZ)] = combs[:, round_bin(HIGHEST_HZ) :] = 0.0
+    combs[:, : round_bin(LOWEST_HZ)] = 0.0
     return combs
 
 
 def _steady_runs(decibels: Floats, is_peak: NDArray[np.bool_]) -> NDArray[np.int16]:
     """Count for each peak in how many consecutive frames its frequency has hardly changed, (frame, bin)."""
-    left, middle, right = decibels[:, :-2], decibels[:, 1:-1], decibels[:, 2:]
+    rows, columns = np.nonzero(is_peak)
+    left, middle, right = (decibels[rows, columns + step] for step in (-1, 0, 1))
     curvature = np.minimum(left - 2.0 * middle + right, -1e-6)
-    frequency = np.tile(np.arange(decibels.shape[1], dtype=np.float32), (len(decibels), 1))
-    frequency[:, 1:-1] += np.where(is_peak[:, 1:-1], 0.5 * (left - right) / curvature, np.float32(0.0))
-    limit = np.maximum(STEADY_BINS, STEADY_CENTS / 1731.0 * np.arange(decibels.shape[1]))
-    is_steady = np.zeros_like(is_peak)
-    for step in (-1, 0, 1):
-        before = np.where(np.roll(is_peak[:-1], step, axis=1), np.roll(frequency[:-1], step, axis=1), np.float32(1e6))
-        is_steady[1:] |= is_peak[1:] & (np.abs(frequency[1:] - before) < limit)
+    frequency = np.full(decibels.shape, 1e6, dtype=np.float32)
+    frequency[rows, columns] = here = columns.astype(np.float32) + 0.5 * (left - right) / curvature
+    before = np.stack([frequency[rows - 1, columns - step] for step in (-1, 0, 1)])
+    limit = np.maximum(STEADY_BINS, STEADY_CENTS / 1731.0 * columns)
+    is_steady = np.zeros(is_peak.shape, dtype=np.int16)
+    is_steady[rows, columns] = (np.abs(here - before) < limit).any(axis=0) & (rows > 0)
     runs = np.zeros(is_peak.shape, dtype=np.int16)
     for frame in range(1, len(runs)):
-        runs[frame] = np.where(is_steady[frame], _maximum(runs[frame - 1 : frame], 1)[0] + 1, 0)
+        run = runs[frame]
+        np.maximum(runs[frame - 1, 1:], runs[frame - 1, :-1], out=run[1:])
+        np.maximum(run[1:-1], runs[frame - 1, 2:], out=run[1:-1])
+        run += 1
+        run *= is_steady[frame]
     return runs
 
 
-def _maximum(values: NDArray[np.generic], reach: int) -> NDArray[np.generic]:
+def _maximum(values: Floats, reach: int) -> Floats:
     """Take the running maximum over bins."""
     result = values.copy()
     for step in range(1, reach + 1):
@@ -226,8 +246,9 @@ def has_partials(excerpt: Floats) -> bool:
     if len(excerpt) < n_fft:
         return True
     frames = np.lib.stride_tricks.sliding_window_view(excerpt, n_fft)[::hop_length]
-    power = np.square(np.abs(np.fft.rfft(frames * np.hanning(n_fft)))) + 1e-20
-    bands = power[:, 6:262].reshape(len(power), -1, n_bins)
+    spectrum = np.fft.rfft(frames * np.hanning(n_fft).astype(np.float32))[:, 6:262]
+    power = np.square(spectrum.real) + np.square(spectrum.imag) + np.float32(1e-20)
+    bands = power.reshape(len(power), -1, n_bins)
     energy = bands.sum(axis=2)
     total = energy.sum(axis=1, keepdims=True)
     counts = energy > 1e-3 * total
