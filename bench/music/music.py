@@ -147,11 +147,11 @@ def _on_their_sixteenth(excerpt: Excerpt, notes: Sequence[Note], beats: NDArray[
 
 def fit(mirror: Path) -> None:
     """Fit meter.json to folk tunes and training songs, and key.json to the keys of both; both kinds count the same."""
-    tunes = [tune.longest_strain() for name in ("oneill", "aird") for tune in read_collection(name)]
+    tunes = [tune for name in ("oneill", "aird") for tune in read_collection(name)]
     folk = [found for tune in tunes if (found := from_tune(tune)) is not None]
     pop = [from_excerpt(one) for one in read_excerpts(mirror, held_out=False) if not is_development_song(one.song)]
     save_fitted("meter", fit_meter_model(folk, pop))
     songs = [(notes, parse_key(name)) for notes, name in read_segments(mirror)][::KEY_EVERY]
-    sung = [pair for tune in tunes if (pair := music_keys.with_key(tune)) is not None]
+    sung = [pair for tune in tunes if (pair := music_keys.with_key(tune.longest_strain())) is not None]
     weights = [1.0 / len(songs)] * len(songs) + [1.0 / len(sung)] * len(sung)
     save_fitted("key", {**load_fitted("key"), **fit_key([*songs, *sung], weights)})
