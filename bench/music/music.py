@@ -33,9 +33,6 @@ from hf_model.training.meter_fitting import fit_meter_model, from_excerpt, from_
 from hf_model.training.music_fitting import fit_key
 
 PARTS = ("timing", "folk", "calibration", "keys", "structure", "chords")
-KEY_EVERY = 4
-"""Of the songs' overlapping segments, so many are one for the fit of the key."""
-
 NEAR = 0.07
 """Seconds within which an estimated beat matches a beat."""
 
@@ -146,12 +143,10 @@ def _on_their_sixteenth(excerpt: Excerpt, notes: Sequence[Note], beats: NDArray[
 
 
 def fit(mirror: Path) -> None:
-    """Fit meter.json to folk tunes and training songs, and key.json to the keys of both; both kinds count the same."""
+    """Fit meter.json to folk tunes and training songs, which count the same, and key.json to the training songs."""
     tunes = [tune for name in ("oneill", "aird") for tune in read_collection(name)]
     folk = [found for tune in tunes if (found := from_tune(tune)) is not None]
     pop = [from_excerpt(one) for one in read_excerpts(mirror, held_out=False) if not is_development_song(one.song)]
     save_fitted("meter", fit_meter_model(folk, pop))
-    songs = [(notes, parse_key(name)) for notes, name in read_segments(mirror)][::KEY_EVERY]
-    sung = [pair for tune in tunes if (pair := music_keys.with_key(tune.longest_strain())) is not None]
-    weights = [1.0 / len(songs)] * len(songs) + [1.0 / len(sung)] * len(sung)
-    save_fitted("key", {**load_fitted("key"), **fit_key([*songs, *sung], weights)})
+    segments = [(notes, parse_key(name)) for notes, name in read_segments(mirror)]
+    save_fitted("key", {**load_fitted("key"), **fit_key(segments)})

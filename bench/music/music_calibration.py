@@ -126,7 +126,7 @@ def _baselines(one: Truth) -> list[float]:
     found = [float(abs(bpm / one.bpm - 1) <= SAME_TEMPO), float(folded), np.nan, np.nan]
     if one.key is None:
         return found
-    part = stream.Stream()  # type: ignore[no-untyped-call]
+    part = stream.Stream()
     for one_note in one.notes:
         part.append(note.Note(round(one_note.pitch), quarterLength=max(0.1, round(one_note.duration * 2, 2))))
     theirs = part.analyze("key")

@@ -92,9 +92,8 @@ def parse_key(text: str) -> Key:
 def estimate_key(notes: Sequence[Note], tuning: float | None = None) -> Key:
     """Estimate the key of a melody.
 
-    Each of the 24 keys is scored by the share of the notes and of the time on each degree of its scale, and by the
-    degree of the last note. The weights were fitted to pop songs and folk tunes; a softmax of the scores gives the
-    confidence.
+    Each of the 24 keys is scored by the share of the notes and of the time on each degree of its scale. The weights
+    were fitted to pop songs; a softmax of the scores gives the confidence.
 
     Parameters
     ----------
@@ -116,7 +115,6 @@ def estimate_key(notes: Sequence[Note], tuning: float | None = None) -> Key:
     counts, times = shares(notes, tuning)
     degrees = (np.arange(12)[:, None] + np.arange(12)) % 12  # (tonic, degree) -> pitch class
     scores = model.count_weights @ counts[degrees].T + model.time_weights @ times[degrees].T  # (mode, tonic)
-    scores += model.last_weights @ last_class(notes, tuning)[degrees].T
     scores[1] += model.minor_bias
     scores *= model.scale * min(1.0, len(notes) / MIN_NOTES)
     mode, tonic = np.unravel_index(int(np.argmax(scores)), scores.shape)
@@ -131,8 +129,6 @@ class KeyModel:
     ----------
     count_weights, time_weights : ndarray, shape (mode, degree)
         Weights of the share of notes and of time on each degree (semitones above the tonic).
-    last_weights : ndarray, shape (mode, degree)
-        Weights of the degree of the last note.
     minor_bias : float
         Added to the score of minor keys.
     scale : float
@@ -141,7 +137,6 @@ class KeyModel:
 
     count_weights: NDArray[np.float64]
     time_weights: NDArray[np.float64]
-    last_weights: NDArray[np.float64]
     minor_bias: float
     scale: float
 
@@ -150,9 +145,8 @@ class KeyModel:
 def key_model() -> KeyModel:
     """Read the weights that ship, once per process."""
     fitted = load_fitted("key")
-    names = ("count_weights", "time_weights", "last_weights")
-    weights = (np.array([fitted[name][mode] for mode in MODES]) for name in names)
-    return KeyModel(*weights, fitted["minor_bias"], fitted["scale"])
+    counts, times = (np.array([fitted[name][mode] for mode in MODES]) for name in ("count_weights", "time_weights"))
+    return KeyModel(counts, times, fitted["minor_bias"], fitted["scale"])
 
 
 def shares(notes: Sequence[Note], tuning: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -161,12 +155,6 @@ def shares(notes: Sequence[Note], tuning: float) -> tuple[NDArray[np.float64], N
     times = _times(notes)
     counted = np.bincount(classes, minlength=12) / len(notes)
     return counted, np.bincount(classes, times, minlength=12) / times.sum()
-
-
-def last_class(notes: Sequence[Note], tuning: float) -> NDArray[np.float64]:
-    """Give the pitch class of the last note: (12,), 1 there and 0 elsewhere."""
-    last = max(notes, key=lambda note: note.onset)
-    return np.asarray(np.arange(12) == math.floor(last.pitch - tuning + 0.5) % 12, dtype=np.float64)
 
 
 def _times(notes: Sequence[Note]) -> NDArray[np.float64]:

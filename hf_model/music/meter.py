@@ -125,10 +125,15 @@ class Rhythm:
 
     def repeated(self, meter: Meter) -> Rhythm:
         """Return the rhythm of a metre with twice as long bars."""
-        tables = (self.log_transitions, self.log_accents)
-        transitions, odds = (np.tile(table, (2, 1)) for table in tables)
-        ends = (np.tile(table, 2) for table in (self.log_first, self.log_last))
-        return Rhythm(meter, transitions, odds, *ends, self.tempo, self.bias - math.log(2))
+        return Rhythm(
+            meter,
+            np.tile(self.log_transitions, (2, 1)),
+            np.tile(self.log_accents, (2, 1)),
+            np.tile(self.log_first, 2),
+            np.tile(self.log_last, 2),
+            self.tempo,
+            self.bias - math.log(2),
+        )
 
 
 N_ACCENTS = 24

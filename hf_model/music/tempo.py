@@ -249,7 +249,7 @@ def _find_reading(
         scores[np.abs(np.log(table.bpm / bpm)) > 1e-6] = -np.inf
     share = np.exp(scores - np.logaddexp.reduce(scores))
     meter_of = np.array([meters.index(rhythm.meter) for rhythm in rhythms])[table.rhythms]
-    of_meter = np.bincount(meter_of, share, len(meters))
+    of_meter = np.bincount(meter_of, share, len(meters)).astype(np.float64)
     chosen = int(of_meter.argmax())
     inside = np.where(meter_of == chosen, share, 0.0)
     tempo = _most_probable_tempo(table.bpm, inside)

@@ -163,7 +163,7 @@ def split_styles(meter: Meter, melodies: Sequence[MeterExample], n_styles: int) 
     for _ in range(STYLE_PASSES):
         scores = []
         for k in range(n_styles):
-            table = fit_transitions(meter, [melodies[index].steps for index in np.flatnonzero(style == k)])
+            table = fit_transitions(meter, [one.steps for one, own in zip(melodies, style, strict=True) if own == k])
             linear, square = fit_tempo(tempi[style == k].tolist())
             prior = np.array([linear, square]) @ tempo_features(tempi, meter.steps_per_beat)
             constant = linear**2 / (4 * square) + 0.5 * math.log(-square)

@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 
 from hf_model.music.chords import N_CHORDS, N_FEATURES, ChordModel, estimate_chords, features
 from hf_model.music.intended_keys import MAX_INTERVAL
-from hf_model.music.key import MODES, Key, last_class, shares
+from hf_model.music.key import MODES, Key, shares
 from hf_model.music.tempo import Tempo
 from hf_model.notes.note import Note
 
@@ -25,50 +25,45 @@ CHROMATIC = 0.02
 """Share of the notes that follow no scale, set by hand: what is really sung outside the key must stay there."""
 
 
-def fit_key(segments: Sequence[tuple[Sequence[Note], Key]], weights: Sequence[float] = ()) -> dict[str, Any]:
+def fit_key(segments: Sequence[tuple[Sequence[Note], Key]]) -> dict[str, Any]:
     """Fit the multinomial logistic regression of :func:`hf_model.music.key.estimate_key`.
 
     Parameters
     ----------
     segments : sequence of (notes, key)
         In tune.
-    weights : sequence of float
-        How much each of them counts; by default all the same.
 
     Returns
     -------
     dict
-        ``count_weights``, ``time_weights`` and ``last_weights`` by mode, ``minor_bias``: as in
-        ``weights/music/key.json``.
+        ``count_weights`` and ``time_weights`` by mode, ``minor_bias``: as in ``weights/music/key.json``.
     """
     degrees = (np.arange(12)[:, None] + np.arange(12)) % 12
-    kinds = [(*shares(notes, 0.0), last_class(notes, 0.0)) for notes, _ in segments]
-    table = np.stack([np.concatenate([part[degrees] for part in parts], axis=1) for parts in kinds])
+    both = [shares(notes, 0.0) for notes, _ in segments]
+    table = np.stack([np.concatenate([counts[degrees], times[degrees]], axis=1) for counts, times in both])
     right = np.array([key.tonic + 12 * (key.mode == "minor") for _, key in segments])
-    index, n = np.arange(len(right)), table.shape[2]
-    counted = np.array(weights or [1.0] * len(right))[:, None]
-    counted = counted / counted.sum()
+    index = np.arange(len(right))
 
-    def loss(found: Float) -> tuple[float, Float]:
-        major, minor = found[: 2 * n].reshape(2, n)
-        logits = np.concatenate([table @ major, table @ minor + found[2 * n]], axis=1)
+    def loss(weights: Float) -> tuple[float, Float]:
+        major, minor = weights[:48].reshape(2, 24)
+        logits = np.concatenate([table @ major, table @ minor + weights[48]], axis=1)
         share = np.exp(logits - logits.max(axis=1, keepdims=True))
         share /= share.sum(axis=1, keepdims=True)
-        value = -float(counted[:, 0] @ np.log(share[index, right] + 1e-12)) + 6e-5 * (found**2).sum()
+        value = -np.log(share[index, right] + 1e-12).mean() + 6e-5 * (weights**2).sum()
         share[index, right] -= 1.0
-        share *= counted
+        share /= len(right)
         slopes = [np.einsum("nt,ntf->f", part, table) for part in (share[:, :12], share[:, 12:])]
-        return value, np.concatenate([*slopes, [share[:, 12:].sum()]]) + 12e-5 * found
+        return value, np.concatenate([*slopes, [share[:, 12:].sum()]]) + 12e-5 * weights
 
-    best = minimize(loss, np.zeros(2 * n + 1), jac=True, method="L-BFGS-B", options={"maxiter": 300}).x
-    by_mode = best[: 2 * n].reshape(2, 3, 12)  # (mode, counts or times or last note, degree)
-    bias = best[2 * n] + by_mode[1].mean(axis=1).sum() - by_mode[0].mean(axis=1).sum()
-    centred = np.round(by_mode - by_mode.mean(axis=2, keepdims=True), 1)
-    names = ("count_weights", "time_weights", "last_weights")
-    fitted: dict[str, Any] = {
-        name: dict(zip(MODES, centred[:, kind].tolist(), strict=True)) for kind, name in enumerate(names)
+    weights = minimize(loss, np.zeros(49), jac=True, method="L-BFGS-B", options={"maxiter": 300}).x
+    parts = weights[:48].reshape(2, 2, 12)  # (mode, counts or times, degree)
+    bias = weights[48] + parts[1].mean(axis=1).sum() - parts[0].mean(axis=1).sum()
+    centred = np.round(parts - parts.mean(axis=2, keepdims=True), 1)
+    return {
+        "count_weights": dict(zip(MODES, centred[:, 0].tolist(), strict=True)),
+        "time_weights": dict(zip(MODES, centred[:, 1].tolist(), strict=True)),
+        "minor_bias": round(float(bias), 2),
     }
-    return {**fitted, "minor_bias": round(float(bias), 2)}
 
 
 def fit_intervals(melodies: Sequence[tuple[Sequence[Note], Key]]) -> dict[str, Any]:
