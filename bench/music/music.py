@@ -1,7 +1,8 @@
 """Measure the musical rules on songs of POP909 that nothing was fitted on; --fit fits their weights on the others.
 
 Parts: timing (tempo, beats, metre, key, quantizing, on jittered notes and on sung and transcribed ones), folk
-(metre, tempo and bar lines of folk tunes), keys (those that singers meant), structure (simplifying, repetitions),
+(metre, tempo and bar lines of folk tunes), calibration (whether what is told as likely is so often right; tempi of
+librosa, keys of music21), keys (those that singers meant), structure (simplifying, repetitions),
 chords. --fit writes hf_model/weights/music and hf_model/weights/harmony.
 """
 
@@ -16,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.music import music_chords, music_folk, music_keys, music_structure
+from bench.music import music_calibration, music_chords, music_folk, music_keys, music_structure
 from bench.music.excerpts import Performance, jittered, sing_all, sung
 from hf_model.corpora.abc_tunes import read_collection
-from hf_model.corpora.pop909_excerpts import Excerpt, read_excerpts, read_segments
+from hf_model.corpora.pop909_excerpts import Excerpt, is_development_song, read_excerpts, read_segments
 from hf_model.evaluation.metrics import bootstrap_mean
 from hf_model.evaluation.report import format_interval, markdown_table
 from hf_model.music.arrangement import Arrangement, arrange
@@ -31,7 +32,7 @@ from hf_model.notes.note import Note
 from hf_model.training.meter_fitting import fit_meter_model, from_excerpt, from_tune
 from hf_model.training.music_fitting import fit_key
 
-PARTS = ("timing", "folk", "keys", "structure", "chords")
+PARTS = ("timing", "folk", "calibration", "keys", "structure", "chords")
 NEAR = 0.07
 """Seconds within which an estimated beat matches a beat."""
 
@@ -54,12 +55,14 @@ def run(options: argparse.Namespace) -> None:
         return
     excerpts = read_excerpts(options.mirror, held_out=True)
     print(f"{len(excerpts)} excerpts of held-out songs\n")
-    if {"timing", "keys"} & set(options.parts):
+    if {"timing", "calibration", "keys"} & set(options.parts):
         sing_all(excerpts, options.jobs)
     if "timing" in options.parts:
         measure(excerpts)
     if "folk" in options.parts:
         music_folk.measure()
+    if "calibration" in options.parts:
+        music_calibration.measure(excerpts)
     if "keys" in options.parts:
         music_keys.measure(options.mirror, excerpts)
     if "structure" in options.parts:
@@ -140,13 +143,10 @@ def _on_their_sixteenth(excerpt: Excerpt, notes: Sequence[Note], beats: NDArray[
 
 
 def fit(mirror: Path) -> None:
-    """Fit meter.json and tempo.json on folk tunes and the training songs, and key.json on the training songs."""
-    excerpts = read_excerpts(mirror, held_out=False)
+    """Fit meter.json to folk tunes and training songs, which count the same, and key.json to the training songs."""
     tunes = [tune for name in ("oneill", "aird") for tune in read_collection(name)]
     folk = [found for tune in tunes if (found := from_tune(tune)) is not None]
-    meter, tempo = fit_meter_model(folk, [from_excerpt(excerpt) for excerpt in excerpts])
-    save_fitted("meter", meter)
-    save_fitted("tempo", tempo)
+    pop = [from_excerpt(one) for one in read_excerpts(mirror, held_out=False) if not is_development_song(one.song)]
+    save_fitted("meter", fit_meter_model(folk, pop))
     segments = [(notes, parse_key(name)) for notes, name in read_segments(mirror)]
     save_fitted("key", {**load_fitted("key"), **fit_key(segments)})
-    print(f"key: {len(segments)} segments")

@@ -28,13 +28,24 @@ def measure() -> None:
         "\ncollection, family: tunes; family right, tempo right, bar line right with tempo and metre given; confidences"
     )
     for name in COLLECTIONS:
-        tunes = [tune.longest_strain() for tune in read_collection(name)]
-        usable = [tune for tune in tunes if tune.meter in UNITS and len(tune.bars) >= 7 and len(tune.notes) >= 20]
+        chosen = choose_tunes(name)
         for family in SINGERS:
-            own = [tune for tune in usable if FAMILIES[UNITS[tune.meter][0]] == family]
-            rows = [_score(own[k], family, int(k)) for k in np.random.default_rng(7).permutation(len(own))[:PER_FAMILY]]
-            if len(rows) >= PER_FAMILY // 2:
+            rows = [_score(tune, family, number) for tune, own, number in chosen if own == family]
+            if rows:
                 print(f"{name}, {family}: {len(rows)}; {np.mean(rows, axis=0).round(3).tolist()}")
+
+
+def choose_tunes(name: str) -> list[tuple[Tune, str, int]]:
+    """Choose the same strains of each family of a collection: tune, family, number."""
+    tunes = [tune.longest_strain() for tune in read_collection(name)]
+    usable = [tune for tune in tunes if tune.meter in UNITS and len(tune.bars) >= 7 and len(tune.notes) >= 20]
+    chosen = []
+    for family in SINGERS:
+        own = [tune for tune in usable if FAMILIES[UNITS[tune.meter][0]] == family]
+        numbers = np.random.default_rng(7).permutation(len(own))[:PER_FAMILY]
+        if len(own) >= PER_FAMILY // 2:
+            chosen += [(own[k], family, int(k)) for k in numbers]
+    return chosen
 
 
 def _score(tune: Tune, family: str, seed: int) -> list[float]:

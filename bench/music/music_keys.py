@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +24,7 @@ Keys = NDArray[np.int64]
 Example = tuple[list[Note], Keys]
 """Sung notes and the keys that were meant; -1 where it is not known."""
 
-N_TUNES, MAX_NOTES = 40, 90
+N_TUNES, MIN_NOTES, MAX_NOTES = 40, 12, 90
 QUARTER = 60 / 110
 """Seconds of a quarter of a folk tune."""
 
@@ -125,21 +124,21 @@ def _table(path: Path, columns: int) -> NDArray[np.float64]:
 
 def held_out_melodies(excerpts: Sequence[Excerpt]) -> dict[str, list[tuple[list[Note], Key]]]:
     """Give melodies on which nothing was fitted, as written."""
-    folk = {name: list(_folk(read_collection(name))) for name in ("essen", "ryan")}
+    folk = {name: [one for one in map(with_key, read_collection(name)) if one] for name in ("essen", "ryan")}
     pop = [(one.notes[:MAX_NOTES], parse_key(one.key)) for one in excerpts]
     return {name: tunes[:: max(1, len(tunes) // N_TUNES)][:N_TUNES] for name, tunes in (*folk.items(), ("POP909", pop))}
 
 
-def _folk(tunes: Iterator[Tune]) -> Iterator[tuple[list[Note], Key]]:
-    for tune in tunes:
-        key = re.match(r"\s*([A-G][#b]?)\s*(m|min|aeo|dor|phr)?(?![a-z])", tune.key)
-        if key is not None:
-            notes = [
-                Note(float(onset) * QUARTER, float(onset + length) * QUARTER - 0.01, number)
-                for onset, length, number in tune.notes[:MAX_NOTES]
-                if length > 0
-            ]
-            yield notes, parse_key(f"{key[1]} {'minor' if key[2] else 'major'}")
+def with_key(tune: Tune) -> tuple[list[Note], Key] | None:
+    """Give a tune's first notes, as written, and its key; None without a key."""
+    if tune.key_name is None or len(tune.notes) < MIN_NOTES:
+        return None
+    notes = [
+        Note(float(onset) * QUARTER, float(onset + length) * QUARTER - 0.01, number)
+        for onset, length, number in tune.notes[:MAX_NOTES]
+        if length > 0
+    ]
+    return notes, parse_key(tune.key_name)
 
 
 def perform(notes: Sequence[Note], key: Key, kind: str, seed: int) -> Example:
@@ -196,5 +195,5 @@ def aligned(excerpt: Excerpt) -> Example | None:
 def fit(mirror: Path) -> None:
     """Count the intervals of intended_keys.json in the training songs and in folk tunes."""
     melodies = [(notes, parse_key(name)) for notes, name in read_segments(mirror)]
-    melodies += [one for name in ("oneill", "aird") for one in _folk(read_collection(name))]
+    melodies += [one for name in ("oneill", "aird") for one in map(with_key, read_collection(name)) if one]
     save_fitted("intended_keys", {**load_fitted("intended_keys"), **fit_intervals(melodies)})

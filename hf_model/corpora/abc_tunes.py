@@ -70,6 +70,12 @@ class Tune:
         upper, _, lower = self.meter.partition("/")
         return Fraction(4 * int(upper), int(lower))
 
+    @property
+    def key_name(self) -> str | None:
+        """The key as "D minor"; modes with a minor third are minor, the others major. None if it is no key."""
+        found = re.match(r"\s*([A-G][#b]?)\s*(m|min|aeo|dor|phr)?(?![a-z])", self.key)
+        return None if found is None else f"{found[1]} {'minor' if found[2] else 'major'}"
+
     def longest_strain(self) -> Tune:
         """Cut the longest run of whole bars, with its pick-up; the first of ``bars`` is at 0."""
         starts = [0, *(k for k in range(1, len(self.bars)) if self.bars[k] - self.bars[k - 1] != self.bar_length)]

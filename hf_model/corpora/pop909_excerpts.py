@@ -73,6 +73,11 @@ def is_rule_test_song(song: str) -> bool:
     return int(song) % RULE_TEST_EVERY == 0
 
 
+def is_development_song(song: str) -> bool:
+    """Whether a song is for choosing and calibrating rules of metre and tempo, whose tables are fitted to others."""
+    return int(song) % (2 * RULE_TEST_EVERY) == 3
+
+
 def read_excerpts(mirror: Path, *, held_out: bool, limit: int | None = None) -> list[Excerpt]:
     """Read one excerpt a song, the same ones each time."""
     chosen = [folder for folder in _folders(mirror) if is_rule_test_song(folder.name) == held_out]

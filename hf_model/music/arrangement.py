@@ -58,7 +58,7 @@ class Arrangement:
         Key of the singing, before transposing: "A minor"; estimated by default.
     tempo : float, optional
         Beats per minute, 30 to 300; estimated by default.
-    meter : {"2/4", "3/4", "4/4", "6/8", "9/8"}, optional
+    meter : {"2/4", "3/4", "4/4", "6/8", "9/8", "12/8"}, optional
         Time signature; estimated by default.
     downbeat : float, optional
         Seconds at which a bar begins, 0 to 36000; estimated by default.
@@ -304,7 +304,9 @@ def _adjust_timing(
     played: list[Note], tempo: Tempo, duration: float, arrangement: Arrangement, remarks: list[str]
 ) -> list[Note]:
     """Quantise and apply legato, as configured."""
-    if arrangement.quantize != "off" and played:
+    if arrangement.quantize != "off" and tempo.is_free:
+        remarks.append("without a steady beat, notes are not quantised")
+    elif arrangement.quantize != "off" and played:
         if arrangement.tempo is None and tempo.confidence < UNSURE:
             remarks.append("the tempo is uncertain, and so is the quantisation: set the tempo if you know it")
         played = quantize(

@@ -82,6 +82,8 @@ class Rhythm:
         Log-odds of each of the kinds of :func:`accents` at each place, against all places.
     log_first, log_last : ndarray, shape (place,)
         Log-probability that the first and the last note is there, against all places.
+    tempo : (float, float)
+        Weights of :func:`tempo_features`: each style has its usual tempi.
     bias : float
         Log-odds of the rhythm.
     """
@@ -91,6 +93,7 @@ class Rhythm:
     log_accents: Float
     log_first: Float
     log_last: Float
+    tempo: tuple[float, float] = (0.0, 0.0)
     bias: float = 0.0
 
     def log_likelihood(self, steps: NDArray[np.int64]) -> Float:
@@ -111,17 +114,26 @@ class Rhythm:
         cells = steps[:-1] % n * (MAX_DISTANCE + 1) + distances
         return np.stack([np.roll(self.log_transitions, -p, axis=0).ravel()[cells].sum(axis=0) for p in range(n)])
 
-    def melody_features(self, steps: NDArray[np.int64], kinds: NDArray[np.int64]) -> Float:
-        """Compute the log-odds of accents, first and last note, (3, place, grid); arguments as the others."""
-        n = self.meter.n_places
-        places = steps % n
-        rows = []
-        for place in range(n):
-            at = (places + place) % n
-            rows.append(
-                [self.log_accents[at, kinds[:, None]].sum(axis=0), self.log_first[at[0]], self.log_last[at[-1]]]
-            )
-        return np.array(rows).transpose(1, 0, 2)
+    def melody_features(self, steps: NDArray[np.int64], kinds: NDArray[np.int64], chosen: NDArray[np.int64]) -> Float:
+        """Compute the log-odds of accents, first and last note, (3, place, period), on the ``chosen`` grids."""
+        places = np.arange(self.meter.n_places)[:, None]
+        accents_at = np.zeros(chosen.shape)
+        for row, kind in zip(steps, kinds, strict=True):
+            accents_at += self.log_accents[(row[chosen] + places) % self.meter.n_places, kind]
+        first, last = ((steps[row][chosen] + places) % self.meter.n_places for row in (0, -1))
+        return np.stack([accents_at, self.log_first[first], self.log_last[last]])
+
+    def repeated(self, meter: Meter) -> Rhythm:
+        """Return the rhythm of a metre with twice as long bars."""
+        return Rhythm(
+            meter,
+            np.tile(self.log_transitions, (2, 1)),
+            np.tile(self.log_accents, (2, 1)),
+            np.tile(self.log_first, 2),
+            np.tile(self.log_last, 2),
+            self.tempo,
+            self.bias - math.log(2),
+        )
 
 
 N_ACCENTS = 24
@@ -181,12 +193,16 @@ METERS = {
         Meter("4/4", 4, 16),
         Meter("6/8", 6, 12),
         Meter("9/8", 6, 18),
+        Meter("12/8", 6, 24),
     )
 }
 """By time signature. The beat of 6/8 is the dotted quarter; a tune in triplets may be estimated as 6/8."""
 
+HALVES = {"4/4": "2/4", "12/8": "6/8"}
+"""Metres whose bars are two of another one, from which a melody alone does not tell them."""
+
 ESTIMATED = ("4/4", "3/4", "6/8")
-"""Candidates of the estimation: 2/4 cannot be distinguished from 4/4 in a melody alone."""
+"""Candidates of the estimation: without one of each pair of ``HALVES``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,8 +218,6 @@ class MeterModel:
         Weights of the rhythms that return after each of ``RETURNS``.
     melody : tuple of float
         Weights of accents, first and last note, and of the keys that return after each of ``RETURNS``.
-    tempo : dict of int to (float, float)
-        Weights of :func:`tempo_features` by steps per beat.
     """
 
     rhythms: tuple[Rhythm, ...]
@@ -211,24 +225,13 @@ class MeterModel:
     fit: float
     returns: tuple[float, ...]
     melody: tuple[float, ...]
-    tempo: dict[int, tuple[float, float]]
 
     def rhythms_of(self, meters: Sequence[Meter]) -> list[Rhythm]:
-        """Return the rhythms of these metres; those of 2/4, two bars as one, count as 4/4 unless 2/4 is one of them."""
+        """Return the rhythms of these metres; those of one of ``HALVES``, two bars as one, unless it is among them."""
         found = [rhythm for rhythm in self.rhythms if rhythm.meter in meters]
-        if METERS["4/4"] in meters and METERS["2/4"] not in meters:
-            found += [
-                Rhythm(
-                    METERS["4/4"],
-                    np.tile(rhythm.log_transitions, (2, 1)),
-                    np.tile(rhythm.log_accents, (2, 1)),
-                    np.tile(rhythm.log_first, 2),
-                    np.tile(rhythm.log_last, 2),
-                    rhythm.bias - math.log(2),
-                )
-                for rhythm in self.rhythms
-                if rhythm.meter.name == "2/4"
-            ]
+        for whole, half in HALVES.items():
+            if METERS[whole] in meters and METERS[half] not in meters:
+                found += [rhythm.repeated(METERS[whole]) for rhythm in self.rhythms if rhythm.meter.name == half]
         return found
 
     @classmethod
@@ -237,11 +240,15 @@ class MeterModel:
         fitted = load_fitted("meter")
         names = ("log_transitions", "log_accents", "log_first", "log_last")
         rhythms = tuple(
-            Rhythm(METERS[item["meter"]], **{name: np.array(item[name]) for name in names}, bias=item["bias"])
+            Rhythm(
+                METERS[item["meter"]],
+                **{name: np.array(item[name]) for name in names},
+                tempo=tuple(item["tempo"]),
+                bias=item["bias"],
+            )
             for item in fitted["rhythms"]
         )
-        tempo = {int(steps): tuple(weights) for steps, weights in load_fitted("tempo")["prior"].items()}
-        return cls(rhythms, fitted["rhythm"], fitted["fit"], tuple(fitted["returns"]), tuple(fitted["melody"]), tempo)
+        return cls(rhythms, fitted["rhythm"], fitted["fit"], tuple(fitted["returns"]), tuple(fitted["melody"]))
 
 
 @cache
@@ -256,8 +263,8 @@ class Readings:
 
     Attributes
     ----------
-    features : ndarray, shape (reading, 2 + len(RETURNS))
-        Log-likelihood of the rhythm and of the timing, and the returning rhythms.
+    features : ndarray, shape (reading, feature)
+        Log-likelihood of the rhythm and of the timing, the returning rhythms, and what ``MeterModel.melody`` weighs.
     rhythms, places, grids : ndarray of int, shape (reading,)
         Index of the rhythm; place of the first onset in the bar, in steps; column of the grids.
     bpm : ndarray, shape (reading,)
@@ -284,7 +291,7 @@ def list_readings(grids: Grids, n_phases: int, rhythms: Sequence[Rhythm], pitche
         sums = (PHASE_WEIGHT * likelihood + grids.fit).reshape(n, -1, n_phases)
         chosen = sums.argmax(axis=2) + n_phases * np.arange(sums.shape[1])  # (place, period)
         returns = [returning[bars * n][0][chosen] for bars in RETURNS]
-        melody = [np.take_along_axis(part, chosen, axis=1) for part in rhythm.melody_features(steps, kinds)]
+        melody = [*rhythm.melody_features(steps, kinds, chosen)]
         melody += [returning[bars * n][1][chosen] for bars in RETURNS]
         of_rhythm = np.stack(
             [np.take_along_axis(likelihood, chosen, axis=1), grids.fit[chosen], *returns, *melody], axis=-1
@@ -305,8 +312,7 @@ def score_readings(readings: Readings, model: MeterModel, rhythms: Sequence[Rhyt
     scores = readings.features @ weights + np.array([rhythm.bias for rhythm in rhythms])[readings.rhythms]
     if is_tempo_known:
         return np.asarray(scores)
-    parts = np.array([rhythm.meter.steps_per_beat for rhythm in rhythms])[readings.rhythms]
-    for steps_per_beat, prior in model.tempo.items():
-        rows = parts == steps_per_beat
-        scores[rows] += np.array(prior) @ tempo_features(readings.bpm[rows], steps_per_beat)
+    for number, rhythm in enumerate(rhythms):
+        rows = readings.rhythms == number
+        scores[rows] += np.array(rhythm.tempo) @ tempo_features(readings.bpm[rows], rhythm.meter.steps_per_beat)
     return np.asarray(scores)

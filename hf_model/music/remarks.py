@@ -11,19 +11,23 @@ from hf_model.notes.note import Note
 UNSURE, LIKELY = 0.5, 0.9
 """Confidence below which a tempo or key is only a guess, and below which it is only likely."""
 
+FREE = "free rhythm: no steady beat was found, and beats are plain seconds (set the tempo if there is one)"
+"""Message instead of a tempo."""
+
 SLOW_TEMPO, FAST_TEMPO = 70.0, 140.0
 """Beats per minute; for a slower estimate twice the tempo is named too, for a faster one half of it."""
 
 
 def describe(tempo: Tempo, key: Key, played_key: Key, tuning: float, n_repetitions: int) -> list[str]:
-    """Describe the estimates: "62 bpm (or 124) (likely), 4/4 (a guess)", "key: F major (likely)"."""
+    """Describe the estimates: "62 bpm (or 124) (likely), 4/4 (or 2/4, 3/4) (a guess)", "key: F major (likely)"."""
     other = ""
     if tempo.confidence < 1 and not SLOW_TEMPO <= tempo.bpm <= FAST_TEMPO:
         other = f" (or {tempo.bpm * (2 if tempo.bpm < SLOW_TEMPO else 0.5):.0f})"
     transposed = "" if played_key.name == key.name else f", played in {played_key.name}"
-    meter = f"{tempo.meter_name}{certainty(tempo.meter_confidence)}"
+    others = ", ".join(tempo.other_meters) if tempo.meter_confidence < LIKELY else ""
+    meter = f"{tempo.meter_name}{f' (or {others})' if others else ''}{certainty(tempo.meter_confidence)}"
     found = [
-        f"{tempo.bpm:.0f} bpm{other}{certainty(tempo.confidence)}, {meter}",
+        FREE if tempo.is_free else f"{tempo.bpm:.0f} bpm{other}{certainty(tempo.confidence)}, {meter}",
         f"key: {key.name}{certainty(key.confidence)}{transposed}",
     ]
     if abs(tuning) >= 0.1:

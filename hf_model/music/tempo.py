@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from hf_model.config import check_choice, check_range
 from hf_model.music.beat_tracking import fit_beats, follow
-from hf_model.music.meter import ESTIMATED, METERS, Meter, default_meter_model, list_readings, score_readings
+from hf_model.music.fitted import load_fitted
+from hf_model.music.meter import (
+    ESTIMATED,
+    HALVES,
+    METERS,
+    Meter,
+    default_meter_model,
+    list_readings,
+    score_readings,
+)
 from hf_model.notes.note import Note
 from hf_model.notes.pitch import estimate_tuning
 
@@ -32,11 +42,11 @@ SAME_TEMPO = 0.04
 """Share by which a tempo may differ from another that counts as the same."""
 
 
-SHARPNESS = 1.0
-"""Factor of the scores in the confidences: music differs from the tunes to which the scores are fitted."""
+OTHER_METER = 0.15
+"""Probability from which another metre is named."""
 
-NO_RHYTHM, RHYTHM_WIDTH = -2.05, 0.1
-"""Log-likelihood of an onset below which there is hardly a rhythm, and the width of the transition."""
+FREE_TEMPO = 60.0
+"""Beats per minute of plain seconds, where there is no steady beat."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,11 @@ class Tempo:
     meter : (int, int)
         Time signature, for instance (4, 4) or (6, 8).
     meter_confidence : float
-        0-1.
+        0-1: probability that the metre's family (duple, triple, compound) is right; 1 if the user has set it.
+    other_meters : tuple of str
+        Metres that may be meant as well, the most probable first.
+    is_free : bool
+        Whether the onsets follow no steady beat: then ``beats`` are plain seconds.
     """
 
     bpm: float
@@ -65,6 +79,8 @@ class Tempo:
     downbeat: int = 0
     meter: tuple[int, int] = (4, 4)
     meter_confidence: float = 0.0
+    other_meters: tuple[str, ...] = ()
+    is_free: bool = False
 
     @property
     def is_compound(self) -> bool:
@@ -149,6 +165,8 @@ def estimate_tempo(
 ) -> Tempo:
     """Estimate tempo, beats and metre of a melody.
 
+    Onsets that no steady beat explains, as in free rhythm, get plain seconds for beats, unless tempo or metre is given.
+
     Parameters
     ----------
     notes : sequence of Note
@@ -157,7 +175,7 @@ def estimate_tempo(
         Length of the recording in seconds: beats go on to its end; by default to the last offset.
     bpm : float, optional
         Beats per minute if known, 30 to 300; then only the phase of the beats is estimated.
-    meter : {"2/4", "3/4", "4/4", "6/8", "9/8"}, optional
+    meter : {"2/4", "3/4", "4/4", "6/8", "9/8", "12/8"}, optional
         Time signature if known.
 
     Raises
@@ -178,6 +196,8 @@ def estimate_tempo(
         return _default_tempo(float(onsets[0]) if len(onsets) else 0.0, end, bpm, METERS[meter or "4/4"])
     candidates = [METERS[name] for name in ((meter,) if meter else ESTIMATED)]
     best = _find_reading(onsets, pitches, durations, candidates, bpm)
+    if best.is_free and bpm is None and meter is None:
+        return replace(_default_tempo(float(onsets[0]), end, FREE_TEMPO, METERS["4/4"]), confidence=0.0, is_free=True)
     beats, first = fit_beats(onsets, best.steps, best.meter.steps_per_beat)
     if bpm is not None or np.any(np.diff(beats) < MIN_BEAT):
         beats, first = _constant_beats(onsets, best, 60.0 / (bpm or best.bpm))
@@ -189,6 +209,7 @@ def estimate_tempo(
         -first % (best.meter.n_places // best.meter.steps_per_beat),
         best.meter.signature,
         1.0 if meter else best.meter_confidence,
+        () if meter else best.other_meters,
     )
 
 
@@ -201,6 +222,8 @@ class _Reading:
     bpm: float
     confidence: float
     meter_confidence: float
+    other_meters: tuple[str, ...]
+    is_free: bool
 
 
 def _find_reading(
@@ -226,19 +249,35 @@ def _find_reading(
         scores[np.abs(np.log(table.bpm / bpm)) > 1e-6] = -np.inf
     share = np.exp(scores - np.logaddexp.reduce(scores))
     meter_of = np.array([meters.index(rhythm.meter) for rhythm in rhythms])[table.rhythms]
-    of_meter = np.bincount(meter_of, share, len(meters))
+    of_meter = np.bincount(meter_of, share, len(meters)).astype(np.float64)
     chosen = int(of_meter.argmax())
     inside = np.where(meter_of == chosen, share, 0.0)
     tempo = _most_probable_tempo(table.bpm, inside)
     is_near = np.abs(np.log(table.bpm / tempo)) < SAME_TEMPO
     best = int(np.argmax(np.where(is_near, inside, -1.0)))
     steps = grids.steps[:, table.grids[best]] - grids.steps[0, table.grids[best]] + table.places[best]
-    honest = np.exp(SHARPNESS * scores - np.logaddexp.reduce(SHARPNESS * scores))
-    usual = table.features[best, 0] / (len(onsets) - 1)
-    has_rhythm = 1.0 / (1.0 + np.exp(-(usual - NO_RHYTHM) / RHYTHM_WIDTH))
-    confidence = has_rhythm * float(honest[is_near].sum())
-    meter_confidence = has_rhythm * float(honest[meter_of == chosen].sum())
-    return _Reading(steps, meters[chosen], float(table.bpm[best]), confidence, meter_confidence)
+    evidence = table.features[best, :2] / (len(onsets) - 1)
+    confidence = _confidence("tempo", float(share[is_near].sum()), evidence)
+    meter_confidence = _confidence("meter", float(of_meter[chosen]), evidence)
+    is_free = _confidence("steady", 0.5, evidence) < 0.5
+    return _Reading(
+        steps, meters[chosen], float(table.bpm[best]), confidence, meter_confidence, _others(meters, of_meter), is_free
+    )
+
+
+def _confidence(name: str, share: float, evidence: NDArray[np.float64]) -> float:
+    """Compute the probability that an estimate is right, from its share of the readings' and how well onsets fit."""
+    constant, odds, rhythm, fit = load_fitted("tempo")[name]
+    logit = math.log((share + 1e-3) / (1.0 - share + 1e-3))
+    return 1.0 / (1.0 + math.exp(-(constant + odds * logit + rhythm * evidence[0] + fit * evidence[1])))
+
+
+def _others(meters: Sequence[Meter], shares: NDArray[np.float64]) -> tuple[str, ...]:
+    """Name the other metres: that with bars of half or twice the length, as probable, and the next likely ones."""
+    first, *others = np.argsort(-shares)
+    pairs = HALVES | {half: whole for whole, half in HALVES.items()}
+    alike = [pairs[meters[first].name]] if meters[first].name in pairs else []
+    return (*alike, *(meters[k].name for k in others if shares[k] >= OTHER_METER))
 
 
 def _most_probable_tempo(bpm: NDArray[np.float64], share: NDArray[np.float64]) -> float:

@@ -88,7 +88,7 @@ def test_silence_gives_a_file_as_long_as_the_recording(tmp_path):
     st.floats(-2.0, 5.0),
     st.lists(st.floats(0.15, 2.0), min_size=1, max_size=80),
     st.integers(0, 3),
-    st.sampled_from([(4, 4), (3, 4), (2, 4), (6, 8)]),
+    st.sampled_from([(4, 4), (3, 4), (2, 4), (6, 8), (12, 8)]),
 )
 def test_any_beats_are_exact_to_a_tenth_of_a_millisecond(start, lengths, downbeat, meter):
     beats = start + np.concatenate([[0.0], np.cumsum(lengths)])

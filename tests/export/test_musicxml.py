@@ -143,14 +143,14 @@ def test_triplets_ties_rests_and_a_pick_up(tmp_path, schema):
 
 
 def test_three_four_and_six_eight(tmp_path, schema):
-    for meter, quarters in (((3, 4), 3), ((2, 4), 2), ((6, 8), 3)):
+    for meter, quarters in (((3, 4), 3), ((2, 4), 2), ((6, 8), 3), ((12, 8), 6)):
         clock = tempo(meter=meter)
         path = tmp_path / "a.musicxml"
         notes = line((60, 1), (62, Fraction(1, 3)), (64, Fraction(2, 3)), (65, 1), (67, 2), clock=clock)
         write_musicxml(path, arranged(notes, clock))
         validate(schema, path)
         assert {total for bar in bar_sums(path) for total in bar} == {quarters}
-        beat = Fraction(3, 2) if meter == (6, 8) else Fraction(1)
+        beat = Fraction(3, 2) if meter[1] == 8 else Fraction(1)
         _, (found,) = read_back(path)
         assert [(a, k) for a, k, _ in found] == [
             (0, 60), (beat, 62), (beat * 4 / 3, 64), (2 * beat, 65), (3 * beat, 67)
@@ -241,7 +241,7 @@ melodies = st.lists(
     st.tuples(st.integers(21, 108), st.floats(0.03, 3.0), st.one_of(st.just(0.0), st.floats(0, 2.5))),
     min_size=1, max_size=16,
 )  # fmt: skip
-meters = st.sampled_from([(4, 4), (3, 4), (2, 4), (6, 8)])
+meters = st.sampled_from([(4, 4), (3, 4), (2, 4), (6, 8), (9, 8), (12, 8)])
 
 
 @settings(max_examples=12, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))  # shrinking is slow

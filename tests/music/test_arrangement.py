@@ -88,6 +88,23 @@ def test_remarks_grade_the_confidence(monkeypatch, confidence, words):
     assert arrange(SUNG, 3.0).remarks[:2] == (f"96 bpm{words}, 4/4 (a guess)", f"key: F major{words}")
 
 
+def test_other_metres_are_named_unless_it_is_sure(monkeypatch):
+    for confidence, words in ((0.7, "4/4 (or 2/4, 3/4) (likely)"), (0.95, "4/4")):
+        tempo = Tempo(96.0, 0.95, (0.0, 0.625), 0, (4, 4), confidence, ("2/4", "3/4"))
+        monkeypatch.setattr(arrangement_module, "_find_structure", lambda notes, *_, t=tempo: (list(notes), t, []))
+        assert arrange(SUNG, 3.0).remarks[0] == f"96 bpm, {words}"
+
+
+def test_free_rhythm_is_said_and_not_quantised():
+    onsets = np.sort(np.random.default_rng(4).uniform(0.5, 20.5, 50))
+    notes = [Note(float(t), float(t) + 0.05, 60.0) for t in onsets]
+    found = arrange(notes, 21.0, Arrangement(quantize="1/8", min_note=0.0))
+    assert found.tempo.is_free
+    assert found.remarks[0].startswith("free rhythm: no steady beat")
+    assert "without a steady beat, notes are not quantised" in found.remarks
+    assert [note.onset for note in found.piano_notes] == [note.onset for note in found.notes]
+
+
 def test_the_remark_on_a_slow_tempo_names_twice_the_tempo():
     tune = [Note(1.2 * k, 1.2 * k + 1.0, 60 + k % 3) for k in range(12)]
     found = arrange(tune, 15.0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hf_model.config import ConfigError
 from hf_model.music.beat_tracking import fit_beats, follow, returning_rhythms
-from hf_model.music.meter import default_meter_model
+from hf_model.music.meter import METERS, default_meter_model
 from hf_model.music.tempo import Tempo, estimate_tempo
 from hf_model.notes.note import Note
 
@@ -127,6 +127,39 @@ def test_onsets_without_a_beat_give_little_confidence():
         onsets = np.cumsum(np.exp(rng.normal(np.log(0.4), 0.5, 50)))
         confidences.append(estimate_tempo([Note(float(t), float(t) + 0.1, 60.0) for t in onsets]).confidence)
     assert np.median(confidences) < 0.4
+
+
+def test_onsets_at_random_are_free_rhythm():
+    rng = np.random.default_rng(4)
+    for _ in range(5):
+        onsets = np.sort(rng.uniform(0.5, 20.5, 50))
+        notes = [Note(float(t), float(t) + 0.05, 60.0) for t in onsets]
+        found = estimate_tempo(notes, 25.0)
+        assert (found.is_free, found.confidence, found.meter_confidence) == (True, 0.0, 0.0)
+        np.testing.assert_allclose(np.diff(found.beats), 1.0)
+        assert found.beats[0] == pytest.approx(onsets[0])
+        assert not estimate_tempo(notes, 25.0, bpm=100.0).is_free, "a given tempo is obeyed"
+
+
+def test_a_strong_ritardando_is_no_free_rhythm():
+    beat = 60.0 / np.append(np.full(26, 96.0), np.linspace(96.0, 60.0, 7))
+    seconds = np.interp(SONG, np.arange(34), np.append(0.5, 0.5 + np.cumsum(beat)))
+    found = estimate_tempo([Note(float(s), float(s) + 0.2, 60.0) for s in seconds])
+    assert not found.is_free
+    assert min(abs(found.bpm / 96 - 1), abs(found.bpm / 48 - 1)) < 0.05, "the usual tempo, not that of the end"
+
+
+@pytest.mark.parametrize("meter", METERS)
+def test_a_given_metre_is_obeyed(meter):
+    found = estimate_tempo(tune(SONG, 90), meter=meter)
+    assert (found.meter_name, found.meter_confidence, found.other_meters) == (meter, 1.0, ())
+    assert found.beats_per_bar == METERS[meter].n_places // METERS[meter].steps_per_beat
+
+
+def test_other_metres_are_named():
+    assert estimate_tempo(tune(KNOWN["4/4"], 100)).other_meters[0] == "2/4"
+    assert estimate_tempo(tune(KNOWN["6/8"], 70)).other_meters[0] == "12/8"
+    assert estimate_tempo(tune(WALTZ, 100)).other_meters[:1] != ("2/4",)
 
 
 @pytest.mark.parametrize("n_notes", [0, 1, 4])

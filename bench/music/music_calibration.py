@@ -1,0 +1,135 @@
+"""The part ``calibration`` of ``music``: whether metres, tempi and keys are right as often as the program says.
+
+Also the tempo of librosa and the keys of music21 on the same performances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.music import music_folk
+from bench.music.excerpts import jittered, sung
+from hf_model.corpora.abc_tunes import Tune
+from hf_model.corpora.pop909_excerpts import Excerpt
+from hf_model.evaluation.report import markdown_table
+from hf_model.music.key import Key, estimate_key, parse_key
+from hf_model.music.remarks import LIKELY, UNSURE
+from hf_model.music.tempo import SAME_TEMPO, estimate_tempo
+from hf_model.notes.note import Note
+from hf_model.training.meter_fitting import FAMILIES
+
+N_BINS = 5
+"""Of equal width, in the expected calibration error."""
+
+WORDS = {"a guess": (0.0, UNSURE), "likely": (UNSURE, LIKELY), "without a word": (LIKELY, 1.01)}
+"""What is told at which confidence."""
+
+FRAME = 0.0116
+"""Seconds of a frame of the onsets that librosa gets."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A performance and what is right: the kind of music, the metre's family, beats per minute, and the key."""
+
+    kind: str
+    notes: list[Note]
+    family: str
+    bpm: float
+    key: Key | None
+
+
+def measure(excerpts: Sequence[Excerpt]) -> None:
+    """Print both tables."""
+    performances = [*_folk(), *_pop(excerpts)]
+    rows, others = [], []
+    for kind in dict.fromkeys(one.kind for one in performances):
+        own = [one for one in performances if one.kind == kind]
+        found = [_estimates(one) for one in own]
+        for name in ("metre", "tempo", "key"):
+            pairs = np.array([one[name] for one in found if name in one])
+            told = [_told(pairs, *limits) for limits in WORDS.values()]
+            figures = [f"{pairs[:, 1].mean():.3f}", f"{pairs[:, 0].mean():.3f}", f"{calibration_error(pairs):.3f}"]
+            rows.append([f"{kind}, {name}", str(len(pairs)), *figures, *told])
+        baselines = np.array([_baselines(one) for one in own])
+        others.append([kind, *(f"{value:.3f}" for value in np.nanmean(baselines, axis=0))])
+    print("\n".join(markdown_table(f" | n | right | confidence | error | {' | '.join(WORDS)}", rows)))
+    print()
+    head = " | librosa's tempo | half and double counted | music21's key | the same of this program"
+    print("\n".join(markdown_table(head, others)))
+
+
+def calibration_error(pairs: NDArray[np.float64]) -> float:
+    """Compute the expected calibration error of (confidence, right) pairs."""
+    bins = np.minimum((pairs[:, 0] * N_BINS).astype(int), N_BINS - 1)
+    inside = [pairs[bins == number] for number in range(N_BINS) if np.any(bins == number)]
+    return float(sum(len(part) * abs(part[:, 0].mean() - part[:, 1].mean()) for part in inside) / len(pairs))
+
+
+def _told(pairs: NDArray[np.float64], low: float, high: float) -> str:
+    part = pairs[(pairs[:, 0] >= low) & (pairs[:, 0] < high)]
+    return f"{part[:, 1].mean():.2f} of {len(part)}" if len(part) else ""
+
+
+def _folk() -> Iterator[Truth]:
+    for name in music_folk.COLLECTIONS:
+        for tune, family, number in music_folk.choose_tunes(name):
+            notes, bpm, _ = music_folk.perform(tune, family, np.random.default_rng([7, number]))
+            yield Truth(f"folk ({name.capitalize()})", notes, family, bpm, true_key(tune, has_mode=name != "essen"))
+
+
+def _pop(excerpts: Sequence[Excerpt]) -> Iterator[Truth]:
+    for kind, perform in (("pop, jittered", jittered), ("pop, sung", sung)):
+        for one in excerpts:
+            notes, beats, _ = perform(one)
+            if len(notes) > 1:
+                bpm = 60.0 / float(np.median(np.diff(beats)))
+                yield Truth(kind, notes, FAMILIES[one.meter], bpm, parse_key(one.key))
+
+
+def true_key(tune: Tune, *, has_mode: bool) -> Key | None:
+    """Give the key of a tune; where only the tonic is written, as in the Essen collection, thirds tell the mode."""
+    if tune.key_name is None:
+        return None
+    key = parse_key(tune.key_name)
+    thirds = [sum((pitch - key.tonic) % 12 == third for _, _, pitch in tune.notes) for third in (3, 4)]
+    return Key(key.tonic, "minor") if not has_mode and thirds[0] > thirds[1] else key
+
+
+def _estimates(one: Truth) -> dict[str, tuple[float, float]]:
+    """Estimate: confidence, and 1 if it is right, by name."""
+    tempo, key = estimate_tempo(one.notes), estimate_key(one.notes)
+    found = {
+        "metre": (tempo.meter_confidence, float(FAMILIES[tempo.meter_name] == one.family)),
+        "tempo": (tempo.confidence, float(abs(tempo.bpm / one.bpm - 1) <= SAME_TEMPO)),
+    }
+    if one.key is not None:
+        found["key"] = (key.confidence, float((key.tonic, key.mode) == (one.key.tonic, one.key.mode)))
+    return found
+
+
+def _baselines(one: Truth) -> list[float]:
+    """Whether librosa's tempo is right, exactly and folded, and the MIREX scores of both keys."""
+    import librosa
+    import mir_eval
+    from music21 import note, stream
+
+    frames = np.zeros(int(one.notes[-1].onset / FRAME) + 50)
+    frames[[int(onset.onset / FRAME) for onset in one.notes]] = 1.0
+    smooth = np.convolve(frames, np.hanning(7), "same")
+    bpm = float(librosa.feature.tempo(onset_envelope=smooth, sr=1 / FRAME, hop_length=1)[0])
+    folded = np.min(np.abs(bpm * 2.0 ** np.arange(-2, 3) / one.bpm - 1)) <= SAME_TEMPO
+    found = [float(abs(bpm / one.bpm - 1) <= SAME_TEMPO), float(folded), np.nan, np.nan]
+    if one.key is None:
+        return found
+    part = stream.Stream()
+    for one_note in one.notes:
+        part.append(note.Note(round(one_note.pitch), quarterLength=max(0.1, round(one_note.duration * 2, 2))))
+    theirs = part.analyze("key")
+    names = [f"{theirs.tonic.name.replace('-', 'b')} {theirs.mode}", estimate_key(one.notes).name]
+    truth = one.key.name
+    return [*found[:2], *(float(mir_eval.key.weighted_score(truth, name)) for name in names)]
