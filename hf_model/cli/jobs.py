@@ -74,6 +74,8 @@ class Options:
         Seconds: the part that is converted.
     arrangement, performance, tuning
         As for :func:`hf_model.inference.convert`.
+    tempo_kind : {"performed", "constant"}
+        Of the MIDI files.
     """
 
     out_dir: Path | None = None
@@ -85,6 +87,7 @@ class Options:
     arrangement: Arrangement = field(default_factory=Arrangement)
     performance: Performance = field(default_factory=Performance)
     tuning: float | None = None
+    tempo_kind: str = "performed"
 
     @property
     def stems(self) -> set[str]:
@@ -225,6 +228,7 @@ def convert_file(job: Job, options: Options, models: Models, report: Report, pro
             stems=separated.stems,
             normalize=performance.normalize,
             trace=partial(trace_pitch, separated, models=models),
+            tempo_kind=options.tempo_kind,
         )
         if options.has_sound:
             with perform(arranged.both_hands, conversion.n_samples, performance, models) as take:

@@ -21,6 +21,7 @@ SOURCES = ("auto", "voice", "song", "whistle")
 METERS = ("2/4", "3/4", "4/4", "6/8", "9/8")
 SLOWEST, FASTEST, MIN_NOTE = 30, 300, 0.05
 SOUNDS = ("sampled", "concert", "neural", "reference", "voice")
+TEMPO_MAPS = ("performed", "constant")
 VOICES = ("soprano", "alto", "tenor", "bass", "child", "robot")
 LANGUAGES = ("en", "pt")
 
@@ -121,6 +122,8 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--no-audio", action="store_true", help="do not play the piano: no wav, only the other outputs")
     for kind, what in OUTPUTS.items():
         group.add_argument(f"--{kind.replace('_', '-')}", action="store_true", help=what)
+    tempo_help = "tempo of the MIDI files: performed, following the voice; constant, one for all (%(default)s)"
+    group.add_argument("--tempo-map", choices=TEMPO_MAPS, default=TEMPO_MAPS[0], help=tempo_help)
 
 
 def outputs_from(arguments: argparse.Namespace) -> tuple[str, ...]:
