@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -190,6 +191,14 @@ def check_older(outputs: Mapping[str, Path], *, overwrite: bool) -> None:
         raise OutputError(msg)
 
 
+def _is_midi(source: Path) -> bool:
+    try:
+        with source.open("rb") as file:
+            return file.read(4) == b"MThd"
+    except OSError:  # said when it is read
+        return False
+
+
 def convert_file(job: Job, options: Options, models: Models, report: Report, progress: Step) -> None:
     """Convert a file, and add what there is to say to its report.
 
@@ -198,6 +207,9 @@ def convert_file(job: Job, options: Options, models: Models, report: Report, pro
     AudioError, OutputError, OSError
         Nothing is written then.
     """
+    if _is_midi(job.source):
+        msg = f"a file of notes, not a recording: hummingface render {shlex.quote(str(job.source))} plays it"
+        raise OutputError(msg)
     check_older(job.outputs, overwrite=options.overwrite)
     started = time.perf_counter()
     recording = read_recording(job.source, max_seconds=MAX_SECONDS, start=options.start, end=options.end)

@@ -155,7 +155,7 @@ class Conversion:
         return {
             "wav": lambda path: write_take(path, self._required_take()),
             "midi": self._write_midi,
-            "csv": lambda path: write_csv(path, *arranged.note_pairs, length),
+            "csv": lambda path: write_csv(path, *arranged.note_pairs, length, arranged.accompaniment),
             "musicxml": lambda path: write_musicxml(path, arranged, song),
             "pdf": lambda path: write_pdf(path, arranged, song),
             "svg": lambda path: write_svg(path, arranged, song),
