@@ -42,7 +42,7 @@ def test_bars_are_on_the_beats_and_seconds_are_kept(tmp_path):
     assert mido.MidiFile(tmp_path / "waltz.mid").length == pytest.approx(5.0, abs=1e-3)
 
 
-def test_a_first_bar_that_is_shorter_keeps_the_tempo_of_the_lead_in_near():
+def test_a_shorter_first_bar_has_nearly_the_tempo():
     steady = tempo_map(WALTZ)
     assert [tempo for _, tempo in steady.tempi] == [700_000, 600_000], "half a beat of silence in 0.35 s"
     assert steady.signatures == ((0, 3, 8), (2880, 3, 4)), "half a beat, and the pick-up"

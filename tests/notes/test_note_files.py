@@ -197,5 +197,5 @@ def test_a_table_tells_the_hands_apart(tmp_path: Path) -> None:
     rows = [line.split(",") for line in (tmp_path / "two.csv").read_text().splitlines()]
     assert rows[0] == [*CSV_COLUMNS, "recording", "hand"]
     assert [row[-1] for row in rows[1:]] == ["right", "left", "right"]
-    assert [note.pitch for note in read_score(tmp_path / "two.csv").notes] == [48, 60, 62]
+    assert sorted(note.pitch for note in read_score(tmp_path / "two.csv").notes) == [48, 60, 62]
     assert read_csv(tmp_path / "two.csv")[1] == [Note(0.0, 1.0, 60, confidence=1.0), left, Note(1.0, 2.0, 62)]
