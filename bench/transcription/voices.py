@@ -3,7 +3,7 @@
 All recordings are synthetic. Whistling and slurred notes are made by synthesizers of this package, which no model was
 trained on; the voices by register are those of hf_model.singer with other seeds than in training. The settings of
 hf_model.preparation.whistle were chosen on whistling with other seeds, those of hf_model.transcriber.slurs partly on
-these slurred notes.
+these slurred notes, those for trills on others.
 """
 
 from __future__ import annotations

@@ -18,6 +18,9 @@ the noise of a consonant precedes its vowel. Offset strength needs no such corre
 
 LOWEST_HZ, HIGHEST_HZ = 55.0, 1500.0
 
+_CLEAR = 0.5
+"""Share of a frame's energy that is periodic, at least, where a frequency is refined."""
+
 _WINDOW = 1024
 _FIRST_PEAK = 0.88
 """The period is the first autocorrelation peak of at least this fraction of the highest."""
@@ -84,6 +87,39 @@ def track(audio: NDArray[np.float32]) -> Track:
     rise = np.zeros_like(energy)  # from one frame before to one after
     rise[1:-1] = energy[2:] - energy[:-2]
     return Track(f0, clarity, np.maximum(rise, 0.0).mean(axis=1), np.maximum(-rise, 0.0).mean(axis=1), level)
+
+
+def refine_f0(power: NDArray[np.float32], guess: NDArray[np.float64], reach: float) -> NDArray[np.float64]:
+    """Measure the fundamental frequency near a guess, with the time resolution of the spectra.
+
+    Parameters
+    ----------
+    power : ndarray, shape (frame, bin)
+        Squared magnitudes of frames at ``VOICE_STFT.sample_rate`` under a Hann window as long as the transform.
+    guess : ndarray, shape (frame,)
+        Hz.
+    reach : float
+        Ratio, above 1: from ``guess / reach`` to ``guess * reach`` is searched.
+
+    Returns
+    -------
+    ndarray, shape (frame,)
+        Hz; 0 where the frame has no period near the guess.
+    """
+    longest = power.shape[1] - 1  # half samples
+    window = np.fft.rfft(0.5 - 0.5 * np.cos(np.pi * np.arange(2 * longest) / longest))
+    of_window = np.fft.irfft(np.abs(window) ** 2, 4 * longest)[:longest]
+    rate = 2.0 * VOICE_STFT.sample_rate
+    limits = np.clip(np.rint(rate / (guess[:, None] * np.array([reach, 1.0 / reach]))), 2, longest - 2)
+    first, last = int(limits.min()) - 1, int(limits.max()) + 2
+    correlation = np.fft.irfft(power, 4 * longest)[:, :last] / of_window[0]
+    lags = np.arange(first, last)
+    similarity = correlation[:, first:] / np.maximum(of_window[lags] / of_window[0], 0.01)
+    inside = (lags >= limits[:, :1]) & (lags <= limits[:, 1:])
+    best = np.where(inside, similarity, -np.inf).argmax(axis=1)
+    is_clear = similarity[np.arange(len(best)), best] > _CLEAR * correlation[:, 0]
+    best = np.clip(best, 1, last - first - 2)
+    return np.where(is_clear, rate / (first + _vertex(similarity, best)), 0.0)
 
 
 def _measure(frames: NDArray[np.float32], bands: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -74,6 +75,8 @@ class Options:
         Seconds: the part that is converted.
     arrangement, performance, tuning
         As for :func:`hf_model.inference.convert`.
+    tempo_kind : {"performed", "constant"}
+        Of the MIDI files.
     """
 
     out_dir: Path | None = None
@@ -85,6 +88,7 @@ class Options:
     arrangement: Arrangement = field(default_factory=Arrangement)
     performance: Performance = field(default_factory=Performance)
     tuning: float | None = None
+    tempo_kind: str = "performed"
 
     @property
     def stems(self) -> set[str]:
@@ -187,6 +191,14 @@ def check_older(outputs: Mapping[str, Path], *, overwrite: bool) -> None:
         raise OutputError(msg)
 
 
+def _is_midi(source: Path) -> bool:
+    try:
+        with source.open("rb") as file:
+            return file.read(4) == b"MThd"
+    except OSError:  # said when it is read
+        return False
+
+
 def convert_file(job: Job, options: Options, models: Models, report: Report, progress: Step) -> None:
     """Convert a file, and add what there is to say to its report.
 
@@ -195,6 +207,9 @@ def convert_file(job: Job, options: Options, models: Models, report: Report, pro
     AudioError, OutputError, OSError
         Nothing is written then.
     """
+    if _is_midi(job.source):
+        msg = f"a file of notes, not a recording: hummingface render {shlex.quote(str(job.source))} plays it"
+        raise OutputError(msg)
     check_older(job.outputs, overwrite=options.overwrite)
     started = time.perf_counter()
     recording = read_recording(job.source, max_seconds=MAX_SECONDS, start=options.start, end=options.end)
@@ -225,6 +240,7 @@ def convert_file(job: Job, options: Options, models: Models, report: Report, pro
             stems=separated.stems,
             normalize=performance.normalize,
             trace=partial(trace_pitch, separated, models=models),
+            tempo_kind=options.tempo_kind,
         )
         if options.has_sound:
             with perform(arranged.both_hands, conversion.n_samples, performance, models) as take:

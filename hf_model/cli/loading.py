@@ -30,6 +30,7 @@ def load_models(arguments: argparse.Namespace, *, transcriber: bool = True) -> M
         if separator or getattr(arguments, "source", "auto") == "song":
             _ = models.separator, models.song_transcriber
     except (OSError, ConfigError, RuntimeError, KeyError, ValueError) as error:
-        msg = f"the model cannot be loaded: {one_line(error)}"
+        is_missing = isinstance(error.__cause__, ModuleNotFoundError)  # the message says what to install
+        msg = one_line(error) if is_missing else f"the model cannot be loaded: {one_line(error)}"
         raise ModelError(msg) from error
     return models

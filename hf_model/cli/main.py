@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from hf_model.cli.messages import FAILED, INTERRUPTED, print_message
+from hf_model.cli.options import ignored_options
 from hf_model.cli.parser import build_parser
 from hf_model.cli.streams import BROKEN_PIPE, StandardOutputError, guarded_output, sigterm_as_interrupt
 
@@ -18,6 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with sigterm_as_interrupt(), guarded_output():
             options = build_parser().parse_args(arguments)
+            ignored = ignored_options(options, sys.argv[1:] if arguments is None else arguments)
+            if ignored and not getattr(options, "quiet", False):
+                print_message("; ".join(ignored), kind="warning")
             code: int = options.run(options)
     except (KeyboardInterrupt, ImportError) as error:
         # a library that was interrupted while it was loaded cannot be imported

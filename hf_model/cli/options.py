@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ SOURCES = ("auto", "voice", "song", "whistle")
 METERS = ("2/4", "3/4", "4/4", "6/8", "9/8", "12/8")
 SLOWEST, FASTEST, MIN_NOTE = 30, 300, 0.05
 SOUNDS = ("sampled", "concert", "neural", "reference", "voice")
+TEMPO_MAPS = ("performed", "constant")
 VOICES = ("soprano", "alto", "tenor", "bass", "child", "robot")
 LANGUAGES = ("en", "pt")
 
@@ -133,6 +134,8 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--no-audio", action="store_true", help="do not play the piano: no wav, only the other outputs")
     for kind, what in OUTPUTS.items():
         group.add_argument(f"--{kind.replace('_', '-')}", action="store_true", help=what)
+    tempo_help = "tempo of the MIDI files: performed, following the voice; constant, one for all (%(default)s)"
+    group.add_argument("--tempo-map", choices=TEMPO_MAPS, default=TEMPO_MAPS[0], help=tempo_help)
 
 
 def outputs_from(arguments: argparse.Namespace) -> tuple[str, ...]:
@@ -198,12 +201,46 @@ def clock(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def ignored_options(arguments: argparse.Namespace, given: Sequence[str]) -> list[str]:
+    """List the options of a command line that change nothing, each with the reason.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+    given : sequence of str
+        The words of the command line.
+    """
+    words = {word.split("=")[0] for word in given if word.startswith("--")}
+
+    def value(name: str) -> Any:
+        return getattr(arguments, name, None)
+
+    preset = PRESETS.get(value("preset") or "performer", {})
+    is_song = value("source") in {None, "auto", "song"}
+    reasons = {
+        "without --quantize": ("quantize" in arguments or "quantize" in preset, ("--strength", "--swing")),
+        "without --sound reference": (value("sound") == "reference", ("--sound-font",)),
+        "with --no-audio": (not value("no_audio"), ("--sound", "--reverb", "--normalize", "--mono")),
+        f"with --source {value('source')}": (is_song, ("--separator",)),
+        "without --midi-out": (value("midi_out"), ("--transpose", "--bend") if "midi_out" in arguments else ()),
+        "without --record": (value("record"), ("--overwrite",) if "record" in arguments else ()),
+        "without --input FILE": (value("input"), ("--fast",)),
+    }
+    return [
+        f"{option} has no effect {reason}"
+        for reason, (has_effect, options) in reasons.items()
+        for option in options
+        if option in words and not has_effect
+    ]
+
+
 def add_sound_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for :func:`performance_from`, and ``--sound-font``."""
     add = parser.add_argument_group("sound").add_argument
     sound_help = (
         "sampled: a grand piano (default); concert: a larger one, a Yamaha C5; neural: a network; "
-        "reference: FluidSynth, for comparison; voice: a synthetic voice sings la (needs hummingface[lyrics])"
+        "reference: FluidSynth, for comparison; voice: a synthetic voice sings la (needs hummingface[lyrics]); "
+        "neural and voice have one channel"
     )
     add("--sound", choices=SOUNDS, default="sampled", help=sound_help)
     add("--sound-font", type=Path, metavar="PATH", help="another sound font for --sound reference")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import functools
 import os
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 from hf_model import __version__
 from hf_model.cli.commands.analyse import DESCRIPTION as ANALYSE
@@ -35,6 +37,7 @@ from hf_model.cli.help_texts import (
     SING,
     SING_EXAMPLES,
 )
+from hf_model.cli.messages import WRONG_USAGE, print_message
 from hf_model.cli.options import (
     add_arrangement_options,
     add_live_options,
@@ -49,10 +52,19 @@ from hf_model.cli.options import (
 INPUT_HELP = "audio files (wav flac ogg mp3 m4a opus aiff caf), videos (mp4 mov mkv webm 3gp), folders, globs"
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """A parser that says in one line what is wrong with a command line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the error, and end with the exit code for wrong usage."""
+        print_message(f"{message}; see {self.prog} --help")
+        sys.exit(WRONG_USAGE)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Describe all commands and options."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="hummingface", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=raw, allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"hummingface {__version__}")

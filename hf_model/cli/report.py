@@ -74,17 +74,18 @@ class Report:
         }
         self.key = {"name": key.name, "confidence": round(key.confidence, 3)}
         self.notes = [
-            _note_fields(played, sung=round(sung.pitch, 3), confidence=round(sung.confidence, 3))
+            note_fields(played, sung=round(sung.pitch, 3), confidence=round(sung.confidence, 3))
             for sung, played in zip(arranged.notes, arranged.piano_notes, strict=True)
         ]
-        self.accompaniment = [_note_fields(note) for note in arranged.accompaniment]
+        self.accompaniment = [note_fields(note) for note in arranged.accompaniment]
         self.repeats = [
             [[round(onset, 3), round(offset, 3)] for onset, offset in phrase] for phrase in arranged.repeats
         ]
         self.remarks = list(arranged.remarks)
 
 
-def _note_fields(note: Note, **more: float) -> dict[str, Any]:
+def note_fields(note: Note, **more: float) -> dict[str, Any]:
+    """Give a note as ``--json`` prints it."""
     key = int(note.pitch)
     times = {"onset": round(note.onset, 4), "offset": round(note.offset, 4)}
     return {**times, "pitch": key, "name": pitch_to_name(key), "velocity": note.velocity, **more}

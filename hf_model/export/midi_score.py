@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import IO
 
@@ -23,11 +24,20 @@ from hf_model.notes.pedal import Pedal
 TICKS = 1920
 """Ticks per quarter: at 60 bpm a tick is half a millisecond."""
 
-EARLIEST = 1e-4
-"""Seconds; an earlier beat is no corner of the map."""
+TEMPO_MAPS = ("performed", "constant")
+"""A tempo for each beat, as the singer takes it; or one tempo for the file."""
+
+EARLIEST = 1 / 8
+"""Beats; an earlier beat counts as the start of the recording."""
 
 MAX_SKIPPED, SKIP_COST = 16, 0.05
 """At most so many beats are given up before the first note; each must make the lead-in's tempo 5 % better."""
+
+WHOLE_BARS, SHORT_BAR = 1.25, 1.5
+"""Largest ratio of the lead-in's tempo to that of the music: of whole bars, else of parts of one."""
+
+UNITS, COMPOUND_UNITS = (1, 2, 4), (1, 3, 6)
+"""Parts of a beat of which a lead-in has a whole number, the coarsest first."""
 
 NOTE_OFF, BEND, NOTE_ON, PEDAL = range(4)
 """Order of the events of a tick: a note begins with its bend, which must not bend the one before."""
@@ -71,11 +81,11 @@ class TempoMap:
         return round(float(np.interp(seconds, self.seconds, self.ticks)))
 
 
-def tempo_map(tempo: Tempo, first_onset: float = 0.0) -> TempoMap:
-    """Map beats to ticks so that tick 0 is the start of the recording and bars begin on whole bars of ticks.
+def tempo_map(tempo: Tempo, first_onset: float = 0.0, kind: str = "performed") -> TempoMap:
+    """Map beats to ticks so that tick 0 is the start of the recording and bars begin where they do in the music.
 
-    Recordings do not begin on a bar line: the time before the first beat is filled with as many beats as the bars need,
-    at a separate tempo. Programs that ignore time signatures show the notes on their grid, too.
+    Recordings do not begin on a bar line: the time before the first beat is filled with whole bars if their tempo is
+    near that of the music; else the first bar is shorter and has its own time signature.
 
     Parameters
     ----------
@@ -83,50 +93,118 @@ def tempo_map(tempo: Tempo, first_onset: float = 0.0) -> TempoMap:
         Beats in seconds; those before 0 are left out.
     first_onset : float
         Seconds; beats before it may be given up for a tempo of the lead-in that is closer to that of the music.
+    kind : {"performed", "constant"}
+        Of ``TEMPO_MAPS``. With one tempo the beats are on the grid as far as the singer keeps it, and the first one
+        is within a sixteenth of a beat of it.
     """
-    beat_ticks = TICKS * 3 // 2 if tempo.is_compound else TICKS
+    beats, upbeat = _beats_from_start(_steady(tempo) if kind == "constant" else tempo)
+    quarters = Fraction(3, 2) if tempo.is_compound else Fraction(1)  # in a beat
+    units = COMPOUND_UNITS if tempo.is_compound else UNITS
+    if kind == "constant":
+        beat = beats[1] - beats[0]
+        lead, first = _nearest_lead_in(beats[0] / beat, (*units, 2 * units[-1])), 0
+        tempi = [(0, min(round(beat * 1e6 / float(quarters)), _MAX_TEMPO))]
+        ticks, seconds = [0], [0.0]
+    else:
+        lead, first = _choose_lead_in(beats, upbeat, tempo.beats_per_bar, first_onset, units)
+        places = [int((lead + number) * quarters * TICKS) for number in range(len(beats) - first)]
+        ticks, seconds, tempi = _corners(places, beats[first:])
+    opening = (lead - (upbeat + first)) % tempo.beats_per_bar  # beats of a shorter first bar
+    signatures = [(int(opening * quarters * TICKS), *tempo.meter)]
+    if opening:
+        signatures.insert(0, (0, *_signature(opening * quarters, tempo.meter[1])))
+    return TempoMap(np.array(ticks), np.array(seconds), tuple(tempi), tuple(signatures))
+
+
+def _steady(tempo: Tempo) -> Tempo:
+    """Give the beats equal distances."""
+    numbers = np.arange(len(tempo.beats))
+    beat, start = np.polyfit(numbers, tempo.beats, 1)
+    return replace(tempo, beats=tuple((start + beat * numbers).tolist()))
+
+
+def _beats_from_start(tempo: Tempo) -> tuple[list[float], int]:
+    """Continue the beats to the start of the recording.
+
+    Returns
+    -------
+    beats : list of float
+        Seconds, after the start; at least two.
+    place : int
+        That of the first of them in its bar.
+    """
     beat = tempo.beats[1] - tempo.beats[0]
     missing = max(0, math.ceil(tempo.beats[0] / beat))
     beats = [tempo.beats[0] - beat * k for k in range(missing, 0, -1)] + list(tempo.beats)
-    skipped = sum(time < EARLIEST for time in beats)
-    beats = beats[skipped:] or [EARLIEST + beat]
-    upbeat = (skipped - tempo.downbeat - missing) % tempo.beats_per_bar  # place in the bar of the first of these beats
-    lead, first = _choose_lead_in(beats, upbeat, tempo.beats_per_bar, first_onset)
+    skipped = sum(time < EARLIEST * beat for time in beats)
+    last = max(beats[-1], 0.0)
+    beats = [*beats[skipped:], *(last + beat * k for k in (1, 2))][: max(2, len(beats) - skipped)]
+    return beats, (skipped - tempo.downbeat - missing) % tempo.beats_per_bar
+
+
+def _corners(places: Sequence[int], beats: Sequence[float]) -> tuple[list[int], list[float], list[tuple[int, int]]]:
+    """Give the corners of a map from the ticks and seconds of its beats: their ticks, seconds, and tempo events."""
     ticks, seconds = [0], [0.0]
     tempi: list[tuple[int, int]] = []
-    for number, time in enumerate(beats[first:], start=lead):
-        tick = beat_ticks * number
+    for tick, time in zip(places, beats, strict=True):
         quarters = (tick - ticks[-1]) / TICKS
         microseconds = min(max(round((time - seconds[-1]) * 1e6 / quarters), 1), _MAX_TEMPO)
         if not tempi or abs(seconds[-1] + tempi[-1][1] * quarters / 1e6 - time) > _MAX_DEVIATION:
             tempi.append((ticks[-1], microseconds))
         seconds.append(seconds[-1] + tempi[-1][1] * quarters / 1e6)
         ticks.append(tick)
-    return TempoMap(np.array(ticks), np.array(seconds), tuple(tempi), ((0, *tempo.meter),))
+    return ticks, seconds, tempi
 
 
-def _choose_lead_in(beats: Sequence[float], place: int, beats_per_bar: int, first_onset: float) -> tuple[int, int]:
-    """Choose the beat with which the map begins, and how many beats of lead-in make its bar begin on a whole bar.
+def _choose_lead_in(
+    beats: Sequence[float], place: int, beats_per_bar: int, first_onset: float, units: Sequence[int]
+) -> tuple[Fraction, int]:
+    """Choose the beat with which the map begins, and how many beats of lead-in come before it.
 
     Returns
     -------
-    lead : int
-        Beats of the lead-in, at least 1.
+    lead : Fraction
+        Beats of the lead-in, more than 0.
     first : int
         Index in ``beats``.
     """
-    beat = beats[min(1, len(beats) - 1)] - beats[0] or beats[0]
-    best, least = (place or beats_per_bar, 0), math.inf
-    for first, time in enumerate(beats[: MAX_SKIPPED + 1]):
-        if first and time > first_onset:
-            break
-        natural = time / beat
+    beat = beats[1] - beats[0]
+    until = [
+        time / beat for time in beats[: min(MAX_SKIPPED + 1, len(beats) - 1)] if time <= max(first_onset, beats[0])
+    ]
+    whole_bars = []
+    for first, natural in enumerate(until):
         whole = (place + first) % beats_per_bar
-        for lead in (whole + beats_per_bar * (math.floor(natural / beats_per_bar) + k) for k in (-1, 0, 1)):
-            distortion = abs(math.log(lead / natural)) + SKIP_COST * first if lead > 0 else math.inf
-            if distortion < least:
-                best, least = (lead, first), distortion
-    return best
+        near = whole + beats_per_bar * math.floor(natural / beats_per_bar)
+        whole_bars += [
+            (Fraction(lead), first) for lead in (near - beats_per_bar, near, near + beats_per_bar) if lead > 0
+        ]
+    choices = [(WHOLE_BARS, whole_bars)]
+    for unit in units:
+        rounded = [Fraction(max(1, round(natural * unit)), unit) for natural in until]
+        choices.append((SHORT_BAR if unit != units[-1] else math.inf, [(lead, k) for k, lead in enumerate(rounded)]))
+    for limit, candidates in choices:
+        ratios = {candidate: abs(math.log(float(candidate[0]) / until[candidate[1]])) for candidate in candidates}
+        near_enough = [candidate for candidate, ratio in ratios.items() if ratio <= math.log(limit)]
+        if near_enough:
+            return min(near_enough, key=lambda candidate: ratios[candidate] + SKIP_COST * candidate[1])
+    return Fraction(1, units[-1]), 0
+
+
+def _nearest_lead_in(natural: float, units: Sequence[int]) -> Fraction:
+    """Round a lead-in to the coarsest parts of a beat that are near enough."""
+    for unit in units:
+        lead = Fraction(max(1, round(natural * unit)), unit)
+        if abs(float(lead) - natural) <= 1 / 16:
+            break
+    return lead
+
+
+def _signature(quarters: Fraction, denominator: int) -> tuple[int, int]:
+    """Give the time signature of a bar of some length."""
+    while (quarters * denominator / 4).denominator > 1:
+        denominator *= 2
+    return int(quarters * denominator / 4), denominator
 
 
 def write_score(
@@ -136,6 +214,7 @@ def write_score(
     *,
     pedals: Sequence[Pedal] = (),
     bends: Sequence[tuple[float, int]] = (),
+    tempo_kind: str = "performed",
 ) -> None:
     """Write an arrangement as a MIDI file: tempo map, time and key signature, a track for each hand.
 
@@ -150,9 +229,11 @@ def write_score(
         For both hands.
     bends : sequence of (float, int)
         Time in seconds and value (-8192 to 8191) of the pitch bends of the right hand, of two semitones either way.
+    tempo_kind : {"performed", "constant"}
+        See :func:`tempo_map`; the notes keep their seconds.
     """
     first_onset = min((note.onset for note in arranged.both_hands), default=0.0)
-    ticks_of = tempo_map(arranged.tempo, first_onset)
+    ticks_of = tempo_map(arranged.tempo, first_onset, tempo_kind)
     duration = (n_samples or 0) / PIANO_SAMPLE_RATE
     end = max([duration, *(note.offset for note in arranged.both_hands)])
     meta = [(tick, midi_bytes.set_tempo(tempo)) for tick, tempo in ticks_of.tempi]

@@ -92,6 +92,8 @@ class Conversion:
         Whether the cover is normalized.
     trace : callable, optional
         Computes the pitch curve of the voice; "pitch_curve", "bend" and "ustx" need it.
+    tempo_kind : {"performed", "constant"}
+        Tempo map of the MIDI files: see :func:`hf_model.export.midi_score.tempo_map`.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Conversion:
     stems: Mapping[str, Stem] = field(default_factory=dict)
     normalize: bool = True
     trace: Callable[[], PitchCurve] | None = None
+    tempo_kind: str = "performed"
 
     @property
     def n_samples(self) -> int:
@@ -151,8 +154,8 @@ class Conversion:
         length = self.n_samples / PIANO_SAMPLE_RATE
         return {
             "wav": lambda path: write_take(path, self._required_take()),
-            "midi": lambda path: write_score(path, arranged, self.n_samples, pedals=self.pedals),
-            "csv": lambda path: write_csv(path, *arranged.note_pairs, length),
+            "midi": self._write_midi,
+            "csv": lambda path: write_csv(path, *arranged.note_pairs, length, arranged.accompaniment),
             "musicxml": lambda path: write_musicxml(path, arranged, song),
             "pdf": lambda path: write_pdf(path, arranged, song),
             "svg": lambda path: write_svg(path, arranged, song),
@@ -169,8 +172,11 @@ class Conversion:
         }
 
     def _write_bend(self, path: Path) -> None:
-        bends = list(find_bends(self.expressions))
-        write_score(path, self.arranged, self.n_samples, pedals=self.pedals, bends=bends)
+        self._write_midi(path, list(find_bends(self.expressions)))
+
+    def _write_midi(self, path: Path, bends: Sequence[tuple[float, int]] = ()) -> None:
+        kind = self.tempo_kind
+        write_score(path, self.arranged, self.n_samples, pedals=self.pedals, bends=bends, tempo_kind=kind)
 
     def _write_cover(self, path: Path) -> None:
         voice, backing = self._required_stem("voice"), self._required_stem("backing")

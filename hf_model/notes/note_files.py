@@ -163,7 +163,13 @@ def describe_length(n_samples: int, sample_rate: int) -> str:
 CSV_COLUMNS = ("onset", "offset", "pitch", "note", "velocity", "confidence")
 
 
-def write_csv(path: Path | str, notes: Sequence[Note], keys: Sequence[Note], duration: float | None = None) -> None:
+def write_csv(
+    path: Path | str,
+    notes: Sequence[Note],
+    keys: Sequence[Note],
+    duration: float | None = None,
+    accompaniment: Sequence[Note] = (),
+) -> None:
     """Write transcribed pitches and piano keys as CSV with ``CSV_COLUMNS`` (seconds, MIDI numbers).
 
     Onsets and offsets are those of the keys, which differ from the transcribed ones only after quantization.
@@ -176,11 +182,14 @@ def write_csv(path: Path | str, notes: Sequence[Note], keys: Sequence[Note], dur
     duration : float, optional
         Seconds, of the recording: every row has it in the column ``recording``, from which :func:`read_score` restores
         the length. A table without notes has a row with this cell alone.
+    accompaniment : sequence of Note
+        Those of ``keys`` that the left hand plays: with any, a column ``hand`` says "right" or "left".
     """
+    left = {id(note) for note in accompaniment}
     length = [] if duration is None else [f"{duration:.6f}"]
     with Path(path).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow([*CSV_COLUMNS, *([LENGTH_COLUMN] if length else [])])
+        writer.writerow([*CSV_COLUMNS, *([LENGTH_COLUMN] if length else []), *(["hand"] if left else [])])
         if length and not notes:
             writer.writerow([*([""] * len(CSV_COLUMNS)), *length])
         for note, key in zip(notes, keys, strict=True):
@@ -193,6 +202,7 @@ def write_csv(path: Path | str, notes: Sequence[Note], keys: Sequence[Note], dur
                     key.velocity,
                     f"{note.confidence:.3f}",
                     *length,
+                    *([("left" if id(key) in left else "right")] if left else []),
                 ]
             )
 

@@ -107,7 +107,9 @@ def place_offsets(posterior: NDArray[np.float32], frames: NDArray[np.int64], fra
     places = place_boundaries(posterior, frames, reach)
     span = int(reach)
     around = np.rint(places).astype(np.int64)[:, None] + np.arange(-span, span + 1)
-    inside = (around >= 0) & (around < len(posterior))
+    middles = (frames[1:] + frames[:-1]) / 2  # frames closer to another offset count for that one only
+    edges = np.concatenate([[0.0], middles, [len(posterior) - 1.0]])[: len(frames) + 1, None]
+    inside = (around >= edges[:-1]) & (around <= edges[1:])
     weight = np.where(inside, posterior[np.clip(around, 0, len(posterior) - 1)], 0.0) + _TINY
     weight /= weight.sum(axis=1, keepdims=True)
     away = np.arange(-span, span + 1)

@@ -25,11 +25,13 @@ PosteriorArrays = list[FloatArray]
 class LocalFeatures(NamedTuple):
     """Output of the layers with a small receptive field.
 
-    ``features``: (frame, channel), the input of the second step; ``pitch``: (frame, pitch_bin), probabilities.
+    ``features``: (frame, channel), the input of the second step; ``pitch``: (frame, pitch_bin), probabilities;
+    ``power``: (frame, bin), spectra with the short window.
     """
 
     features: FloatArray
     pitch: FloatArray
+    power: FloatArray
 
 
 class Network(Protocol):
@@ -56,6 +58,10 @@ class Network(Protocol):
 
     def context(self, features: FloatArray, /) -> FloatArray:
         """Compute probabilities of onset, offset and voicing, (3, frame), from local features (frame, channel)."""
+        ...
+
+    def refine(self, posteriors: PosteriorArrays, power: FloatArray, /) -> PosteriorArrays:
+        """Improve all posteriors by the spectra (frame, bin); a frame depends on ``context_reach`` on either side."""
         ...
 
 
@@ -188,9 +194,9 @@ def _compute_local(network: Network, samples: FloatArray, span: slice, keep: sli
 
 def _compute_posteriors(network: Network, kept: Sequence[LocalFeatures], needed: slice, keep: slice) -> PosteriorArrays:
     """Take the second step on the frames ``needed``, and keep the frames ``keep``; both count from the first kept."""
-    features, pitch = zip(*kept, strict=True)
-    inside = slice(keep.start - needed.start, keep.stop - needed.start)
-    return [*network.context(_cut(features, needed))[:, inside], _cut(pitch, keep)]
+    features, pitch, power = (_cut(parts, needed) for parts in zip(*kept, strict=True))
+    posteriors = network.refine([*network.context(features), pitch], power)
+    return [part[keep.start - needed.start : keep.stop - needed.start] for part in posteriors]
 
 
 def _cut(parts: Iterable[FloatArray], frames: slice) -> FloatArray:

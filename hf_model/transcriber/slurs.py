@@ -1,18 +1,22 @@
-"""Slurs and wide vibrato: where a voice changes its pitch without an onset, and where its pitch only swings.
+"""Slurs, trills and wide vibrato: where a voice changes its pitch without an onset, and where its pitch only swings.
 
 The network gives onsets of notes that begin with a consonant or a breath. Notes that are bound by a glide on one vowel
 are seen in the path of the pitch alone: two steady spans with a step between them. A wide vibrato is a path that swings
-around its centre, which is the perceived pitch.
+around its centre, which is the perceived pitch. A fast trill looks like one to the network, whose long window sees both
+notes at once: with a short window it stays on two pitches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hf_model.audio.pitch_tracking import refine_f0
+from hf_model.notes.pitch import hz_to_pitch, pitch_to_hz
 from hf_model.transcriber.pitch_curve import peak_pitch
 
 Float = NDArray[np.float64]
@@ -51,6 +55,27 @@ EVEN = 0.5
 
 VIBRATO_ONSET = 0.2
 """Onset posterior above which swinging pitches are notes."""
+
+TRILL_REACH = 78
+"""Frames on either side that a frame of a trill depends on."""
+
+BROAD, NEAR, NEAR_MASS = 0.38, 4.2, 0.75
+"""Deviation of the pitch posterior in semitones, averaged over ``REACH``, from which the pitch is measured again; the
+semitones around its peak in which it is measured, and the least probability in these."""
+
+TRILL, NEIGHBOURS, N_CHANGES = (0.38, 2.1), 30, 3
+"""Half of a trill's interval, in semitones; each change of pitch has so many within ``NEIGHBOURS`` frames, itself
+included."""
+
+STAYS, CLEAR = 0.765, 0.85
+"""Root mean square of a trill around its centre, as a share of half of its interval: .71 of a sine, 1 of two pitches;
+and the share of frames within ``REACH`` whose pitch is clear."""
+
+UNEVEN, SHORTEST = 0.3, 5
+"""Largest difference of the intervals of such changes, as a share of their median, and fewest frames between two."""
+
+CHANGE = 0.8
+"""Probability of an onset and an offset at each change of a trill."""
 
 
 def find_slurs(
@@ -138,6 +163,102 @@ def _range(path: Float, middle: int, *ends: int) -> float:
     """Measure the larger range of two spans around a frame, which are inside the path."""
     spans = (path[max(0, middle + first) : middle + last + 1] for first, last in (ends[:2], ends[2:]))
     return max(float(np.ptp(span)) if span.size else 0.0 for span in spans)
+
+
+def mark_trills(posteriors: list[Float32], power: Float32, lowest: float, step: float) -> list[Float32]:
+    """Write the notes of trills into posteriors, in which they look like a vibrato.
+
+    Parameters
+    ----------
+    posteriors : list of ndarray
+        Onset, offset, voicing (frame,) and pitch (frame, bin).
+    power : ndarray, shape (frame, bin)
+        Spectra with a short window, see :func:`hf_model.audio.pitch_tracking.refine_f0`.
+    lowest, step : float
+        As for :func:`find_slurs`.
+
+    Returns
+    -------
+    list of ndarray
+        With an onset and an offset at each change of a trill, and one pitch between two changes.
+    """
+    onset, offset, voicing, pitch = posteriors
+    deviation, mass = _deviation(pitch, step)
+    rows = np.flatnonzero((_around(deviation, -REACH, REACH, np.mean) > BROAD) & (mass > NEAR_MASS))
+    if not rows.size:
+        return posteriors
+    path = peak_pitch(pitch, lowest, step)
+    f0 = refine_f0(power[rows], pitch_to_hz(path[rows]), 2.0 ** (NEAR / 12.0))
+    is_clear = mass > NEAR_MASS
+    is_clear[rows] = f0 > 0
+    path[rows[f0 > 0]] = hz_to_pitch(f0[f0 > 0])
+    changes = _find_changes(path, _around(is_clear.astype(np.float64), -REACH, REACH, np.mean) > CLEAR)
+    if not changes.size:
+        return posteriors
+    onset, offset, pitch = onset.copy(), offset.copy(), pitch.copy()
+    for posterior in (onset, offset):
+        posterior[changes] = np.maximum(posterior[changes], CHANGE)
+    edges = [changes[0] - REACH, *changes, changes[-1] + REACH]
+    for first, last in pairwise(int(edge) for edge in np.clip(edges, 0, len(path))):
+        if last - first <= 2 * REACH:
+            _hold_pitch(pitch, slice(first, last), path, lowest, step)
+        else:  # a long note within a trill: a frame depends on few others
+            _hold_pitch(pitch, slice(first, first + REACH), path, lowest, step)
+            _hold_pitch(pitch, slice(last - REACH, last), path, lowest, step)
+    return [onset, offset, voicing, pitch]
+
+
+def _hold_pitch(pitch: Float32, span: slice, path: Float, lowest: float, step: float) -> None:
+    """Move the probability near a path (semitones) to its middle pitch in a span."""
+    size = span.stop - span.start
+    if not size:
+        return
+    held = float(np.median(path[span.start + size // 4 : span.stop - size // 4]))
+    middle, reach = round((held - lowest) / step), round(NEAR / step)
+    near = slice(max(0, middle - reach), middle + reach + 1)
+    mass = pitch[span, near].sum(axis=1)
+    pitch[span, near] = 0.0
+    pitch[span, min(max(middle, 0), pitch.shape[1] - 1)] += mass
+
+
+def _deviation(pitch: Float32, step: float) -> tuple[Float, Float]:
+    """Measure the standard deviation (semitones) and the probability of the bins near the peak of each frame."""
+    reach = round(NEAR / step)
+    away = np.arange(-reach, reach + 1)
+    bins = pitch.argmax(axis=1)[:, None] + away
+    inside = np.clip(bins, 0, pitch.shape[1] - 1)
+    near = np.where(bins == inside, np.take_along_axis(pitch, inside, axis=1), np.float32(0.0))
+    moments = near @ np.stack([away**0, step * away, (step * away) ** 2], axis=1).astype(np.float32)
+    mass, first, second = np.maximum(moments.astype(np.float64), 1e-9).T
+    first = moments[:, 1] / mass
+    return np.sqrt(np.maximum(second / mass - first**2, 0.0)), mass
+
+
+def _find_changes(path: Float, is_clear: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Find the frames in which a trill (semitones) goes from one of its pitches to the other."""
+    high, low = _around(path, -REACH, REACH, np.max), _around(path, -REACH, REACH, np.min)
+    centre, extent = 0.5 * (high + low), 0.5 * (high - low)
+    is_above = path > centre
+    is_change = np.diff(is_above, prepend=is_above[:1]) & is_clear & (extent >= TRILL[0]) & (extent <= TRILL[1])
+    changes = np.flatnonzero(is_change)
+    if len(changes) < N_CHANGES:
+        return changes[:0]
+    around = _windows(path, -REACH, REACH)[changes]
+    high, low = np.percentile(around, [94, 6], axis=1)
+    half = np.maximum(0.5 * (high - low), 0.1)
+    swing = (around - 0.5 * (high + low)[:, None]) / half[:, None]
+    squares = np.minimum(swing**2, 1.7)
+    sides = [(squares * side).sum(axis=1) / side.sum(axis=1).clip(1) for side in (swing > 0, swing <= 0)]
+    stays = np.sqrt(np.minimum(*sides))  # noise may flatten one extreme of a vibrato
+    near = np.abs(changes[:, None] - changes) <= NEIGHBOURS
+    extent = extent[changes]
+    even = [
+        np.ptp(extent[row]) <= UNEVEN * np.median(extent[row])
+        and np.diff(changes[row]).min(initial=2 * REACH) >= SHORTEST
+        for row in near
+    ]
+    typical = np.array([np.median(stays[row]) for row in near])
+    return changes[(near.sum(axis=1) >= N_CHANGES) & (typical >= STAYS) & even]
 
 
 def _around(values: NDArray[Any], first: int, last: int, reduce: Callable[..., Any]) -> Float:

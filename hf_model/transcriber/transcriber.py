@@ -17,6 +17,7 @@ from hf_model.transcriber.config import TranscriberConfig
 from hf_model.transcriber.decoding import DecoderConfig
 from hf_model.transcriber.note_stream import NoteStream
 from hf_model.transcriber.posteriors import CHUNK_FRAMES, LocalFeatures, PosteriorArrays, PosteriorStream
+from hf_model.transcriber.slurs import mark_trills
 from hf_model.transcriber.spectra import LONG_WINDOW, SHORT_WINDOW, power_spectra
 from hf_model.weights import part_of_config
 
@@ -78,11 +79,15 @@ class Transcriber(OnnxModel):
             ``1 + n_samples // 160`` frames.
         """
         long, short = (power_spectra(waveform, config) for config in (LONG_WINDOW, SHORT_WINDOW))
-        return LocalFeatures(*self._local.run(long=long, short=short))
+        return LocalFeatures(*self._local.run(long=long, short=short), short)
 
     def context(self, features: FloatArray) -> FloatArray:
         """Compute probabilities of onset, offset and voicing, (3, frame), from local features (frame, channel)."""
         return self._context.run(features=features)[0]
+
+    def refine(self, posteriors: PosteriorArrays, power: FloatArray) -> PosteriorArrays:
+        """Write the notes of trills into posteriors; see :func:`hf_model.transcriber.slurs.mark_trills`."""
+        return mark_trills(posteriors, power, self.config.lowest_pitch, self.config.pitch_step)
 
     def transcribe(self, audio: FloatArray, decoder: DecoderConfig | None = None) -> list[Note]:
         """Transcribe a recording into notes.

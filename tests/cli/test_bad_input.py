@@ -252,3 +252,19 @@ def test_an_interrupt_ends_the_batch(good: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("hf_model.cli.jobs.read_recording", interrupt)
     assert main(["convert", str(good)]) == 130
+
+
+def test_a_midi_file_is_for_render(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "a tune.mid").write_bytes(b"MThd\0\0\0\6")
+    assert main(["convert", str(tmp_path / "a tune.mid")]) == 1
+    error = capsys.readouterr().err
+    assert "a file of notes, not a recording: hummingface render '" in error
+    assert error.count("\n") == 1
+
+
+def test_what_an_extra_lacks_is_no_broken_model(good: Path, capsys: Capture, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "hf_model.lyrics.singing", None)
+    assert main(["convert", str(good), "--sound", "voice"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("hummingface: error: the sound voice needs ")
+    assert error.count("\n") == 1

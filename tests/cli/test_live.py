@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from hf_model.cli.commands import live as live_command
 from hf_model.cli.commands.live_display import RollDisplay
 from hf_model.cli.main import main
+from hf_model.cli.report import Report
 from hf_model.inference import transcribe
 from hf_model.live.transcription import LiveEvent
 from hf_model.notes.midi import read_midi
@@ -173,3 +175,17 @@ def test_a_closed_pipe_does_not_end_the_recording(tmp_path: Path) -> None:
         errors = process.stderr.read()
         assert process.wait(60) == 141, errors
     assert sorted(path.name for path in tmp_path.iterdir()) == ["take.wav", "take_piano.mid", "take_piano.wav"]
+
+
+def test_a_recorded_song_is_said_to_differ(tmp_path: Path, monkeypatch) -> None:
+    def convert(_job, _options, _models, report, _progress) -> None:
+        report.source = {"kind": "song", "confidence": 0.9}
+
+    monkeypatch.setattr(live_command, "convert_file", convert)
+    models = SimpleNamespace(with_transcriber=lambda _transcriber: None)
+    sung = SimpleNamespace(digest="", final=[])
+    report = Report("band.wav")
+    live_command._convert(live_command.LiveOptions(record=tmp_path / "band"), models, None, sung, report)
+    assert report.warnings == [
+        "a band plays: the voice was separated for band_piano.mid, whose notes differ from those shown"
+    ]

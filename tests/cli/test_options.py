@@ -7,9 +7,17 @@ from dataclasses import fields
 
 import pytest
 
-from hf_model.cli.options import OUTPUTS, PRESETS, add_arrangement_options, arrangement_from, outputs_from
+from hf_model.cli.options import (
+    OUTPUTS,
+    PRESETS,
+    add_arrangement_options,
+    arrangement_from,
+    ignored_options,
+    outputs_from,
+)
 from hf_model.cli.parser import build_parser
 from hf_model.config import ConfigError
+from hf_model.export import midi_score
 from hf_model.export.outputs import ENDINGS
 from hf_model.music import arrangement as rules
 from hf_model.music import meter, quantization, tempo
@@ -74,6 +82,7 @@ def test_choices_equal_those_of_the_library():
 
     assert options.QUANTIZE == rules.QUANTIZE
     assert options.SWINGS == quantization.SWINGS
+    assert options.TEMPO_MAPS == midi_score.TEMPO_MAPS
     assert options.KEYS == rules.KEYS
     assert tuple(meter.METERS) == options.METERS
     assert (tempo.SLOWEST, tempo.FASTEST) == (options.SLOWEST, options.FASTEST)
@@ -134,3 +143,36 @@ def test_without_audio_the_other_outputs_are_written() -> None:
 def test_every_kind_of_output_has_an_option() -> None:
     every = [f"--{kind.replace('_', '-')}" for kind in OUTPUTS]
     assert set(outputs(*every)) == set(ENDINGS)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("convert a.wav --strength 0.5 --swing keep", ["--strength", "--swing"]),
+        ("convert a.wav --strength 0.5 --quantize 1/8", []),
+        ("convert a.wav --strength 0.5 --preset score", []),
+        ("convert a.wav --no-audio --mono --reverb=0.3", ["--reverb", "--mono"]),
+        ("convert a.wav --source voice --separator none", ["--separator"]),
+        ("convert a.wav --separator none --transpose 2 --overwrite --bend", []),
+        ("render a.mid --sound-font b.sf2", ["--sound-font"]),
+        ("render a.mid --sound-font b.sf2 --sound reference --overwrite", []),
+        ("live --transpose 2 --bend --fast --overwrite", ["--transpose", "--bend", "--overwrite", "--fast"]),
+        ("live --transpose 2 --midi-out virtual --input a.wav --fast", []),
+        ("sing a.mid --lyrics la --overwrite", []),
+        ("info", []),
+    ],
+)
+def test_options_without_effect_are_named(words, said):
+    found = ignored_options(build_parser().parse_args(words.split()), words.split())
+    assert [line.split()[0] for line in found] == said
+
+
+def test_wrong_usage_is_one_line(capsys):
+    for words, start in (([], "the following arguments"), (["convert", "a.wav", "--sound", "x"], "argument --sound")):
+        with pytest.raises(SystemExit) as ended:
+            build_parser().parse_args(words)
+        assert ended.value.code == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"hummingface: error: {start}")
+        assert err.count("\n") == 1
+        assert err.rstrip().endswith("--help")

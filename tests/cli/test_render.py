@@ -130,3 +130,10 @@ def test_a_pedal_in_the_file_replaces_the_added_one(tmp_path: Path) -> None:
         options = RenderOptions(tmp_path / f"{name}.wav", performance=performance)
         assert render_file(tmp_path / "a.mid", options, tone_models()).error is None
     assert (tmp_path / "dry.wav").read_bytes() == (tmp_path / "wet.wav").read_bytes()
+
+
+def test_json_has_the_notes(tune: Path, capsys: Capture) -> None:
+    assert main(["render", str(tune), "--json"]) == 0
+    [report] = json.loads(capsys.readouterr().out)["files"]
+    assert len(report["notes"]) == report["n_notes"] > 0
+    assert set(report["notes"][0]) == {"onset", "offset", "pitch", "name", "velocity"}

@@ -188,3 +188,14 @@ def test_pandas_reads_the_table(tmp_path: Path) -> None:
     table = pandas.read_csv(tmp_path / "a.csv")
     assert list(table.columns) == [*CSV_COLUMNS, "recording"]
     assert list(table["recording"]) == [1.25, 1.25]
+
+
+def test_a_table_tells_the_hands_apart(tmp_path: Path) -> None:
+    right, left = [Note(0.0, 1.0, 60.2), Note(1.0, 2.0, 62.1)], Note(0.0, 2.0, 48)
+    keys = [Note(0.0, 1.0, 60), left, Note(1.0, 2.0, 62)]
+    write_csv(tmp_path / "two.csv", [right[0], left, right[1]], keys, 3.0, [left])
+    rows = [line.split(",") for line in (tmp_path / "two.csv").read_text().splitlines()]
+    assert rows[0] == [*CSV_COLUMNS, "recording", "hand"]
+    assert [row[-1] for row in rows[1:]] == ["right", "left", "right"]
+    assert sorted(note.pitch for note in read_score(tmp_path / "two.csv").notes) == [48, 60, 62]
+    assert read_csv(tmp_path / "two.csv")[1] == [Note(0.0, 1.0, 60, confidence=1.0), left, Note(1.0, 2.0, 62)]

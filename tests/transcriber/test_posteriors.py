@@ -10,7 +10,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from hf_model.audio.grid import VOICE_STFT, StftConfig
-from hf_model.transcriber.posteriors import LocalFeatures, PosteriorStream
+from hf_model.transcriber.posteriors import LocalFeatures, PosteriorArrays, PosteriorStream
 
 HOP = VOICE_STFT.hop_length
 
@@ -29,7 +29,10 @@ class Sums:
     def local(self, waveform: np.ndarray) -> LocalFeatures:
         last = np.append(np.float32(0), waveform[HOP - 1 :: HOP])
         self._count("local", last)
-        return LocalFeatures(around(last, 3)[:, None], last[:, None])
+        return LocalFeatures(around(last, 3)[:, None], last[:, None], last[:, None])
+
+    def refine(self, posteriors: PosteriorArrays, power: np.ndarray) -> PosteriorArrays:
+        return [*posteriors[:3], posteriors[3] + around(power[:, 0], 9)[:, None]]
 
     def context(self, features: np.ndarray) -> np.ndarray:
         self._count("context", features)
@@ -70,7 +73,7 @@ def test_blocks_and_chunks_change_no_frame(network, chunk_frames, n_samples):
     assert np.array_equal(onset, network.context(whole.features)[0])
     assert np.array_equal(onset, offset)
     assert np.array_equal(onset, voicing)
-    assert np.array_equal(pitch, whole.pitch)
+    assert np.array_equal(pitch, whole.pitch + around(whole.power[:, 0], 9)[:, None])
     assert len(onset) == n_frames
 
 

@@ -1,13 +1,16 @@
-"""Slurs and vibrato in paths that are written by hand."""
+"""Slurs, trills and vibrato in paths that are written by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from hf_model.transcriber.config import TranscriberConfig
 from hf_model.transcriber.decoding import DecoderConfig, PitchAxis, decode
-from hf_model.transcriber.slurs import find_slurs
+from hf_model.transcriber.slurs import TRILL_REACH, find_slurs, mark_trills
+from hf_model.transcriber.spectra import SHORT_WINDOW, power_spectra
 
 LOWEST, STEP, N_BINS = 48.0, 1 / 6, 144
 Float = NDArray[np.float64]
@@ -92,3 +95,49 @@ def test_no_frames_and_one_frame() -> None:
         pitch, slurs = find_slurs(empty, empty, np.full((count, N_BINS), 1 / N_BINS, dtype=np.float32), LOWEST, STEP)
         assert pitch.shape == (count, N_BINS)
         assert not len(slurs)
+
+
+def sung(path: Float) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
+    """Make the posteriors that a long window gives of a path, broad where it swings, and spectra of a short window."""
+    rate, hop = 16000, 160
+    pitch = np.repeat(path, hop)
+    pitch = np.convolve(np.pad(pitch, 160, mode="edge"), np.full(321, 1 / 321), "valid")
+    phase = 2 * np.pi * np.cumsum(440 * 2 ** ((pitch - 69) / 12)) / rate
+    audio = np.sum([np.sin(k * phase) / k for k in range(1, 9)], axis=0)
+    power = power_spectra(audio[: hop * (len(path) - 1)].astype(np.float32), SHORT_WINDOW)
+    onset, offset, voicing, sharp = (array[20:-20] for array in posteriors(path))
+    broad = sliding_window_view(np.pad(sharp, [(7, 7), (0, 0)], mode="edge"), 15, axis=0).mean(axis=-1)
+    return [onset, offset, voicing, broad.astype(np.float32)], power
+
+
+@pytest.mark.parametrize("step", [1.0, 2.0])
+@pytest.mark.parametrize("frames", [8, 12])
+def test_a_trill_is_divided_where_its_pitch_changes(step: float, frames: int) -> None:
+    path = np.repeat(60.0 + step * (np.arange(16) % 2), frames)
+    arrays, power = sung(path)
+    onset, offset, _, pitch = mark_trills(arrays, power, LOWEST, STEP)
+    changes = np.flatnonzero(onset > 0.5)[1:]
+    assert np.array_equal(changes, np.flatnonzero(offset > 0.5))
+    assert changes == pytest.approx(frames * np.arange(1, 16), abs=1)
+    middles = frames * np.arange(3, 13) + frames // 2
+    assert LOWEST + STEP * pitch[middles].argmax(axis=1) == pytest.approx(path[middles], abs=0.2)
+    assert pitch.sum(axis=1) == pytest.approx(arrays[3].sum(axis=1), abs=1e-4)
+
+
+@pytest.mark.parametrize("extent", [0.5, 1.0, 1.5])
+@pytest.mark.parametrize("hz", [4.5, 6.0])
+def test_a_vibrato_is_no_trill(extent: float, hz: float) -> None:
+    arrays, power = sung(60.0 + extent * np.sin(2 * np.pi * hz * np.arange(200) / 100))
+    assert mark_trills(arrays, power, LOWEST, STEP)[0] is arrays[0]
+
+
+def test_a_frame_of_a_trill_depends_on_few_others() -> None:
+    path = np.concatenate([np.full(100, 60.0), np.repeat(60.0 + 2.0 * (np.arange(20) % 2), 9), np.full(120, 60.0)])
+    arrays, power = sung(path)
+    whole = mark_trills(arrays, power, LOWEST, STEP)
+    for middle in (105, 150, 210, 280):
+        near = slice(middle - TRILL_REACH, middle + TRILL_REACH + 1)
+        part = mark_trills([array[near] for array in arrays], power[near], LOWEST, STEP)
+        for expected, found in zip(whole, part, strict=True):
+            assert found[TRILL_REACH] == pytest.approx(expected[middle], abs=1e-6)
+    assert TranscriberConfig().context_reach >= TRILL_REACH

@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         arrangement=arrangement,
         performance=performance_from(arguments),
         tuning=arguments.tuning / 100 if "tuning" in arguments else None,
+        tempo_kind=arguments.tempo_map,
     )
     jobs = plan(find_inputs(arguments.inputs), options)
     reports: list[Report] = []

@@ -176,6 +176,10 @@ def _convert(
     job = Job(voice, outputs)
     convert_file(job, Options(overwrite=options.overwrite), known, report, lambda *_: None)
     report.outputs = {"voice": str(voice), **report.outputs}
+    if report.source and report.source["kind"] == "song":
+        report.warnings.append(
+            f"a band plays: the voice was separated for {outputs['midi'].name}, whose notes differ from those shown"
+        )
 
 
 @contextmanager

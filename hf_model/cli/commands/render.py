@@ -14,7 +14,7 @@ from hf_model.cli.messages import describe_unexpected
 from hf_model.cli.one_file import check_name, check_output, run_one
 from hf_model.cli.options import performance_from
 from hf_model.cli.progress import ProgressBars
-from hf_model.cli.report import Report
+from hf_model.cli.report import Report, note_fields
 from hf_model.export.outputs import OutputError, all_or_none, write_take
 from hf_model.inference import Models, default_models
 from hf_model.notes.note_files import NoteFileError, read_score
@@ -96,6 +96,7 @@ def _render(
         check_output(source, out, overwrite=options.overwrite)  # another program may have written it meanwhile
     report.outputs = {"wav": str(out)}
     report.duration, report.n_notes = round(n_samples / PIANO_SAMPLE_RATE, 6), len(notes)
+    report.notes = [note_fields(note) for note in notes]
     report.warnings = list(score.warnings)
     if len(notes) < len(score.notes):
         report.warnings.append(f"{len(score.notes) - len(notes)} notes begin after {seconds:g} s and are left out")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, resampled_length, seconds_to_samples
 from hf_model.cli.messages import describe_unexpected
 from hf_model.cli.one_file import check_name, check_output, run_one
-from hf_model.cli.report import Report
+from hf_model.cli.report import Report, note_fields
 from hf_model.config import ConfigError
 from hf_model.export.outputs import OutputError, all_or_none
 from hf_model.notes.note import Note
@@ -120,6 +120,7 @@ def _sing(source: Path, options: SingOptions, models: Models, report: Report) ->
         write_wav_blocks(temporary["wav"], [audio], PIANO_SAMPLE_RATE, melody.n_samples)
     report.outputs = {"wav": str(out)}
     report.duration, report.n_notes = round(melody.n_samples / PIANO_SAMPLE_RATE, 6), len(sung.notes)
+    report.notes = [note_fields(note) for note in sung.notes]
     report.warnings = list(sung.warnings)
 
 
