@@ -300,7 +300,7 @@ def _detect_notes(separated: Separated, tuning: float | None, models: Models | N
     if not separated.song.has_singing:
         return []
     detected = chosen.song_transcriber.transcribe(separated.song.blended)
-    return choose_lead(detected, separated.voice.voice, VOICE_STFT.sample_rate)
+    return choose_lead(detected, separated.voice.voice, VOICE_STFT.sample_rate, side=separated.song.side)
 
 
 def trace_pitch(recording: Recording | Separated, *, source: str = "auto", models: Models | None = None) -> PitchCurve:
