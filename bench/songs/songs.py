@@ -26,6 +26,7 @@ from hf_model.audio.io import to_mono
 from hf_model.audio.resampling import resample
 from hf_model.evaluation.baselines import BASELINES, installed
 from hf_model.notes.note import Note
+from hf_model.preparation.octaves import correct_octaves
 from hf_model.separator.choice import SeparatorLike, load_separator
 from hf_model.separator.voice_part import blend
 from hf_model.transcriber.lead import choose_lead
@@ -77,6 +78,7 @@ def measure(
         if OWN[-1] in found:
             notes = pairs[OWN[-1], "blended"][-1][1]
             lead = choose_lead(notes, sounds["separated"], VOICE_STFT.sample_rate, side=sounds[SIDE])
+            lead = correct_octaves(lead, sounds["separated"], VOICE_STFT.sample_rate)
             pairs.setdefault((OWN[-1], SHIPS), []).append((item.notes, lead))
             if out and PICTURES.get(name, ("",))[0] == item.name:
                 shown = {sound: sounds[sound] for sound in SOUNDS[:2]}
