@@ -21,6 +21,7 @@ from hf_model.notes.pitch import estimate_tuning
 from hf_model.notes.velocity import estimate_velocities
 from hf_model.piano.performance import Performance, perform, play
 from hf_model.preparation.models import Models, TranscriberLike, default_models
+from hf_model.preparation.octaves import correct_octaves
 from hf_model.preparation.separation import SOURCES, Separated, separate
 from hf_model.preparation.whistle import OCTAVES, lower_whistle, transcribe_whistle
 from hf_model.transcriber.lead import choose_lead
@@ -300,7 +301,9 @@ def _detect_notes(separated: Separated, tuning: float | None, models: Models | N
     if not separated.song.has_singing:
         return []
     detected = chosen.song_transcriber.transcribe(separated.song.blended)
-    return choose_lead(detected, separated.voice.voice, VOICE_STFT.sample_rate)
+    voice = separated.voice.voice
+    lead = choose_lead(detected, voice, VOICE_STFT.sample_rate, side=separated.song.side)
+    return correct_octaves(lead, voice, VOICE_STFT.sample_rate)
 
 
 def trace_pitch(recording: Recording | Separated, *, source: str = "auto", models: Models | None = None) -> PitchCurve:

@@ -242,6 +242,20 @@ def test_a_separator_can_be_given() -> None:
     assert {round(note.pitch) for note in notes} == {40}
 
 
+@pytest.mark.parametrize(("is_stereo", "expected"), [(True, [60, 64]), (False, [60, 67, 64])])
+def test_notes_beside_the_lead_of_a_song_are_left_out(is_stereo: bool, expected: list[int]) -> None:
+    class Everything(LeftSeparator):
+        def separate(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+            yield from blocks
+
+    voice = tones([60, 67, 64], 44100)
+    seconds = np.arange(len(voice)) / 44100
+    right = np.where(is_stereo & (seconds > 0.48) & (seconds < 0.85), 0.2, 1.0)
+    models = tone_models()
+    notes = transcribe(np.stack([voice, right * voice]), 44100, source="song", separator=Everything(), models=models)
+    assert [round(note.pitch) for note in notes] == expected
+
+
 def test_a_song_without_singing_is_silent() -> None:
     models = Models(song_transcriber=GivenNotes([Note(0.1, 0.4, 50.0)]), separator=LeftSeparator())
     silent = np.stack([0 * SONG[1], SONG[1]])

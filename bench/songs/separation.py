@@ -36,7 +36,10 @@ Stereo = NDArray[np.float32]
 
 PARTS = ("songs", "made", "decisions")
 SEGMENT_FRAMES, MADE_SONGS = 512, 12
-FIT_CLIPS, FIT_SEED, TEST_SEED = 220, 1, 2
+TEST_SEED = 2
+
+FIT_CLIPS = {1001: 300, 1002: 400, 1003: 400}
+"""By seed, how many clips of each kind the decision is fitted to."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +58,8 @@ def run(options: argparse.Namespace) -> None:
     if options.fit:
         from bench.songs.source_fit import fit
 
-        fit(make_clips(read_material(options.mirror, test=False), FIT_CLIPS, FIT_SEED), separator)
+        material = read_material(options.mirror, test=False)
+        fit((clip for seed, count in FIT_CLIPS.items() for clip in make_clips(material, count, seed)), separator)
         return
     report: dict[str, Any] = {}
     for part in options.parts:

@@ -37,8 +37,9 @@ INTRODUCTION = """# Transcription of songs
 
 Written by `python -m bench songs --mirror FOLDER` (and once with `--unseen`). Each system transcribes the mix as it is,
 and the voice that the separator leaves of it; ours also this voice with a tenth of the accompaniment ("blended"). What
-ships leaves out notes that do not belong to the lead vocal (`hf_model.transcriber.lead`). 95 % bootstrap intervals over
-windows of ten seconds, all notes pooled.
+ships leaves out notes that do not belong to the lead vocal (`hf_model.transcriber.lead`: doubtful and soft ones, ones
+beside it in stereo), and moves leaps by an octave that the partials do not have (`hf_model.preparation.octaves`). 95 %
+bootstrap intervals over windows of ten seconds, all notes pooled.
 COn, COnP, COnPOff: F1 of correct onsets; and pitches; and offsets (50 ms, 50 cents, the larger of 50 ms and 20 % of the
 duration). Karaoke notes: onset within 150 ms, pitch within 50 cents up to the octave; their authors place whole songs
 early or late, so that a second column allows each song, for every system alike, its best constant shift within 0.3 s.

@@ -3,7 +3,7 @@
 Sets: ultrastar (karaoke notes; two songs only with --unseen), everythingisfree (the mix against the notes of its own
 lead stem, as the default transcriber finds them), made songs whose voice, song and sound font are unseen in training
 (voice as loud as the band), and made songs without a singer. Intervals: 95 % bootstrap over windows of ten seconds.
-Writes reports/songs.md, its figures and pictures; sets that are not measured stay as they are.
+Writes reports/songs.md, its figures and pictures; sets and systems that are not measured stay as they are.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from hf_model.audio.io import to_mono
 from hf_model.audio.resampling import resample
 from hf_model.evaluation.baselines import BASELINES, installed
 from hf_model.notes.note import Note
+from hf_model.preparation.octaves import correct_octaves
 from hf_model.separator.choice import SeparatorLike, load_separator
 from hf_model.separator.voice_part import blend
 from hf_model.transcriber.lead import choose_lead
@@ -35,6 +36,9 @@ from hf_model.weights import WEIGHTS
 PEERS = ("swift_f0", "basic_pitch")
 OWN = ("transcriber", "transcriber_made", "transcriber_songs")
 SOUNDS = ("mix", "separated", "blended")
+SIDE = "side"
+"""Half the difference of the channels of the separated voice."""
+
 SHIPS = "what ships"
 """Blended, transcribed by the transcriber for songs, and reduced to the lead vocal."""
 
@@ -42,20 +46,21 @@ PICTURES = {MADE: ("045", 10.0), STEMS: ("lithium", 20.0)}
 """Song and start (seconds) of the pictures."""
 
 
-def systems(models: list[Path]) -> dict[str, Transcribe]:
-    """Load our transcribers, and the peers that are installed."""
+def systems(models: list[Path], peers: list[str]) -> dict[str, Transcribe]:
+    """Load our transcribers, and those peers that are installed."""
     found: dict[str, Transcribe] = {path.name: Transcriber.from_pretrained(path).transcribe for path in models}
-    for name in installed(PEERS):
+    for name in installed(peers):
         function = BASELINES[name][1]
         found[name] = lambda voice, function=function: function(voice, VOICE_STFT.sample_rate)  # type: ignore[misc]
     return found
 
 
 def sounds_of(item: SongItem, separator: SeparatorLike) -> dict[str, NDArray[np.float32]]:
-    """Return the mix, the separated voice, and this with a little of the band, mono at 16 kHz."""
+    """Return the mix, the separated voice, this with a little of the band, and the voice's side, mono at 16 kHz."""
     stereo = np.concatenate(list(separator.separate([item.mix])), axis=1)
-    mix, voice = (resample(to_mono(one), BAND_SAMPLE_RATE, VOICE_STFT.sample_rate) for one in (item.mix, stereo))
-    return dict(zip(SOUNDS, (mix, voice, blend(voice, mix - voice)), strict=True))
+    parts = (to_mono(item.mix), to_mono(stereo), 0.5 * (stereo[0] - stereo[1]))
+    mix, voice, side = (resample(part, BAND_SAMPLE_RATE, VOICE_STFT.sample_rate) for part in parts)
+    return dict(zip((*SOUNDS, SIDE), (mix, voice, blend(voice, mix - voice), side), strict=True))
 
 
 def measure(
@@ -71,7 +76,9 @@ def measure(
             for sound in SOUNDS if system in OWN else SOUNDS[:2]:
                 pairs.setdefault((system, sound), []).append((item.notes, transcribe(sounds[sound])))
         if OWN[-1] in found:
-            lead = choose_lead(pairs[OWN[-1], "blended"][-1][1], sounds["separated"], VOICE_STFT.sample_rate)
+            notes = pairs[OWN[-1], "blended"][-1][1]
+            lead = choose_lead(notes, sounds["separated"], VOICE_STFT.sample_rate, side=sounds[SIDE])
+            lead = correct_octaves(lead, sounds["separated"], VOICE_STFT.sample_rate)
             pairs.setdefault((OWN[-1], SHIPS), []).append((item.notes, lead))
             if out and PICTURES.get(name, ("",))[0] == item.name:
                 shown = {sound: sounds[sound] for sound in SOUNDS[:2]}
@@ -85,6 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mirror", type=Path, required=True, help="folder with the layout of the public sources")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--models", nargs="+", type=Path, default=[WEIGHTS / name for name in OWN])
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS)
     parser.add_argument("--separator", default="default", help="as hummingface convert --separator")
     parser.add_argument("--unseen", action="store_true", help="the two songs of ultrastar that no choice was made on")
     parser.add_argument("--out", type=Path, default=Path("reports"), help="folder of songs.md, songs.json and pictures")
@@ -95,12 +103,13 @@ def run(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "songs.json"
     report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    found = systems([model for model in options.models if (model / "config.json").is_file()])
+    found = systems([model for model in options.models if (model / "config.json").is_file()], options.peers)
     separator = load_separator(options.separator)
     references = {name: Transcriber.from_pretrained(WEIGHTS / name).transcribe for name in (OWN[0], OWN[-1])}
     for name in [KARAOKE] if options.unseen else options.sets:
         reference = references[OWN[-1] if name == OWN_STEMS else OWN[0]]
         items = read_set(name, options.mirror, reference, unseen=options.unseen)
-        report[f"{name}, unseen" if options.unseen else name] = measure(name, items, found, separator, options.out)
+        key = f"{name}, unseen" if options.unseen else name
+        report[key] = report.get(key, {}) | measure(name, items, found, separator, options.out)
         path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(write_song_report(options.out / "songs.md", report))

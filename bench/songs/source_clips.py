@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from hf_model.alignment.band import write_band
-from hf_model.alignment.band_audio import BAND_SAMPLE_RATE, TEST_FONT, TRAIN_FONTS, find_font, render_band
+from hf_model.alignment.band_audio import BAND_SAMPLE_RATE, TEST_FONT, find_font, render_band
 from hf_model.audio.grid import VOICE_STFT
 from hf_model.audio.io import read_audio, to_mono
 from hf_model.audio.resampling import resample
@@ -21,13 +21,16 @@ from hf_model.corpora.pop909_songs import cut_excerpt, read_song
 from hf_model.evaluation.degradations import CONDITIONS, singing_power
 from hf_model.singer.composition import compose
 from hf_model.singer.synthesis import sing
+from hf_model.training.instruments.clips import TRAIN_FONTS
 from hf_model.training.instruments.recorded_clips import is_test_voice
 
 Audio = NDArray[np.float32]
 
 RATE = VOICE_STFT.sample_rate
 SECONDS = 8.0
-N_MADE, N_BANDS = 24, 44
+N_MADE, N_BANDS = {"fit": 72, "test": 12}, {"fit": 140, "test": 22}
+"""Voices and bands that clips are made of."""
+
 NOISES = ("street", "talk", "wind", "fan", "rain", "typing", "birds", "hiss", "hum")
 KINDS = ("alone", "noise", "click", "talk", "second", "duet", "condition")
 ODDS = (0.14, 0.25, 0.10, 0.12, 0.09, 0.05, 0.25)
@@ -64,7 +67,7 @@ def read_material(mirror: Path, *, test: bool) -> Material:
     """Read and make voices and bands; those for testing are other singers, songs and sound fonts."""
     recorded = [read_mono(path) for path in recorded_voices(mirror, test=test)]
     made = []
-    for seed in range(N_MADE // 2 if test else N_MADE):
+    for seed in range(N_MADE["test" if test else "fit"]):
         song = sing(compose(BENCH_SEED * test + seed, 12.0), BENCH_SEED * test + seed)
         made.append(resample(song.audio.astype(np.float32), song.sample_rate, RATE))
     stems = mirror / "everythingisfree"
@@ -91,7 +94,7 @@ def recorded_voices(mirror: Path, *, test: bool) -> list[Path]:
 def _bands(mirror: Path, test: bool) -> Iterator[tuple[str, Audio]]:
     """Render bands, and a guitar or a piano alone."""
     songs = sorted((mirror / "pop909" / "POP909").glob("*/*.mid"))
-    for number in range(N_BANDS // 2 if test else N_BANDS):
+    for number in range(N_BANDS["test" if test else "fit"]):
         rng = np.random.default_rng([number, test, 77])
         path = songs[(2 * number * 101 + test) % len(songs)]
         song = cut_excerpt(

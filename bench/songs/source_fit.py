@@ -13,16 +13,23 @@ from scipy.optimize import minimize
 from bench.songs.source_clips import Clip
 from hf_model.files import write_json
 from hf_model.separator.choice import SeparatorLike
-from hf_model.separator.source import FOLDER, UNSURE, LogisticModel, measure_separated
+from hf_model.separator.source import (
+    FOLDER,
+    MODELS,
+    UNSURE,
+    LogisticModel,
+    measure_instruments,
+    measure_separated,
+)
 from hf_model.separator.source_features import measure_features
 
 FloatArray = NDArray[np.float64]
 
 PENALTY, PENALTY_SEPARATED = 1.0, 10.0
-"""Of the squared weights of standardised features; the second model has fewer clips."""
+"""Of the squared weights of standardised features; the last model has fewer clips."""
 
 MARGIN = 1.5
-"""Clips on whose first logit the second model is fitted: so much beyond ``UNSURE``."""
+"""Logits of the clips that the last model is fitted to: so much beyond ``UNSURE``."""
 
 TRAINED_ON = (
     "made clips: synthetic voices and 44 recordings that SSVD v2.0 shares with HUST_Solfege (MIT), alone, with noises, "
@@ -30,27 +37,32 @@ TRAINED_ON = (
 )
 
 
-def fit(clips: Iterable[Clip], separator: SeparatorLike, folder: Path = FOLDER) -> tuple[LogisticModel, LogisticModel]:
-    """Fit both models and write them; the second one on the clips that the first one is unsure about.
+def fit(clips: Iterable[Clip], separator: SeparatorLike, folder: Path = FOLDER) -> dict[str, LogisticModel]:
+    """Fit the models and write them; the last one on the clips that the others are unsure about.
 
-    Their first logits are those of models that did not see the clip, else they would be too sure.
+    The logits of these clips are those of models that did not see the clip, else they would be too sure.
     """
-    known = [(clip, measure_features(clip.audio)) for clip in clips]
-    features, labels = np.array([item for _, item in known]), np.array([float(clip.is_song) for clip, _ in known])
-    alone = fit_logistic(features, labels, PENALTY)
-    logits = held_out_logits(features, labels, PENALTY)
+    known = list(clips)
+    labels = np.array([float(clip.is_song) for clip in known])
+    features = np.array([measure_features(clip.audio) for clip in known])
+    more = np.c_[features, [measure_instruments(clip.audio) for clip in known]]
+    first, second = (held_out_logits(rows, labels, PENALTY) for rows in (features, more))
     rows, row_labels = [], []
-    for (clip, _), logit in zip(known, logits, strict=True):
-        if abs(logit) < UNSURE + MARGIN:
-            measured = measure_separated(clip.audio, float(logit), separator)
-            if measured is not None:
-                rows.append(measured)
-                row_labels.append(float(clip.is_song))
-    separated = fit_logistic(np.array(rows), np.array(row_labels), PENALTY_SEPARATED)
-    models = {"alone": asdict(alone), "separated": asdict(separated)}
+    for index in np.flatnonzero(np.maximum(np.abs(first), np.abs(second)) < UNSURE + MARGIN).tolist():
+        measured = measure_separated(known[index].audio, float(second[index]), separator)
+        if measured is not None:
+            rows.append(measured)
+            row_labels.append(labels[index])
+    models = (
+        fit_logistic(features, labels, PENALTY),
+        fit_logistic(more, labels, PENALTY),
+        fit_logistic(np.array(rows), np.array(row_labels), PENALTY_SEPARATED),
+    )
+    fitted = dict(zip(MODELS, models, strict=True))
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "config.json", {"kind": "source", "licence": "MIT", "trained_on": TRAINED_ON, **models})
-    return alone, separated
+    numbers = {name: asdict(model) for name, model in fitted.items()}
+    write_json(folder / "config.json", {"kind": "source", "licence": "MIT", "trained_on": TRAINED_ON, **numbers})
+    return fitted
 
 
 def held_out_logits(features: FloatArray, labels: FloatArray, penalty: float, n_folds: int = 5) -> FloatArray:

@@ -6,7 +6,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,8 @@ class Song:
         The separated voice, as long as the song.
     blended : ndarray, shape (sample,)
         The voice and a little of the accompaniment, mono at 16 kHz, to be transcribed.
+    side : ndarray of float16, shape (sample,)
+        Half the difference of the separated voice's channels, at 16 kHz: silent for a voice in the middle.
     stems : mapping of {"voice", "backing"} to Stem
         Those that were asked for.
     has_singing : bool
@@ -79,6 +81,7 @@ class Song:
 
     voice: Recording
     blended: NDArray[np.float32]
+    side: NDArray[np.float16]
     stems: Mapping[str, Stem] = field(default_factory=dict)
     has_singing: bool = True
 
@@ -112,14 +115,16 @@ def separate_song(
     """
     stems = {name: Stem() for name in STEMS if name in keep}
     voice, blended = _Mono(len(recording.voice)), _Mono(len(recording.voice))
+    side = _Mono(len(recording.voice), np.float16)
     n_total = resampled_length(recording.n_samples, recording.sample_rate, PIANO_SAMPLE_RATE)
     try:
         mix = _Delay(recording.stereo_blocks())
         n_done = n_kept = 0
         for sung in separator.separate(mix):
             rest = mix.take(sung.shape[1]) - sung
-            voice.add(sung)
-            blended.add(blend(sung, rest))
+            voice.add(sung.mean(axis=0))
+            blended.add(blend(sung, rest).mean(axis=0))
+            side.add(0.5 * (sung[0] - sung[1]))
             if use_backing is not None:
                 use_backing(rest)
             for name, block in zip(STEMS, (sung, rest), strict=True):
@@ -140,7 +145,7 @@ def separate_song(
     warnings = tuple(warning for warning in recording.warnings if not warning.startswith("clipped"))
     sung = voice.finish()
     is_sung = has_singing(sung, recording.voice)
-    return Song(replace(recording, voice=sung, warnings=warnings), blended.finish(), stems, is_sung)
+    return Song(replace(recording, voice=sung, warnings=warnings), blended.finish(), side.finish(), stems, is_sung)
 
 
 class _Delay:
@@ -171,18 +176,18 @@ class _Delay:
 
 
 class _Mono:
-    """The mean of the channels of audio at 44.1 kHz, at 16 kHz in an array of ``n_samples``."""
+    """Mono audio that arrives at 44.1 kHz, at 16 kHz in an array of ``n_samples``."""
 
-    def __init__(self, n_samples: int) -> None:
-        self._audio = np.zeros(n_samples, dtype=np.float32)
+    def __init__(self, n_samples: int, dtype: type[np.floating] = np.float32) -> None:
+        self._audio: NDArray[Any] = np.zeros(n_samples, dtype=dtype)
         self._n_written = 0
         self._resampler = StreamResampler(PIANO_SAMPLE_RATE, VOICE_STFT.sample_rate)
 
     def add(self, block: NDArray[np.float32]) -> None:
-        """Append audio (2, sample)."""
-        self._write(self._resampler.push(block.mean(axis=0)))
+        """Append audio (sample,)."""
+        self._write(self._resampler.push(block))
 
-    def finish(self) -> NDArray[np.float32]:
+    def finish(self) -> NDArray[Any]:
         """End the audio and return all of it."""
         self._write(self._resampler.finish())
         return self._audio

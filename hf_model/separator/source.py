@@ -1,4 +1,7 @@
-"""Whether a recording is a voice alone or a song: from features of the sound, and the separator if they are unsure."""
+"""Whether a recording is a voice alone or a song: from features of the sound, and in doubt from more.
+
+The instruments are identified first; if that does not tell either, a voice is separated from the recording.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from numpy.typing import NDArray
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, VOICE_STFT
 from hf_model.audio.resampling import resample
 from hf_model.config import ConfigError, from_mapping
+from hf_model.instruments.classes import CLASSES
+from hf_model.instruments.identifier import MIN_SECONDS, default_identifier
 from hf_model.separator.source_features import NAMES, has_partials, measure_features
 from hf_model.weights import WEIGHTS, read_config
 
@@ -22,6 +27,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 FOLDER = WEIGHTS / "source"
+
+MODELS = ("alone", "instruments", "separated")
 
 EXCERPT_SECONDS, MAX_EXCERPTS, MAX_SEPARATED = 10.0, 6, 2
 """What is looked at, and how many of the excerpts are separated."""
@@ -33,7 +40,8 @@ SILENCE = 1e-5
 """RMS amplitude below which a recording is silent."""
 
 UNSURE = 3.5
-"""The separator is asked if the logarithm of the odds is smaller than this, either way."""
+"""Instruments are identified if the logarithm of the odds is smaller than this, either way; then, if it still is, the
+separator is asked."""
 
 CAUTION = 0.5
 """Subtracted from the logarithm of the odds of a song: most recordings are lone voices, and separation harms them."""
@@ -96,7 +104,7 @@ def detect_source(voice: Floats, separator: Callable[[], SeparatorLike]) -> Sour
     voice : ndarray, shape (sample,)
         The whole recording, mono at 16 kHz.
     separator : callable
-        Loads the separator; called only if the features do not tell. One that separates nothing is of no help.
+        Loads the separator; called only in doubt. One that separates nothing is of no help.
 
     Returns
     -------
@@ -107,9 +115,14 @@ def detect_source(voice: Floats, separator: Callable[[], SeparatorLike]) -> Sour
     excerpts = [excerpt for excerpt in cut_excerpts(voice) if has_partials(excerpt)]
     if not excerpts:
         return Source("voice", 0.5)
-    alone, separated = load_models()
-    logits = [alone.logit(measure_features(excerpt)) for excerpt in excerpts]
-    logit = float(np.mean(np.clip(logits, -MAX_LOGIT, MAX_LOGIT)))
+    alone, identified, separated = load_models()
+    features = [measure_features(excerpt) for excerpt in excerpts]
+    logits = [alone.logit(row) for row in features]
+    logit = _mean(logits)
+    if abs(logit) < UNSURE:
+        both = zip(features, excerpts, strict=True)
+        logits = [identified.logit(np.concatenate([row, measure_instruments(part)])) for row, part in both]
+        logit = _mean(logits)
     if abs(logit) < UNSURE:
         order = np.argsort(np.abs(np.array(logits) - logit))[:MAX_SEPARATED]
         found = _separated_logits([excerpts[i] for i in order], [logits[i] for i in order], separator(), separated)
@@ -128,6 +141,25 @@ def cut_excerpts(voice: Floats) -> list[Floats]:
     levels = [float(np.sqrt(np.mean(np.square(part, dtype=np.float64)))) if part.size else 0.0 for part in excerpts]
     least = max(SILENCE, max(levels) * 10.0 ** (-QUIET_DB / 20.0))
     return [part for part, level in zip(excerpts, levels, strict=True) if level >= least]
+
+
+def measure_instruments(excerpt: Floats) -> NDArray[np.float64]:
+    """Measure which instruments sound in an excerpt.
+
+    Parameters
+    ----------
+    excerpt : ndarray, shape (sample,)
+        16 kHz.
+
+    Returns
+    -------
+    ndarray, shape (class,)
+        Logarithm of the odds of each class of instruments, within ``MAX_LOGIT``.
+    """
+    shortest = round(MIN_SECONDS * VOICE_STFT.sample_rate)
+    found = default_identifier().identify(np.pad(excerpt, (0, max(0, shortest - len(excerpt))))).probabilities
+    chances = np.clip([found.get(name, 0.0) for name in CLASSES], 1e-6, 1.0 - 1e-6)
+    return np.clip(np.log(chances / (1.0 - chances)), -MAX_LOGIT, MAX_LOGIT)
 
 
 def measure_separated(excerpt: Floats, logit: float, separator: SeparatorLike) -> NDArray[np.float64] | None:
@@ -159,8 +191,8 @@ def measure_separated(excerpt: Floats, logit: float, separator: SeparatorLike) -
 
 
 @cache
-def load_models() -> tuple[LogisticModel, LogisticModel]:
-    """Read the two models: of an excerpt's own features, and of those after separation.
+def load_models() -> tuple[LogisticModel, LogisticModel, LogisticModel]:
+    """Read the three models: of an excerpt's features, of these and its instruments, and of those after separation.
 
     Raises
     ------
@@ -168,12 +200,17 @@ def load_models() -> tuple[LogisticModel, LogisticModel]:
         If ``hf_model/weights/source`` is incomplete.
     """
     settings = read_config(FOLDER)
-    models = [from_mapping(LogisticModel, settings.get(name, {}), name) for name in ("alone", "separated")]
-    for model, count in zip(models, (len(NAMES), 3 + 2 * len(NAMES)), strict=True):
+    models = [from_mapping(LogisticModel, settings.get(name, {}), name) for name in MODELS]
+    counts = (len(NAMES), len(NAMES) + len(CLASSES), 3 + 2 * len(NAMES))
+    for model, count in zip(models, counts, strict=True):
         if len(model.weights) != count:
             msg = f"a model in {FOLDER} has {len(model.weights)} weights, expected {count}"
             raise ConfigError(msg)
-    return models[0], models[1]
+    return models[0], models[1], models[2]
+
+
+def _mean(logits: Sequence[float]) -> float:
+    return float(np.mean(np.clip(logits, -MAX_LOGIT, MAX_LOGIT)))
 
 
 def _separated_logits(

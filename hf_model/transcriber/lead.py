@@ -1,4 +1,7 @@
-"""The lead vocal among the notes of a song: much softer ones belong to the band or to backing vocals."""
+"""The lead vocal among the notes of a song: softer ones, and ones that are wider in stereo, are of others.
+
+The lead is nearly always in the middle of the stereo image; backing vocals, keyboards and guitars are beside it.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hf_model.audio.spectrogram import frame_spectra
 from hf_model.config import check_range
 from hf_model.notes.note import Note
+from hf_model.notes.pitch import pitch_to_hz
 from hf_model.notes.velocity import note_levels
+
+N_FFT, HOP = 2048, 512
+"""Samples at 16 kHz of the frames in which partials are measured."""
+
+N_PARTIALS, HIGHEST_HZ = 12, 5000.0
+
+NARROWEST_DB = -60.0
+"""Width of what is the same in both channels."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,12 @@ class LeadConfig:
         0-1.
     least_confidence : float
         0-1; notes with less are left out whatever their level.
+    narrow_share : float
+        0-1: share of the time of notes that are loud and confident with at most the lead's width.
+    max_wider_db : float
+        Notes that are wider than the lead by more than this are left out...
+    middle_db : float
+        ...if their width (level of the difference of the channels over that of their sum) is above this.
     """
 
     loud_share: float = 0.7
@@ -36,6 +55,9 @@ class LeadConfig:
     doubtful_db: float = 12.0
     min_confidence: float = 0.7
     least_confidence: float = 0.3
+    narrow_share: float = 0.35
+    max_wider_db: float = 8.0
+    middle_db: float = -14.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -44,10 +66,18 @@ class LeadConfig:
         check_range("doubtful_db", self.doubtful_db, 0.0, 120.0)
         check_range("min_confidence", self.min_confidence, 0.0, 1.0)
         check_range("least_confidence", self.least_confidence, 0.0, 1.0)
+        check_range("narrow_share", self.narrow_share, 0.0, 1.0)
+        check_range("max_wider_db", self.max_wider_db, 0.0, 120.0)
+        check_range("middle_db", self.middle_db, NARROWEST_DB, 60.0)
 
 
 def choose_lead(
-    notes: Sequence[Note], voice: NDArray[np.float32], sample_rate: int, config: LeadConfig | None = None
+    notes: Sequence[Note],
+    voice: NDArray[np.float32],
+    sample_rate: int,
+    config: LeadConfig | None = None,
+    *,
+    side: NDArray[np.floating] | None = None,
 ) -> list[Note]:
     """Keep the notes of the lead vocal.
 
@@ -56,10 +86,12 @@ def choose_lead(
     notes : sequence of Note
         Transcribed from a song.
     voice : ndarray, shape (sample,)
-        The separated voice, without accompaniment.
+        The separated voice, without accompaniment: the mean of both channels.
     sample_rate : int
         Hz.
     config : LeadConfig, optional
+    side : ndarray, shape (sample,), optional
+        Half the difference of the channels of the voice; not given for a mono song.
 
     Returns
     -------
@@ -69,17 +101,59 @@ def choose_lead(
     if not notes:
         return []
     below = lead_level(notes, voice, sample_rate, config.loud_share) - note_levels(voice, sample_rate, notes)
-    return [
-        note
-        for note, decibels in zip(notes, below.tolist(), strict=True)
-        if note.confidence >= config.least_confidence
-        and decibels <= (config.doubtful_db if note.confidence < config.min_confidence else config.max_below_db)
-    ]
+    confidence, durations = np.array([(note.confidence, note.duration) for note in notes]).T
+    is_sure = confidence >= config.min_confidence
+    is_lead = confidence >= config.least_confidence
+    is_lead &= below <= np.where(is_sure, config.max_below_db, config.doubtful_db)
+    if side is not None:
+        widths = note_widths(voice, side, sample_rate, notes)
+        is_loud = is_sure & (below <= config.doubtful_db)
+        if is_loud.any():
+            lead = _exceeded(widths[is_loud], durations[is_loud], config.narrow_share)
+            is_lead &= widths <= max(config.middle_db, lead + config.max_wider_db)
+    return [note for note, kept in zip(notes, is_lead, strict=True) if kept]
 
 
 def lead_level(notes: Sequence[Note], voice: NDArray[np.float32], sample_rate: int, loud_share: float) -> float:
     """Measure the level (dB) that notes do not exceed for a share of their time."""
-    levels = note_levels(voice, sample_rate, notes)
-    order = np.argsort(levels)
-    share = np.cumsum([notes[int(i)].duration for i in order])
-    return float(levels[order[min(int(np.searchsorted(share, loud_share * share[-1])), len(order) - 1)]])
+    durations = np.array([note.duration for note in notes])
+    return _exceeded(note_levels(voice, sample_rate, notes), durations, loud_share)
+
+
+def note_widths(
+    voice: NDArray[np.float32], side: NDArray[np.floating], sample_rate: int, notes: Sequence[Note]
+) -> NDArray[np.float64]:
+    """Measure how wide the partials of notes are: the level of ``side`` over that of ``voice``.
+
+    Parameters
+    ----------
+    voice, side : ndarray, shape (sample,)
+        Mean, and half the difference, of two channels.
+    sample_rate : int
+        Hz.
+    notes : sequence of Note
+
+    Returns
+    -------
+    ndarray, shape (note,)
+        dB; ``NARROWEST_DB`` for equal channels, 0 for sound in one channel only, more for opposite phases.
+    """
+    widths = np.full(len(notes), NARROWEST_DB)
+    for index, note in enumerate(notes):
+        first, last = (round(time * sample_rate) for time in (note.onset, note.offset))
+        first = max(0, min(first, len(voice) - N_FFT))
+        parts = np.stack([part[first : max(last, first + N_FFT)].astype(np.float32) for part in (voice, side)])
+        partials = np.arange(1, N_PARTIALS + 1) * pitch_to_hz(note.pitch)
+        centres = np.round(partials[partials < HIGHEST_HZ] * N_FFT / sample_rate).astype(int)
+        bins = np.unique(centres[:, None] + np.arange(-1, 2))
+        spectra = frame_spectra(np.pad(parts, ((0, 0), (0, max(0, N_FFT - parts.shape[1])))), N_FFT, HOP)[..., bins]
+        middle, beside = np.square(np.abs(spectra), dtype=np.float64).sum(axis=(1, 2))
+        widths[index] = 10.0 * np.log10(max(beside / max(middle, 1e-12), 10.0 ** (NARROWEST_DB / 10.0)))
+    return widths
+
+
+def _exceeded(values: NDArray[np.float64], durations: NDArray[np.float64], share: float) -> float:
+    """Find the value that is not exceeded for a share of the time."""
+    order = np.argsort(values)
+    time = np.cumsum(durations[order])
+    return float(values[order[min(int(np.searchsorted(time, share * time[-1])), len(order) - 1)]])

@@ -13,9 +13,11 @@ from bench.songs.source_clips import Clip
 from bench.songs.source_fit import fit, fit_logistic, held_out_logits
 from hf_model.augmentation.backgrounds import music
 from hf_model.config import from_mapping
+from hf_model.instruments.classes import CLASSES
 from hf_model.separator.config import SeparatorConfig
 from hf_model.separator.network import SeparatorNetwork
-from hf_model.separator.source import LogisticModel
+from hf_model.separator.source import MODELS, LogisticModel
+from hf_model.separator.source_features import NAMES
 from hf_model.singer.composition import compose
 from hf_model.singer.synthesis import sing
 
@@ -63,7 +65,8 @@ def test_fitting_writes_what_loads(tmp_path):
         def separate(self, blocks):
             yield from (np.float32(0.5) * block for block in blocks)
 
-    alone, separated = fit(clips, Half(), tmp_path)
+    fitted = fit(clips, Half(), tmp_path)
     settings = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
-    assert from_mapping(LogisticModel, settings["alone"]) == alone
-    assert len(separated.weights) == 2 * len(alone.weights) + 3
+    assert {name: from_mapping(LogisticModel, settings[name]) for name in MODELS} == fitted
+    counts = [len(NAMES), len(NAMES) + len(CLASSES), 3 + 2 * len(NAMES)]
+    assert [len(fitted[name].weights) for name in MODELS] == counts

@@ -29,6 +29,17 @@ def test_voice_and_backing_are_taken_apart() -> None:
     song.close()
 
 
+@pytest.mark.parametrize(("left", "right"), [(1.0, 0.0), (0.5, 0.5), (0.25, 0.75)])
+def test_the_side_is_half_the_difference_of_channels(left: float, right: float) -> None:
+    class Everything:
+        def separate(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+            yield from blocks
+
+    song = separate_song(as_recording(np.stack([left * VOICE, right * VOICE]), 44100), Everything())
+    assert song.side.dtype == np.float16
+    np.testing.assert_allclose(song.side, (left - right) * song.voice.voice, atol=2e-4)
+
+
 def test_stems_are_kept_only_if_wanted() -> None:
     song = separate_song(as_recording(SONG, 44100), LeftSeparator(), keep={"voice"})
     assert set(song.stems) == {"voice"}

@@ -13,15 +13,17 @@ from hf_model.audio.resampling import resample
 from hf_model.augmentation.backgrounds import music
 from hf_model.augmentation.noise import noise
 from hf_model.config import ConfigError
+from hf_model.instruments.classes import CLASSES
 from hf_model.separator import source
 from hf_model.separator.choice import NoSeparator, load_separator
-from hf_model.separator.source import FOLDER, LogisticModel, Source, cut_excerpts, detect_source
+from hf_model.separator.source import FOLDER, LogisticModel, Source, cut_excerpts, detect_source, measure_instruments
 from hf_model.separator.source_features import NAMES, has_partials
 from hf_model.singer.composition import twinkle
 from hf_model.singer.synthesis import sing
 
 RATE = 16000
 VOICE = sing(twinkle(), 5).audio[: 9 * RATE]
+N_BOTH = len(NAMES) + len(CLASSES)
 BAND = 0.1 * music(len(VOICE) / RATE, 3)[: len(VOICE)]
 
 
@@ -75,12 +77,37 @@ def test_a_click_of_one_sample_is_decided():
 
 @pytest.fixture
 def unsure(monkeypatch) -> None:
-    """Models whose first one does not know, and whose second one asks for the level of the accompaniment."""
+    """Models whose first ones do not know, and whose last one asks for the level of the accompaniment."""
     n_alone, n_separated = len(NAMES), 3 + 2 * len(NAMES)
-    alone = LogisticModel((0.0,) * n_alone, (1.0,) * n_alone, (0.0,) * n_alone, -0.5)
+    alone, instruments = (LogisticModel((0.0,) * n, (1.0,) * n, (0.0,) * n, -0.5) for n in (n_alone, N_BOTH))
     weights = (0.0, 1.0, *(0.0,) * (n_separated - 2))
     separated = LogisticModel((0.0, -10.0, *(0.0,) * (n_separated - 2)), (1.0,) * n_separated, weights, 0.0)
-    monkeypatch.setattr(source, "load_models", lambda: (alone, separated))
+    monkeypatch.setattr(source, "load_models", lambda: (alone, instruments, separated))
+
+
+@pytest.mark.parametrize(("logit", "is_asked"), [(-3.6, False), (-3.4, True), (3.4, True), (3.6, False)])
+def test_instruments_are_identified_only_in_doubt(monkeypatch, logit: float, is_asked: bool):
+    asked = []
+
+    def identify(excerpt):
+        asked.append(len(excerpt))
+        return np.zeros(len(CLASSES))
+
+    n_alone = len(NAMES)
+    alone = LogisticModel((0.0,) * n_alone, (1.0,) * n_alone, (0.0,) * n_alone, logit)
+    instruments = LogisticModel((0.0,) * N_BOTH, (1.0,) * N_BOTH, (0.0,) * N_BOTH, 6.0)
+    monkeypatch.setattr(source, "load_models", lambda: (alone, instruments, None))
+    monkeypatch.setattr(source, "measure_instruments", identify)
+    found = detect_source(VOICE, refuse)
+    assert asked == [len(VOICE)] * is_asked
+    assert found.kind == ("song" if is_asked or logit > 0 else "voice")
+
+
+def test_instruments_are_measured_as_log_odds():
+    band, voice = (dict(zip(CLASSES, measure_instruments(part), strict=True)) for part in (BAND, VOICE))
+    assert voice["voice"] > 1.0 > band["voice"]
+    assert max(map(abs, [*band.values(), *voice.values()])) <= source.MAX_LOGIT
+    assert measure_instruments(VOICE[: RATE // 2]).shape == (len(CLASSES),)
 
 
 class Fraction:

@@ -29,6 +29,9 @@ CLIP_FRAMES = round(CLIP_SECONDS * FRAME_RATE)
 
 SCALE = (0, 2, 4, 5, 7, 9, 11)
 
+TRAIN_FONTS = ("MuseScore_General_Full.sf3", "FluidR3_GM.sf2", "sf_GMbank.sf2", "OPL-3_FM_128M.sf2")
+"""Debian: musescore-general-soundfont, fluid-soundfont-gm, csound-soundfont, opl3-soundfont."""
+
 BEYOND = 8
 """Semitones beyond the usual range in which single held notes are played."""
 
