@@ -24,6 +24,7 @@ PACKAGES: dict[str, dict[str, str]] = {
     },
     "music": {
         "music": "tempo, beats, key, meant keys, simplifying, repetitions, chords (reports/music.md); --fit writes",
+        "accompaniment": "bands, chords and left hands for melodies (reports/accompaniment.md); --fit writes weights",
         "scores": "scores read by music21, verovio and MuseScore: bars, metres, rests (reports/music.md)",
     },
     "sound": {

@@ -29,6 +29,7 @@ READ_BY = {
     "hf_model/corpora/download.py": ["hf_model/corpora/hashes"],
     "hf_model/band/activations.py": ["hf_model/weights/band"],
     "hf_model/music/chords.py": ["hf_model/weights/harmony"],
+    "hf_model/music/ensemble/rhythms.py": ["hf_model/weights/rhythms"],
     "hf_model/music/fitted.py": ["hf_model/weights/music"],
     "hf_model/separator/choice.py": ["hf_model/weights/separator"],
     "hf_model/separator/source.py": ["hf_model/weights/source"],

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from hf_model.cli.messages import FAILED, INTERRUPTED, print_message
+from hf_model.cli.options import with_ensemble
 from hf_model.cli.parser import build_parser
 from hf_model.cli.streams import BROKEN_PIPE, StandardOutputError, guarded_output, sigterm_as_interrupt
 
@@ -17,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         with sigterm_as_interrupt(), guarded_output():
-            options = build_parser().parse_args(arguments)
+            options = build_parser().parse_args(with_ensemble(sys.argv[1:] if arguments is None else arguments))
             code: int = options.run(options)
     except (KeyboardInterrupt, ImportError) as error:
         # a library that was interrupted while it was loaded cannot be imported

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 QUANTIZE = ("off", "1/4", "1/8", "1/16", "1/8t", "1/16t")
 SWINGS = ("keep", "straighten")
 KEYS = ("meant", "sung")
+ENSEMBLES = ("piano", "band")
 STYLES = ("plain", "waltz", "ballad", "arpeggio", "swing", "staccato")
 SOURCES = ("auto", "voice", "song", "whistle")
 METERS = ("2/4", "3/4", "4/4", "6/8", "9/8")
@@ -47,8 +48,11 @@ def add_arrangement_options(parser: argparse.ArgumentParser) -> None:
     add("--min-confidence", type=number(float, 0, 1), metavar="0-1", help="leave out notes with less confidence (0)")
     add("--simplify", type=int, choices=range(4), help="1: no ornaments; 2: eighths; 3: five-finger position (0: off)")
     add("--agree-repeats", action="store_true", help="correct the notes of repeated phrases by majority vote")
-    add("--accompany", action="store_true", help="add chords in the left hand")
-    add("--style", choices=STYLES, help="what the left hand plays; with --accompany or without (plain)")
+    accompany_help = (
+        "add chords in the left hand (piano, also without a word), or bass, drums, chords and a second voice"
+    )
+    add("--accompany", dest="ensemble", nargs="?", const=ENSEMBLES[0], choices=ENSEMBLES, help=accompany_help)
+    add("--style", choices=STYLES, help="what the left hand plays, or the band's chords; adds a left hand (plain)")
 
     add = _group(parser, "rhythm")
     add("--tempo", type=number(float, SLOWEST, FASTEST), metavar="BPM", help="tempo in bpm (estimated)")
@@ -70,6 +74,17 @@ def add_arrangement_options(parser: argparse.ArgumentParser) -> None:
     add("--snap-key", action="store_true", help="move notes outside the key into it, by at most half a semitone")
 
 
+def with_ensemble(arguments: Sequence[str]) -> list[str]:
+    """Write out what ``--accompany`` alone means: argparse would take the file after it for its value."""
+    found = list(arguments)
+    for place, following in enumerate([*found[1:], ""]):
+        if found[place] == "--":
+            break
+        if found[place] == "--accompany" and following not in ENSEMBLES:
+            found[place] = f"--accompany={ENSEMBLES[0]}"
+    return found
+
+
 def arrangement_from(arguments: argparse.Namespace) -> Arrangement:
     """Make the arrangement of a command line: options override the preset, which overrides the defaults.
 
@@ -81,7 +96,7 @@ def arrangement_from(arguments: argparse.Namespace) -> Arrangement:
     from hf_model.music.arrangement import Arrangement
 
     given = {field.name: getattr(arguments, field.name) for field in fields(Arrangement) if field.name in arguments}
-    if "style" in given:
+    if {"style", "ensemble"} & set(given):
         given["accompany"] = True
     return Arrangement(**(PRESETS[arguments.preset] | given))
 
