@@ -33,6 +33,7 @@ PACKAGES: dict[str, dict[str, str]] = {
         "singer": "speed of the singing synthesizer",
         "lyrics": "notes and words of lyrics that the program sings, and its speed",
         "wishes": "the three of them in one report (reports/wishes.md)",
+        "listen": "write a page for a blind comparison of the pianos, or summarize its results",
         "instruments": "which instrument is this: sounds never trained on; --fit writes weights",
     },
     "reliability": {

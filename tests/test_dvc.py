@@ -28,6 +28,7 @@ READ_BY = {
     "hf_model/corpora/catalogue.py": ["hf_model/corpora/registry.toml"],
     "hf_model/corpora/download.py": ["hf_model/corpora/hashes"],
     "hf_model/band/activations.py": ["hf_model/weights/band"],
+    "hf_model/instruments/identifier.py": ["hf_model/weights/instruments"],
     "hf_model/music/chords.py": ["hf_model/weights/harmony"],
     "hf_model/music/ensemble/rhythms.py": ["hf_model/weights/rhythms"],
     "hf_model/music/fitted.py": ["hf_model/weights/music"],

@@ -102,7 +102,7 @@ def train_network(songs: Sequence[ChordExample], steps: int = STEPS) -> dict[str
         inputs = np.zeros((BATCH, N_FEATURES, CROP[1]), dtype=np.float32)
         wanted = np.full((BATCH, CROP[1]), UNKNOWN)
         for row in range(BATCH):
-            example = _crop(songs[rng.integers(len(songs))], rng)
+            example = _crop(songs[int(rng.integers(len(songs)))], rng)
             described = features(example.rolls, example.mode)
             inputs[row, :, : len(described)] = described.T
             wanted[row, : len(described)] = example.chords

@@ -51,6 +51,7 @@ def play_chords(song: Song, model: RhythmModel, style: str) -> list[Note]:
     """Write the chords; with another style than "plain", in the pattern of the left hand."""
     notes: list[Note] = []
     voices: tuple[int, ...] = ()
+    strokes: list[tuple[Hit, tuple[int, ...]]]
     if song.tempo.meter == (4, 4) and style == "plain":
         strokes = [(hit, (0, 1, 2)) for hit in _hits(song, model, "chords")]
     else:
