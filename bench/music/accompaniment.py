@@ -34,7 +34,7 @@ from hf_model.training.rhythm_fitting import HIGHEST_BASS, fit_rhythms, read_bar
 from hf_model.weights import write_tensors
 
 REPORTS = Path(__file__).parents[2] / "reports"
-N_SONGS, N_TUNES = 60, 30
+N_TUNES = 40
 PICTURED, PICTURE_BARS = "015", 8
 
 HEAD = """# Accompaniment
@@ -45,7 +45,7 @@ HEAD = """# Accompaniment
 
 Weighted chord symbol recall of major and minor triads, and of roots, on excerpts of 35 s of the songs of POP909 whose
 number is a multiple of 5: *as written* with the annotated key and beats, *performed* with those estimated from jittered
-notes. The regression was the model before; its figures are those of the same command then.
+notes.
 
 """
 
@@ -55,6 +55,7 @@ Row = dict[str, float]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("--mirror", required=True, type=Path, help="folder with the layout of the public sources")
+    parser.add_argument("--songs", type=int, default=0, metavar="N", help="the first N of each kind only (all)")
     parser.add_argument(
         "--fit", action="store_true", help="fit weights/rhythms on the other songs instead of measuring"
     )
@@ -65,11 +66,11 @@ def run(options: argparse.Namespace) -> None:
     if options.fit:
         fit(options.mirror)
         return
-    chords = music_chords.rows(read_excerpts(options.mirror, held_out=True))
+    chords = music_chords.rows(read_excerpts(options.mirror, held_out=True, limit=options.songs or None))
     print("\n".join(chords), flush=True)
-    songs = list(islice(_songs(options.mirror, held_out=True), N_SONGS))
+    songs = list(islice(_songs(options.mirror, held_out=True), options.songs or None))
     pop = [_measure_song(song, key) for song, key in songs]
-    folk = {family: list(_measure_folk(family)) for family in ("triple", "compound")}
+    folk = {family: list(_measure_folk(family, options.songs or N_TUNES)) for family in ("triple", "compound")}
     text = HEAD + "\n".join(chords) + _describe(pop, folk)
     (REPORTS / "accompaniment.md").write_text(text, encoding="utf-8")
     print(text)
@@ -155,7 +156,7 @@ def _second_voices(melody: Sequence[Note], voice: Sequence[Note], key: Key) -> d
     }
 
 
-def _measure_folk(family: str) -> Iterator[dict[str, Row]]:
+def _measure_folk(family: str, n_tunes: int) -> Iterator[dict[str, Row]]:
     """Measure performed folk tunes, with their metre given and everything else estimated."""
     tunes = [tune.longest_strain() for name in COLLECTIONS for tune in read_collection(name)]
     usable = [
@@ -166,7 +167,7 @@ def _measure_folk(family: str) -> Iterator[dict[str, Row]]:
         and len(tune.bars) >= 7
         and len(tune.notes) >= 20
     ]
-    for number in np.random.default_rng(5).permutation(len(usable))[:N_TUNES]:
+    for number in np.random.default_rng(5).permutation(len(usable))[:n_tunes]:
         tune = usable[int(number)]
         notes, bpm, _ = perform(tune, family, np.random.default_rng([5, int(number)]))
         tempo, key = estimate_tempo(notes, bpm=bpm, meter=UNITS[tune.meter][0]), estimate_key(notes)

@@ -61,9 +61,6 @@ METHODS: dict[str, Method] = {
     "network and chain": estimate_chords,
 }
 
-EARLIER = ["regression and chain (the model before)", ".426, .445", ".297, .323"]
-"""Measured by this command before the network replaced the regression."""
-
 
 def measure(excerpts: Sequence[Excerpt]) -> None:
     """Print :func:`rows`."""
@@ -91,7 +88,6 @@ def rows(excerpts: Sequence[Excerpt]) -> list[str]:
     for name in METHODS:
         means = [np.nanmean(results[name, kind], axis=0) for kind in ("as written", "performed")]
         table.append([name, *(f"{majmin:.3f}, {root:.3f}" for majmin, root in means)])
-    table.insert(2, EARLIER)
     heads = f"{len(excerpts)} excerpts | as written: majmin, root | performed: majmin, root"
     return markdown_table(heads, table)
 

@@ -2,8 +2,8 @@
 
 ``python -m bench listen FOLDER`` writes FOLDER/listen.html and the sounds beside it: it opens from the disk, without a
 network. Well-known melodies, or those of MIDI files, are rendered by each piano. As in MUSHRA (ITU-R BS.1534), one item
-is the reference itself, hidden, and one an anchor, the reference without anything above 3.5 kHz. The order is random, all
-have the same loudness. ``python -m bench listen --results listening_results.csv`` gives the mean ratings.
+is the reference itself, hidden, and one an anchor, the reference without anything above 3.5 kHz. The order is random,
+all have the same loudness. ``python -m bench listen --results listening_results.csv`` gives the mean ratings.
 """
 
 from __future__ import annotations
