@@ -67,7 +67,7 @@ def load(command: str) -> ModuleType:
 def main() -> None:
     """Run the command that was given; each module has its own options."""
     parser = argparse.ArgumentParser(prog="python -m bench", formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.epilog = "\n".join(f"  {name:13}{text}" for name, text in COMMANDS.items())
+    parser.epilog = "\n".join(f"  {name:14}{text}" for name, text in COMMANDS.items())
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of:")
     command = parser.parse_args(sys.argv[1:2]).command
     module: Any = load(command)

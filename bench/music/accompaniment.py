@@ -29,8 +29,8 @@ from hf_model.music.key import Key, estimate_key, parse_key
 from hf_model.music.tempo import Tempo, estimate_tempo
 from hf_model.notes.note import Note
 from hf_model.plotting import BACKGROUND, PHRASE_COLOURS, REFERENCE_COLOUR, TEXT, style_axes
+from hf_model.training.accompaniment.rhythm_fitting import HIGHEST_BASS, fit_rhythms, read_bars
 from hf_model.training.meter_fitting import FAMILIES, UNITS
-from hf_model.training.rhythm_fitting import HIGHEST_BASS, fit_rhythms, read_bars
 from hf_model.weights import write_tensors
 
 REPORTS = Path(__file__).parents[2] / "reports"
@@ -39,7 +39,7 @@ PICTURED, PICTURE_BARS = "015", 8
 
 HEAD = """# Accompaniment
 
-`python -m bench accompaniment --mirror FOLDER`. How to use it: docs/more.md. Nothing was fitted on these songs.
+`python -m bench accompaniment --mirror FOLDER@OPTION@`. How to use it: docs/more.md. Nothing was fitted on these songs.
 
 ## Chords
 
@@ -47,6 +47,16 @@ Weighted chord symbol recall of major and minor triads, and of roots, on excerpt
 number is a multiple of 5: *as written* with the annotated key and beats, *performed* with those estimated from jittered
 notes.
 
+"""
+
+BETWEEN = """
+
+## Bass, chords, second voice
+
+Means. Clashes: minor seconds and tritones of bass and melody on strong beats. Onsets of the arranger: those of POP909's
+piano, within 60 ms. The bass agrees with the arranger no better than the rule (root on the first and the third beat); bass
+and chords together do. A third below each note is simpler, but moves in larger steps and leaves the chord. Metre and tempo
+of the folk tunes are given, their key is estimated.
 """
 
 Row = dict[str, float]
@@ -71,7 +81,8 @@ def run(options: argparse.Namespace) -> None:
     songs = list(islice(_songs(options.mirror, held_out=True), options.songs or None))
     pop = [_measure_song(song, key) for song, key in songs]
     folk = {family: list(_measure_folk(family, options.songs or N_TUNES)) for family in ("triple", "compound")}
-    text = HEAD + "\n".join(chords) + _describe(pop, folk)
+    option = f" --songs {options.songs}" if options.songs else ""
+    text = HEAD.replace("@OPTION@", option) + "\n".join(chords) + _describe(pop, folk)
     (REPORTS / "accompaniment.md").write_text(text, encoding="utf-8")
     print(text)
     _draw(next(item for item in songs if item[0].name == PICTURED))
@@ -191,7 +202,7 @@ def _describe(pop: Sequence[dict[str, Row]], folk: dict[str, list[dict[str, Row]
     kinds = {f"{len(pop)} songs of POP909": pop} | {
         f"{len(rows)} performed tunes in {family} time": rows for family, rows in folk.items()
     }
-    text = "\n\n## Bass, chords, second voice\n\nMeans; clashes: minor seconds and tritones on strong beats.\n"
+    text = BETWEEN
     for title, rows in kinds.items():
         for is_voice in (False, True):
             names = [name for name in rows[0] if ("voice" in name or "thirds" in name) == is_voice]

@@ -19,7 +19,7 @@ from hf_model.music.tempo import Tempo, estimate_tempo
 from hf_model.notes.midi import skyline
 from hf_model.notes.note import Note, to_keys
 from hf_model.notes.pitch import NAMES
-from hf_model.training.chord_fitting import ChordExample, fit_chords, share_of_right_chords, train_network
+from hf_model.training.accompaniment.chord_fitting import ChordExample, fit_chords, share_of_right_chords, train_network
 from hf_model.weights import write_tensors
 
 CHECK_EVERY = 4

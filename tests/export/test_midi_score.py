@@ -137,7 +137,6 @@ def test_a_band_has_a_track_for_each_instrument(tmp_path):
         ("bass", 33, False, [33]),
         ("drums", 0, True, [36, 42]),
     ]
-    assert {
-        message.channel for message in mido.MidiFile(tmp_path / "band.mid").tracks[-1] if hasattr(message, "channel")
-    } == {9}
-    assert mido.MidiFile(tmp_path / "band.mid").length == pytest.approx(5.0, abs=1e-3)
+    read = mido.MidiFile(tmp_path / "band.mid")
+    assert {message.channel for message in read.tracks[-1] if hasattr(message, "channel")} == {9}
+    assert read.length == pytest.approx(5.0, abs=1e-3)

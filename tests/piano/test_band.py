@@ -39,9 +39,8 @@ def without_fluidsynth(monkeypatch):
 def test_each_part_sounds_in_its_time():
     audio = np.concatenate(list(band_blocks(BAND, 2 * RATE, find_band_font())), axis=1)
     assert audio.shape == (2, 2 * RATE)
-    loud = [
-        float(np.abs(audio[:, round(a * RATE) : round(b * RATE)]).max()) for a, b in ((0, 0.45), (0.55, 1), (1.5, 2))
-    ]
+    spans = ((0, 0.45), (0.55, 1), (1.5, 2))
+    loud = [float(np.abs(audio[:, round(start * RATE) : round(end * RATE)]).max()) for start, end in spans]
     assert loud[0] < 1e-4 < 0.01 < min(loud[1:])
     spectrum = np.abs(np.fft.rfft(audio[0, round(0.55 * RATE) : round(0.95 * RATE)]))
     lowest = np.flatnonzero(spectrum > 0.3 * spectrum.max())[0] / 0.4
@@ -61,7 +60,8 @@ def test_a_performance_has_piano_and_band():
     assert describe_missing(BAND) == ()
 
 
-def test_without_fluidsynth_the_piano_plays_all_but_drums(without_fluidsynth):
+@pytest.mark.usefixtures("without_fluidsynth")
+def test_without_fluidsynth_the_piano_plays_all_but_drums():
     piano = Silence()
     with perform([Note(0.0, 1.0, 60.0)], RATE, Performance(), Models(renderers={"sampled": piano}), band=BAND) as take:
         assert take.n_samples == RATE

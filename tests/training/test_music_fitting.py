@@ -8,7 +8,7 @@ import pytest
 from hf_model.music.chords import N_CHORDS
 from hf_model.music.key import Key
 from hf_model.notes.note import Note
-from hf_model.training.chord_fitting import (
+from hf_model.training.accompaniment.chord_fitting import (
     ChordExample,
     fit_chords,
     in_relative_key,

@@ -9,7 +9,7 @@ from hf_model.corpora.pop909_songs import Song
 from hf_model.corpora.records import Span
 from hf_model.music.ensemble.rhythms import context
 from hf_model.notes.note import Note
-from hf_model.training.rhythm_fitting import fit_rhythms, read_bars
+from hf_model.training.accompaniment.rhythm_fitting import fit_rhythms, read_bars
 
 
 def song(name: str, bass: tuple[int, ...], fifth_from: int = 99) -> Song:
