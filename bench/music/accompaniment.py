@@ -53,10 +53,10 @@ BETWEEN = """
 
 ## Bass, chords, second voice
 
-Means. Clashes: minor seconds and tritones of bass and melody on strong beats. Onsets of the arranger: those of POP909's
-piano, within 60 ms. The bass agrees with the arranger no better than the rule (root on the first and the third beat); bass
-and chords together do. A third below each note is simpler, but moves in larger steps and leaves the chord. Metre and tempo
-of the folk tunes are given, their key is estimated.
+Means. Clashes: minor seconds and tritones of bass and melody on strong beats. Onsets of the arranger: those of the
+piano of POP909, within 60 ms. The bass agrees with the arranger no better than the rule (root on the first and the
+third beat); bass and chords together do. A third below each note is simpler, but moves in larger steps and leaves
+the chord. Metre and tempo of the folk tunes are given, their key is estimated.
 """
 
 Row = dict[str, float]
