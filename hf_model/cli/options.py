@@ -76,12 +76,12 @@ def add_arrangement_options(parser: argparse.ArgumentParser) -> None:
 
 def with_ensemble(arguments: Sequence[str]) -> list[str]:
     """Write out what ``--accompany`` alone means: argparse would take the file after it for its value."""
-    found = list(arguments)
-    for place, following in enumerate([*found[1:], ""]):
-        if found[place] == "--":
-            break
-        if found[place] == "--accompany" and following not in ENSEMBLES:
-            found[place] = f"--accompany={ENSEMBLES[0]}"
+    found: list[str] = []
+    for place, word in enumerate(arguments):
+        if word == "--":
+            return [*found, *arguments[place:]]
+        is_alone = word == "--accompany" and (*arguments, "")[place + 1] not in ENSEMBLES
+        found.append(f"--accompany={ENSEMBLES[0]}" if is_alone else word)
     return found
 
 

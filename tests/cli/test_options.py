@@ -85,6 +85,7 @@ def test_a_file_after_accompany_is_an_input():
     words = with_ensemble(["convert", "--accompany", "hum.wav", "--accompany", "band", "other.wav", "--accompany"])
     assert words == ["convert", "--accompany=piano", "hum.wav", "--accompany", "band", "other.wav", "--accompany=piano"]
     assert build_parser().parse_args(words[:3]).inputs == ["hum.wav"]
+    assert with_ensemble([]) == []
     assert with_ensemble(["convert", "--", "--accompany", "a"])[-2] == "--accompany", "a file of that name"
 
 
