@@ -29,6 +29,7 @@ PACKAGES: dict[str, dict[str, str]] = {
     },
     "music": {
         "music": "tempo, beats, key, meant keys, simplifying, repetitions, chords (reports/music.md); --fit writes",
+        "accompaniment": "bands, chords and left hands for melodies (reports/accompaniment.md); --fit writes weights",
         "scores": "scores read by music21, verovio and MuseScore: bars, metres, rests (reports/music.md)",
     },
     "sound": {
@@ -37,6 +38,7 @@ PACKAGES: dict[str, dict[str, str]] = {
         "singer": "speed of the singing synthesizer",
         "lyrics": "notes and words of lyrics that the program sings, and its speed",
         "wishes": "the three of them in one report (reports/wishes.md)",
+        "listen": "write a page for a blind comparison of the pianos, or summarize its results",
         "instruments": "which instrument is this: sounds never trained on",
     },
     "reliability": {
@@ -70,7 +72,7 @@ def load(command: str) -> ModuleType:
 def main() -> None:
     """Run the command that was given; each module has its own options."""
     parser = argparse.ArgumentParser(prog="python -m bench", formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.epilog = "\n".join(f"  {name:13}{text}" for name, text in COMMANDS.items())
+    parser.epilog = "\n".join(f"  {name:14}{text}" for name, text in COMMANDS.items())
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of:")
     command = parser.parse_args(sys.argv[1:2]).command
     module: Any = load(command)

@@ -19,6 +19,7 @@ from hf_model.music.arrangement import MIN_NOTE, Arranged, Arrangement, arrange,
 from hf_model.notes.note import Note, to_keys
 from hf_model.notes.pitch import estimate_tuning
 from hf_model.notes.velocity import estimate_velocities
+from hf_model.piano.band import describe_missing
 from hf_model.piano.performance import Performance, perform, play
 from hf_model.preparation.models import Models, TranscriberLike, default_models
 from hf_model.preparation.octaves import correct_octaves
@@ -125,12 +126,12 @@ def convert(
     arranged, warnings = arrange_recording(separated, arrangement, tuning=tuning, models=chosen)
     voice = separated.voice
     n_samples = resampled_length(voice.n_samples, voice.sample_rate, PIANO_SAMPLE_RATE)
-    with perform(arranged.both_hands, n_samples, performance, chosen) as take:
+    with perform(arranged.both_hands, n_samples, performance, chosen, band=arranged.band) as take:
         sound = np.concatenate(list(take.blocks()), axis=1)
     pedals = tuple(performance.pedals(arranged.both_hands))
     return Rendition(
         **vars(arranged),
-        warnings=warnings,
+        warnings=(*warnings, *describe_missing(arranged.band)),
         audio=sound,
         gain=take.gain,
         source=separated.source,

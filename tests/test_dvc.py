@@ -28,9 +28,10 @@ READ_BY = {
     "hf_model/corpora/catalogue.py": ["hf_model/corpora/registry.toml"],
     "hf_model/corpora/download.py": ["hf_model/corpora/hashes"],
     "hf_model/band/activations.py": ["hf_model/weights/band"],
-    "hf_model/music/chords.py": ["hf_model/weights/harmony"],
-    "hf_model/music/fitted.py": ["hf_model/weights/music"],
     "hf_model/instruments/identifier.py": ["hf_model/weights/instruments"],
+    "hf_model/music/chords.py": ["hf_model/weights/harmony"],
+    "hf_model/music/ensemble/rhythms.py": ["hf_model/weights/rhythms"],
+    "hf_model/music/fitted.py": ["hf_model/weights/music"],
     "hf_model/separator/choice.py": ["hf_model/weights/separator"],
     "hf_model/separator/source.py": ["hf_model/weights/source"],
     "hf_model/training/tasks.py": ["hf_model/weights/transcriber_made"],  # "start" in params.yaml

@@ -12,13 +12,14 @@ from bench.music.excerpts import jittered
 from hf_model.corpora.pop909_excerpts import Excerpt, is_rule_test_song, read_downbeats
 from hf_model.corpora.readers.scores import read_pop909
 from hf_model.corpora.records import Span
+from hf_model.evaluation.report import markdown_table
 from hf_model.music.chords import MODEL, Chord, estimate_chords, pitch_class_rolls
 from hf_model.music.key import MODES, Key, estimate_key, parse_key
 from hf_model.music.tempo import Tempo, estimate_tempo
 from hf_model.notes.midi import skyline
 from hf_model.notes.note import Note, to_keys
 from hf_model.notes.pitch import NAMES
-from hf_model.training.music_fitting import ChordExample, fit_chords, share_of_right_chords
+from hf_model.training.accompaniment.chord_fitting import ChordExample, fit_chords, share_of_right_chords, train_network
 from hf_model.weights import write_tensors
 
 CHECK_EVERY = 4
@@ -33,11 +34,41 @@ def always_tonic(notes: list[Note], key: Key, _: Tempo) -> list[Chord]:
     return [Chord(0.0, notes[-1].offset, key.tonic, key.mode == "minor")]
 
 
-METHODS: dict[str, Method] = {"always the tonic": always_tonic, "model": estimate_chords}
+def fitting_triads(notes: list[Note], key: Key, tempo: Tempo) -> list[Chord]:
+    """Choose for each half bar (each bar of three) the triad of the scale that fits the melody best: the rules."""
+    size = 2 if tempo.beats_per_bar == 4 else tempo.beats_per_bar
+    first, last = (int(np.floor(tempo.to_beats(time))) for time in (notes[0].onset, notes[-1].offset))
+    first -= (first - tempo.downbeat) % size
+    edges = tempo.to_seconds(np.arange(first, last + size + 1, size))
+    rolls = pitch_class_rolls(notes, edges)
+    triads = [((key.tonic + root) % 12, is_minor) for root, is_minor in DIATONIC[key.mode]]
+    found = []
+    for roll, onset, offset in zip(rolls, edges[:-1], edges[1:], strict=True):
+        scores = [sum(roll[c] for c in Chord(0.0, 1.0, *triad).pitch_classes) for triad in triads]
+        found.append(Chord(float(onset), float(offset), *triads[int(np.argmax(scores))]))
+    return found
+
+
+DIATONIC = {
+    "major": ((0, False), (7, False), (5, False), (9, True), (2, True), (4, True)),
+    "minor": ((0, True), (7, False), (5, True), (8, False), (10, False), (3, False)),
+}
+"""Triads by semitones above the tonic, and whether they are minor; the usual ones first."""
+
+METHODS: dict[str, Method] = {
+    "always the tonic": always_tonic,
+    "rules: the triad of the scale that fits each half bar": fitting_triads,
+    "network and chain": estimate_chords,
+}
 
 
 def measure(excerpts: Sequence[Excerpt]) -> None:
-    """Print means over the excerpts: with the annotated key and beats, and with those estimated from a performance."""
+    """Print :func:`rows`."""
+    print("\n" + "\n".join(rows(excerpts)))
+
+
+def rows(excerpts: Sequence[Excerpt]) -> list[str]:
+    """Make a table of means: with the annotated key and beats, and with those estimated from a performance."""
     results: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for excerpt in excerpts:
         performed, performed_beats, _ = jittered(excerpt)
@@ -53,9 +84,12 @@ def measure(excerpts: Sequence[Excerpt]) -> None:
             results.setdefault((name, "as written"), []).append(recall(excerpt, chords, float))
             chords = method(found, estimate_key(found, 0.0), tempo)
             results.setdefault((name, "performed"), []).append(recall(excerpt, chords, clock))
-    print(f"\n{len(excerpts)} excerpts held out; WCSR majmin, root")
-    for (name, what), values in results.items():
-        print(f"{what}: {name:18s} {np.nanmean(values, axis=0).round(3)}")
+    table = []
+    for name in METHODS:
+        means = [np.nanmean(results[name, kind], axis=0) for kind in ("as written", "performed")]
+        table.append([name, *(f"{majmin:.3f}, {root:.3f}" for majmin, root in means)])
+    heads = f"{len(excerpts)} excerpts | as written: majmin, root | performed: majmin, root"
+    return markdown_table(heads, table)
 
 
 def recall(excerpt: Excerpt, chords: list[Chord], clock: Callable[[float], float]) -> tuple[float, float]:
@@ -79,14 +113,16 @@ def fit(mirror: Path) -> None:
     """Choose the settings, fit on all training songs, and write weights/harmony."""
     songs = read_songs(mirror)
     held_back, rest = songs[::CHECK_EVERY], [song for k, song in enumerate(songs) if k % CHECK_EVERY]
-    tried = {}
-    for sharpness in (1.0, 1.4, 2.0, 2.8):
-        for fairness in (0.0, 0.2, 0.4):
-            tried[sharpness, fairness] = share_of_right_chords(fit_chords(rest, sharpness, fairness), held_back)
+    network, tried = train_network(rest), {}
+    for sharpness in (1.4, 2.0, 2.8):
+        for fairness in (0.0, 0.2):
+            model = fit_chords(rest, network, sharpness, fairness)
+            tried[sharpness, fairness] = share_of_right_chords(model, held_back)
             print(f"sharpness {sharpness}, fairness {fairness}: {tried[sharpness, fairness]:.3f}")
     sharpness, fairness = max(tried, key=lambda setting: tried[setting])
-    model = fit_chords(songs, sharpness, fairness)
-    tables = {name: getattr(model, name).astype(np.float32) for name in ("emission", "transition", "change")}
+    model = fit_chords(songs, train_network(songs), sharpness, fairness)
+    tables = {**model.network, "transition": model.transition, "change": model.change}
+    tables = {name: table.astype(np.float32) for name, table in tables.items()}
     settings = {
         "kind": "harmony",
         "sharpness": sharpness,
@@ -114,7 +150,8 @@ def read_songs(mirror: Path) -> list[ChordExample]:
             chords[(middles >= span.onset) & (middles < span.offset)] = chord_number(span.name, key)
         last = np.maximum.accumulate(np.where(np.isin(np.arange(len(beats)), downbeats), np.arange(len(beats)), -1))
         places = np.clip(np.arange(len(beats)) - last, 0, 3)[:-1]
-        rolls = np.roll(pitch_class_rolls(skyline(record.notes), beats), -key.tonic, axis=1)
+        halves = np.sort(np.concatenate([beats, middles]))
+        rolls = np.roll(pitch_class_rolls(skyline(record.notes), halves), -key.tonic, axis=1)
         songs.append(ChordExample(rolls, chords, places, MODES.index(key.mode)))
     return songs
 

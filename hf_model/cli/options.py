@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 QUANTIZE = ("off", "1/4", "1/8", "1/16", "1/8t", "1/16t")
 SWINGS = ("keep", "straighten")
 KEYS = ("meant", "sung")
+ENSEMBLES = ("piano", "band")
 STYLES = ("plain", "waltz", "ballad", "arpeggio", "swing", "staccato")
 SOURCES = ("auto", "voice", "song", "whistle")
 METERS = ("2/4", "3/4", "4/4", "6/8", "9/8", "12/8")
@@ -48,8 +49,11 @@ def add_arrangement_options(parser: argparse.ArgumentParser) -> None:
     add("--min-confidence", type=number(float, 0, 1), metavar="0-1", help="leave out notes with less confidence (0)")
     add("--simplify", type=int, choices=range(4), help="1: no ornaments; 2: eighths; 3: five-finger position (0: off)")
     add("--agree-repeats", action="store_true", help="correct the notes of repeated phrases by majority vote")
-    add("--accompany", action="store_true", help="add chords in the left hand")
-    add("--style", choices=STYLES, help="what the left hand plays; with --accompany or without (plain)")
+    accompany_help = (
+        "add chords in the left hand (piano, also without a word), or bass, drums, chords and a second voice"
+    )
+    add("--accompany", dest="ensemble", nargs="?", const=ENSEMBLES[0], choices=ENSEMBLES, help=accompany_help)
+    add("--style", choices=STYLES, help="what the left hand plays, or the band's chords; adds a left hand (plain)")
 
     add = _group(parser, "rhythm")
     add("--tempo", type=number(float, SLOWEST, FASTEST), metavar="BPM", help="tempo in bpm (estimated)")
@@ -71,6 +75,17 @@ def add_arrangement_options(parser: argparse.ArgumentParser) -> None:
     add("--snap-key", action="store_true", help="move notes outside the key into it, by at most half a semitone")
 
 
+def with_ensemble(arguments: Sequence[str]) -> list[str]:
+    """Write out what ``--accompany`` alone means: argparse would take the file after it for its value."""
+    found: list[str] = []
+    for place, word in enumerate(arguments):
+        if word == "--":
+            return [*found, *arguments[place:]]
+        is_alone = word == "--accompany" and (*arguments, "")[place + 1] not in ENSEMBLES
+        found.append(f"--accompany={ENSEMBLES[0]}" if is_alone else word)
+    return found
+
+
 def arrangement_from(arguments: argparse.Namespace) -> Arrangement:
     """Make the arrangement of a command line: options override the preset, which overrides the defaults.
 
@@ -82,7 +97,7 @@ def arrangement_from(arguments: argparse.Namespace) -> Arrangement:
     from hf_model.music.arrangement import Arrangement
 
     given = {field.name: getattr(arguments, field.name) for field in fields(Arrangement) if field.name in arguments}
-    if "style" in given:
+    if {"style", "ensemble"} & set(given):
         given["accompany"] = True
     return Arrangement(**(PRESETS[arguments.preset] | given))
 

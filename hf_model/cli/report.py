@@ -17,7 +17,8 @@ from hf_model.separator.source import Source
 class Report:
     """The result of one input: fields as ``--json`` prints them, times in seconds.
 
-    ``notes`` is the right hand, with ``sung``, the float pitch of the voice; ``accompaniment`` is the left hand.
+    ``notes`` is the right hand, with ``sung``, the float pitch of the voice; ``accompaniment`` is the left hand,
+    and ``band`` lists other instruments, each with ``name``, General MIDI ``program``, ``drums`` and ``notes``.
     ``repeats`` lists the onset and offset of each repetition of a phrase. ``gain`` brought the piano to its level;
     ``loudness`` (LUFS) and ``true_peak`` (dB) include it and are missing for silence. ``source`` is what the recording
     is ("voice", "song" or "whistle") and how certain that is (0-1). ``timings`` is how long separation ("separate",
@@ -34,6 +35,7 @@ class Report:
     key: dict[str, Any] | None = None
     notes: list[dict[str, Any]] = field(default_factory=list)
     accompaniment: list[dict[str, Any]] = field(default_factory=list)
+    band: list[dict[str, Any]] = field(default_factory=list)
     repeats: list[list[list[float]]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     gain: float | None = None
@@ -78,6 +80,15 @@ class Report:
             for sung, played in zip(arranged.notes, arranged.piano_notes, strict=True)
         ]
         self.accompaniment = [note_fields(note) for note in arranged.accompaniment]
+        self.band = [
+            {
+                "name": part.name,
+                "program": part.program,
+                "drums": part.is_drum,
+                "notes": [note_fields(note) for note in part.notes],
+            }
+            for part in arranged.band
+        ]
         self.repeats = [
             [[round(onset, 3), round(offset, 3)] for onset, offset in phrase] for phrase in arranged.repeats
         ]

@@ -1,4 +1,4 @@
-"""Distances between two renderings of the same music."""
+"""Distances between two renderings of the same music, and whether one sounds like a piano."""
 
 from __future__ import annotations
 
@@ -9,13 +9,37 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, PIANO_STFT
+from hf_model.audio.resampling import resample
 from hf_model.audio.spectrogram import magnitude, spectrum
+from hf_model.instruments.identifier import MIN_SECONDS, default_identifier
+from hf_model.instruments.spectrogram import RATE
 
 RANGE_DB = 60.0
 """Levels more than this far below the peak of the reference are ignored."""
 
 N_MELS, MEL_TOP_HZ, MEL_N_FFT, MEL_HOP = 128, 16000.0, 2048, 512
 RESOLUTIONS = (512, 1024, 2048, 4096)
+
+
+def is_called_piano(audio: NDArray[np.float32], sample_rate: int) -> float:
+    """Let the identifier of instruments judge a rendering.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (channel, sample)
+    sample_rate : int
+        Hz.
+
+    Returns
+    -------
+    float
+        1 if a piano is the most probable of all instruments, else 0; NaN for silence, and for less than a second.
+    """
+    mono = resample(audio.mean(axis=0), sample_rate, RATE)
+    if len(mono) < MIN_SECONDS * RATE:
+        return float("nan")
+    top = default_identifier().identify(mono).top
+    return float("nan") if top == "silence" else float(top == "piano")
 
 
 def log_mel_distance(reference: NDArray[np.float32], estimate: NDArray[np.float32]) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 from hf_model.audio.grid import PIANO_SAMPLE_RATE
 from hf_model.audio.io import read_audio
 from hf_model.config import check_choice, check_range
-from hf_model.evaluation.audio_metrics import log_mel_distance, spectral_convergence
+from hf_model.evaluation.audio_metrics import is_called_piano, log_mel_distance, spectral_convergence
 from hf_model.evaluation.baselines import BASELINES, installed
 from hf_model.evaluation.metrics import (
     NoteErrors,
@@ -160,6 +160,8 @@ def _sounds(rendered: Path, item: Item, keys: Sequence[Note], compare: bool) -> 
         if reference is not None and reference.shape[1] == audio.shape[1]:
             row["log_mel_distance"] = log_mel_distance(reference, audio)
             row["spectral_convergence"] = spectral_convergence(reference, audio)
+        if compare:
+            row["piano_share"] = is_called_piano(audio, sample_rate)
         expected = keys if sound in ("sampled", "neural") else labelled
         if expected and compare:
             found = piano_to_notes(audio, sample_rate)
@@ -183,7 +185,8 @@ def summarize(measured: Sequence[Measured], settings: EvaluateSettings) -> dict[
         ``notes.<corpus>.<system>.<figure>``, with ``_low`` and ``_high`` (95 %, by recording) for WITH_INTERVALS,
         ``notes.<corpus>.ahead_of_<baseline>.<figure>``: ours minus theirs on the same recordings (paired interval),
         ``sound.<corpus>.<sound>.<figure>`` (``labels_...``: notes transcribed from the sound against the labels of the
-        voice), ``unlabelled.<corpus>.<figure>`` for corpora without labels.
+        voice; ``piano_share``: those that the identifier calls a piano), ``unlabelled.<corpus>.<figure>`` for corpora
+        without labels.
         NaN is left out; figures are rounded to four digits.
     """
     report: dict[str, Any] = {"notes": {}, "sound": {}, UNLABELLED: {}}

@@ -33,6 +33,7 @@ SOUND_COLUMNS = {
     "log_mel_distance": "log-mel distance dB",
     "spectral_convergence": "spectral convergence",
     "retranscribed_conp": "COnP re-transcribed",
+    "piano_share": "called a piano",
     "same_length": "same length",
 }
 """Figures of the tables, and how their columns are named."""

@@ -19,6 +19,7 @@ from hf_model.music.tempo import Tempo
 from hf_model.notes import midi_bytes
 from hf_model.notes.note import Note, fold_to_keyboard
 from hf_model.notes.note_files import describe_length
+from hf_model.notes.part import Part, channels
 from hf_model.notes.pedal import Pedal
 
 TICKS = 1920
@@ -216,7 +217,7 @@ def write_score(
     bends: Sequence[tuple[float, int]] = (),
     tempo_kind: str = "performed",
 ) -> None:
-    """Write an arrangement as a MIDI file: tempo map, time and key signature, a track for each hand.
+    """Write an arrangement as a MIDI file: tempo map, signatures, a track for each hand and each instrument.
 
     Parameters
     ----------
@@ -232,10 +233,11 @@ def write_score(
     tempo_kind : {"performed", "constant"}
         See :func:`tempo_map`; the notes keep their seconds.
     """
-    first_onset = min((note.onset for note in arranged.both_hands), default=0.0)
+    sounding = [*arranged.both_hands, *(note for part in arranged.band for note in part.notes)]
+    first_onset = min((note.onset for note in sounding), default=0.0)
     ticks_of = tempo_map(arranged.tempo, first_onset, tempo_kind)
     duration = (n_samples or 0) / PIANO_SAMPLE_RATE
-    end = max([duration, *(note.offset for note in arranged.both_hands)])
+    end = max([duration, *(note.offset for note in sounding)])
     meta = [(tick, midi_bytes.set_tempo(tempo)) for tick, tempo in ticks_of.tempi]
     meta += [(tick, midi_bytes.time_signature(upper, lower)) for tick, upper, lower in ticks_of.signatures]
     meta.append((0, _key_signature(arranged.key)))
@@ -250,11 +252,20 @@ def write_score(
             start = [(0, midi_bytes.track_name(name)), (0, midi_bytes.program_change(channel, 0))]
             events = [(tick, message) for tick, _, message in sorted(timed, key=lambda item: item[:2])]
             tracks.append(midi_bytes.write_track([*start, *events], ticks_of.to_tick(end)))
+    for part, channel in zip(arranged.band, channels(arranged.band, first=2), strict=True):
+        tracks.append(_write_part(part, channel, ticks_of, ticks_of.to_tick(end)))
     content = midi_bytes.join_tracks(tracks, TICKS)
     if isinstance(path, str | Path):
         Path(path).write_bytes(content)
     else:
         path.write(content)
+
+
+def _write_part(part: Part, channel: int, ticks_of: TempoMap, end: int) -> bytes:
+    """Write the track of an instrument of the band."""
+    start = [(0, midi_bytes.track_name(part.name)), (0, midi_bytes.program_change(channel, part.program))]
+    events = sorted(_note_events(part.notes, ticks_of, channel), key=lambda item: item[:2])
+    return midi_bytes.write_track([*start, *((tick, message) for tick, _, message in events)], end)
 
 
 def _key_signature(key: Key) -> bytes:

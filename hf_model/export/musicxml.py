@@ -1,4 +1,4 @@
-"""MusicXML scores: bars, ties, triplets, key and chord symbols, for one hand or two."""
+"""MusicXML scores: bars, ties, triplets, key and chord symbols, for one hand, two, or a band."""
 
 from __future__ import annotations
 
@@ -15,12 +15,20 @@ from hf_model.music.chords import Chord
 from hf_model.music.key import Key
 from hf_model.music.quantization import STRAIGHT, estimate_swing
 from hf_model.music.tempo import Tempo
+from hf_model.notes.midi_parts import DRUM_CHANNEL
+from hf_model.notes.part import Part
 
 if TYPE_CHECKING:
     from music21.stream import Score
 
 STAVES = {"treble": (64, 77), "bass": (43, 57)}
 """MIDI numbers of the lowest and the highest line."""
+
+DRUM_PLACES = {36: "F4", 37: "C5", 38: "C5", 45: "D5", 42: "G5", 46: "G5", 49: "A5"}
+"""Where the drums of General MIDI are written on the staff."""
+
+CROSSES = frozenset((37, 42, 46, 49))
+"""Those with a cross for a head."""
 
 NAMES = (b"<part-name>", b"<part-abbreviation>")
 """Names at the staves, which a piano alone does not need; music21 cannot hide them."""
@@ -74,7 +82,7 @@ def to_musicxml(arranged: Arranged, title: str = "") -> bytes:
     from music21.musicxml.m21ToXml import GeneralObjectExporter
 
     text: bytes = GeneralObjectExporter(to_score(arranged, title)).parse()
-    for name in NAMES:
+    for name in () if arranged.band else NAMES:
         text = text.replace(name, name[:-1] + b' print-object="no">')
     return text
 
@@ -83,7 +91,7 @@ def to_score(arranged: Arranged, title: str = "") -> Score:
     """Build the score for music21."""
     from music21 import expressions, layout, metadata, stream
 
-    swing, right, left, bars = lay_out(arranged)
+    swing, right, left, others, bars = lay_out(arranged)
     score = stream.Score()
     score.metadata = metadata.Metadata()
     score.metadata.title = " ".join(_INVALID_XML.sub("", title).split()) or "Melody"
@@ -99,25 +107,46 @@ def to_score(arranged: Arranged, title: str = "") -> Score:
         score.insert(0, hand)
     if left:
         score.insert(0, layout.StaffGroup(hands, name="Piano", symbol="brace"))
+    for number, (part, placed) in enumerate(zip(arranged.band, others, strict=True), start=2):
+        score.insert(0, _band_staff(part, placed, bars, arranged, number))
     return score
 
 
 def lay_out(
     arranged: Arranged,
-) -> tuple[float, list[Placed], list[Placed], list[tuple[Fraction, Fraction]]]:
-    """Give the swing, the notes of the right and of the left hand on the grid, and the bars, in beats."""
+) -> tuple[float, list[Placed], list[Placed], list[list[Placed]], list[tuple[Fraction, Fraction]]]:
+    """Give the swing, the notes of right hand, left hand and band on the grid, and the bars, in beats."""
     tempo = arranged.tempo
     swing = STRAIGHT if tempo.is_compound else estimate_swing(arranged.piano_notes, tempo)
     right = notate(arranged.piano_notes, tempo, swing)
     left = notate(arranged.accompaniment, tempo, swing)
-    return swing, right, left, lay_bars([*right, *left], tempo.beats_per_bar)
+    others = [notate(sorted(part.notes), tempo, swing) for part in arranged.band]
+    placed = [*right, *left, *(note for other in others for note in other)]
+    return swing, right, left, others, lay_bars(placed, tempo.beats_per_bar)
+
+
+def _band_staff(
+    part: Part, placed: Sequence[Placed], bars: Sequence[tuple[Fraction, Fraction]], arranged: Arranged, number: int
+) -> Any:
+    """Write the staff of an instrument of a band."""
+    from music21 import clef, instrument, stream
+
+    staff = stream.Part(id=part.name)
+    player = instrument.UnpitchedPercussion() if part.is_drum else instrument.instrumentFromMidiProgram(part.program)
+    player.partName, player.partId, player.instrumentId = part.name, f"P{number}", f"I{number}"
+    player.midiProgram, player.midiChannel = part.program, DRUM_CHANNEL if part.is_drum else number
+    staff.insert(0, player)
+    signs = {"bass": clef.BassClef, "treble": clef.TrebleClef}
+    sign = clef.PercussionClef() if part.is_drum else signs[_choose_clef(placed)]()
+    _fill(staff, placed, bars, arranged, sign, is_drum=part.is_drum)
+    return staff
 
 
 def _staff(
     placed: Sequence[Placed], bars: Sequence[tuple[Fraction, Fraction]], arranged: Arranged, is_left: bool
 ) -> Any:
     """Write one staff."""
-    from music21 import clef, instrument, key, meter, stream, tempo
+    from music21 import clef, instrument, stream, tempo
 
     found = arranged.tempo
     beat = Fraction(3, 2) if found.is_compound else Fraction(1)
@@ -125,30 +154,71 @@ def _staff(
     piano = instrument.Piano()
     piano.partId, piano.instrumentId = "P1", "I1"
     part.insert(0, piano)
+    _fill(
+        part,
+        placed,
+        bars,
+        arranged,
+        clef.BassClef() if is_left or _choose_clef(placed) == "bass" else clef.TrebleClef(),
+    )
+    measures = list(part.getElementsByClass("Measure"))
+    if not is_left:
+        measures[0].insert(0, tempo.MetronomeMark(number=round(found.bpm), referent=float(beat)))
+    for place, chord in [] if is_left else _chord_beats(arranged.chords, found, bars):
+        for (start, end), bar in zip(bars, measures, strict=True):
+            if start <= place < end:
+                bar.insert(float((place - start) * beat), _chord_symbol(chord, arranged.key))
+    return part
+
+
+def _fill(
+    part: Any,
+    placed: Sequence[Placed],
+    bars: Sequence[tuple[Fraction, Fraction]],
+    arranged: Arranged,
+    sign: Any,
+    *,
+    is_drum: bool = False,
+) -> None:
+    """Write the bars of a staff, with the clef ``sign``."""
+    from music21 import key, meter, stream
+
+    found = arranged.tempo
+    beat = Fraction(3, 2) if found.is_compound else Fraction(1)
     written = [part for start, end, keys in with_rests(placed, bars) for part in split(start, end, keys, bars, found)]
-    chords = [] if is_left else list(_chord_beats(arranged.chords, found, bars))
     for number, (start, end) in enumerate(bars, start=0 if bars[0][1] - bars[0][0] < found.beats_per_bar else 1):
         bar = stream.Measure(number=number)
         if start == bars[0][0]:
-            bar.append(clef.BassClef() if is_left or _choose_clef(placed) == "bass" else clef.TrebleClef())
-            bar.append(key.Key(_spell(arranged.key.tonic, arranged.key)[0], arranged.key.mode))
+            bar.append(sign)
+            if not is_drum:
+                bar.append(key.Key(_spell(arranged.key.tonic, arranged.key)[0], arranged.key.mode))
             bar.append(meter.TimeSignature(found.meter_name))
-            if not is_left:
-                bar.insert(0, tempo.MetronomeMark(number=round(found.bpm), referent=float(beat)))
             whole = Fraction(found.beats_per_bar)
             if end - start < whole:
                 bar.paddingLeft = float((whole - (end - start)) * beat)
                 bar.showNumber = stream.enums.ShowNumber.NEVER
-        for place, chord in chords:
-            if start <= place < end:
-                bar.insert(float((place - start) * beat), _chord_symbol(chord, arranged.key))
         for begin, length, keys, tie in written:
             if start <= begin < end:
-                bar.insert((begin - start) * beat, _element(length * beat, keys, tie, arranged.key))
+                sign_of = _strokes(length * beat, keys) if is_drum else _element(length * beat, keys, tie, arranged.key)
+                bar.insert((begin - start) * beat, sign_of)
         if end == bars[-1][1]:
             bar.rightBarline = "final"
         part.append(bar)
-    return part
+
+
+def _strokes(length: Fraction, keys: tuple[int, ...]) -> Any:
+    """Make a rest, a stroke or several strokes of drums; ``length`` in quarters."""
+    from music21 import note, percussion
+
+    if not keys:
+        return note.Rest(quarterLength=length)
+    strokes = []
+    for key in keys:
+        stroke = note.Unpitched(displayName=DRUM_PLACES.get(key, "C5"), quarterLength=length)
+        if key in CROSSES:
+            stroke.notehead = "x"
+        strokes.append(stroke)
+    return strokes[0] if len(strokes) == 1 else percussion.PercussionChord(strokes, quarterLength=length)
 
 
 def _choose_clef(placed: Sequence[Placed]) -> str:

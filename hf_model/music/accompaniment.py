@@ -60,10 +60,24 @@ class Stroke:
 
 
 @dataclass(frozen=True)
-class _Beat:
+class Beat:
+    """A beat to be accompanied.
+
+    Attributes
+    ----------
+    start, stop : float
+        Seconds.
+    chord : Chord
+    bar, place : int
+        Number of the bar, 0 from the first downbeat on, and the place in it, from 0.
+    has_bass : bool
+        Whether the bar begins, its middle, or another chord.
+    """
+
     start: float
     stop: float
     chord: Chord
+    bar: int
     place: int
     has_bass: bool
 
@@ -101,10 +115,10 @@ def accompany(melody: Sequence[Note], chords: Sequence[Chord], tempo: Tempo, sty
     end = melody[-1].offset
     voices: tuple[int, ...] = ()
     played: list[Note] = []
-    for beat in _beats(chords, tempo, melody[0].onset, melody[-1].onset, end):
+    for beat in list_beats(chords, tempo, melody[0].onset, melody[-1].onset, end):
         is_last = beat.stop >= end
         strokes = [Stroke(0.0, 1.0, True, (0, 1, 2))] if is_last else pattern(style, beat.place, beat.has_bass, tempo)
-        ceiling = _ceiling(melody, beat.start, beat.stop)
+        ceiling = lowest_key(melody, beat.start, beat.stop)
         if any(stroke.tones for stroke in strokes):
             voices = voicing(beat.chord, ceiling, voices)
         length = beat.stop - beat.start
@@ -113,14 +127,14 @@ def accompany(melody: Sequence[Note], chords: Sequence[Chord], tempo: Tempo, sty
             offset = end if is_last else min(start + stroke.length * length, end)
             if offset - start < MIN_DURATION:
                 continue
-            top = _ceiling(melody, start, offset)
+            top = lowest_key(melody, start, offset)
             for key, share in _keys(beat.chord, stroke, voices, ceiling):
                 if key < top:
                     played.append(Note(start, offset, float(key), int(np.clip(round(share * loudness), 1, 127))))
     return sorted(played)
 
 
-def _ceiling(melody: Sequence[Note], start: float, stop: float) -> float:
+def lowest_key(melody: Sequence[Note], start: float, stop: float) -> float:
     """Find the lowest key of the melody in a time."""
     return min((note.pitch for note in melody if note.onset < stop and note.offset > start), default=127.0)
 
@@ -171,20 +185,20 @@ def pattern(style: str, place: int, has_bass: bool, tempo: Tempo) -> list[Stroke
     return [Stroke(0.0, bass_length, has_bass=True) if has_bass else Stroke(0.0, chord_length, tones=chord)]
 
 
-def _beats(chords: Sequence[Chord], tempo: Tempo, first: float, last: float, end: float) -> list[_Beat]:
+def list_beats(chords: Sequence[Chord], tempo: Tempo, first: float, last: float, end: float) -> list[Beat]:
     """List the beats to play; none begins long after the last note."""
     numbers = np.arange(int(np.floor(tempo.to_beats(first) + 0.1)), int(np.ceil(tempo.to_beats(last))) + 2)
-    found: list[_Beat] = []
+    found: list[Beat] = []
     previous: Chord | None = None
     for number, (start, stop) in zip(numbers, pairwise(tempo.to_seconds(numbers)), strict=False):
         if start < 0 or start > min(last + EARLY * (stop - start), end - MIN_DURATION):
             continue
         middle = (start + min(stop, end)) / 2
         chord = next((chord for chord in chords if chord.onset <= middle < chord.offset), chords[-1])
-        place = int((number - tempo.downbeat) % tempo.beats_per_bar)
+        bar, place = divmod(int(number) - tempo.downbeat, tempo.beats_per_bar)
         has_bass = bool(place == 0 or (tempo.beats_per_bar == 4 and place == 2) or chord != previous)
         previous = chord
-        found.append(_Beat(float(start), float(stop), chord, place, has_bass))
+        found.append(Beat(float(start), float(stop), chord, bar, place, has_bass))
     if found:
         found[-1] = replace(found[-1], stop=end)
     return found

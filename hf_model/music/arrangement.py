@@ -16,6 +16,7 @@ from hf_model.audio.grid import VOICE_STFT
 from hf_model.config import check_choice, check_range
 from hf_model.music.accompaniment import STYLES, accompany
 from hf_model.music.chords import Chord, estimate_chords
+from hf_model.music.ensemble.band import write_band
 from hf_model.music.intended_keys import with_intended_pitches
 from hf_model.music.key import Key, estimate_key, parse_key, snap_to_key
 from hf_model.music.meter import METERS
@@ -26,6 +27,7 @@ from hf_model.music.repetition_voting import agree
 from hf_model.music.simplification import simplify
 from hf_model.music.tempo import FASTEST, SLOWEST, Tempo, estimate_tempo
 from hf_model.notes.note import Note, to_keys
+from hf_model.notes.part import Part
 from hf_model.notes.pitch import estimate_tuning
 from hf_model.notes.velocity import estimate_velocities
 
@@ -34,6 +36,7 @@ MIN_NOTE = 0.05
 
 QUANTIZE = ("off", *GRIDS)
 KEYS = ("meant", "sung")
+ENSEMBLES = ("piano", "band")
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,11 @@ class Arrangement:
     agree_repeats : bool
         Correct single notes of repeated phrases by a vote among the repetitions.
     accompany : bool
-        Add chords for the left hand.
+        Add an accompaniment.
+    ensemble : {"piano", "band"}
+        Who accompanies: the left hand, or a band of bass, drums, chords and a second voice.
     style : {"plain", "waltz", "ballad", "arpeggio", "swing", "staccato"}
-        What the left hand plays.
+        What the left hand plays, or the band's chords.
 
     Raises
     ------
@@ -102,6 +107,7 @@ class Arrangement:
     min_confidence: float = 0.0
     agree_repeats: bool = False
     accompany: bool = False
+    ensemble: str = "piano"
     style: str = "plain"
 
     def __post_init__(self) -> None:
@@ -111,6 +117,7 @@ class Arrangement:
         check_choice("quantize", self.quantize, QUANTIZE)
         check_range("strength", self.strength, 0.0, 1.0)
         check_choice("swing", self.swing, SWINGS)
+        check_choice("ensemble", self.ensemble, ENSEMBLES)
         check_choice("style", self.style, STYLES)
         check_range("transpose", self.transpose, -48, 48)
         check_range("min_note", self.min_note, 0.0, 10.0)
@@ -136,7 +143,7 @@ class Arranged:
     piano_notes : list of Note
         The right hand: integer pitches, within the recording, no overlaps.
     accompaniment : list of Note
-        The left hand; empty by default.
+        The left hand; empty by default, and with a band.
     tempo : Tempo
     key : Key
         Of ``piano_notes``, after transposing.
@@ -147,7 +154,9 @@ class Arranged:
     remarks : tuple of str
         Messages about estimates and changes.
     chords : tuple of Chord
-        The band's, or those of ``accompaniment``.
+        The song's, or those of the accompaniment.
+    band : tuple of Part
+        The other instruments: second voice, chords, bass and drums; empty by default.
     """
 
     notes: list[Note]
@@ -159,6 +168,7 @@ class Arranged:
     repeats: tuple[tuple[tuple[float, float], ...], ...] = ()
     remarks: tuple[str, ...] = ()
     chords: tuple[Chord, ...] = ()
+    band: tuple[Part, ...] = ()
 
     @property
     def both_hands(self) -> list[Note]:
@@ -245,12 +255,17 @@ def arrange(
     sources = _sources(played, kept, voted)
     played = _adjust_timing(played, tempo, duration, arrangement, remarks)
     chords = _choose_chords(complete, played_key, tempo, band_chords, arrangement) if played else []
-    left = accompany(played, chords, tempo, arrangement.style) if arrangement.accompany else []
+    left: list[Note] = []
+    band: tuple[Part, ...] = ()
+    if arrangement.accompany and arrangement.ensemble == "band":
+        band = write_band(played, chords, tempo, played_key, arrangement.style)
+    elif arrangement.accompany:
+        left = accompany(played, chords, tempo, arrangement.style)
     phrases = tuple(
         tuple((kept[first].onset, kept[last].offset) for first, last in repetition.phrases)
         for repetition in repetitions
     )
-    return Arranged(sources, played, left, tempo, played_key, tuning, phrases, tuple(remarks), tuple(chords))
+    return Arranged(sources, played, left, tempo, played_key, tuning, phrases, tuple(remarks), tuple(chords), band)
 
 
 def _known(known_keys: Mapping[float, int] | None, notes: Sequence[Note]) -> tuple[int | None, ...]:

@@ -1,8 +1,8 @@
-"""Chord estimation for a melody, by a small model fitted to pop songs."""
+"""Chord estimation for a melody, by a small network and a chain of chords, both fitted to pop songs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -21,13 +21,33 @@ MODEL = WEIGHTS / "harmony"
 N_CHORDS = 24
 """Chord ``2 * semitones + is_minor``: the root in semitones above the tonic, and the quality."""
 
-WINDOWS = ((0, 1), (1, 2), (-1, 0), (-2, 3), (2, 5), (-4, -1), (4, 9))
-"""Spans in beats, relative to the current beat, in which the melody's pitch classes are summed."""
+N_FEATURES = 37
+"""Pitch classes in both halves of a beat and in the whole melody, and the mode."""
 
-N_FEATURES = 12 * (len(WINDOWS) + 1) + 1
+DILATIONS = (1, 2, 4, 8)
+"""Beats between the three inputs of each layer's convolution: the network sees 15 beats on both sides."""
+
+WHOLE = 3.0
+"""Factor of the pitch classes of the whole melody, which are small beside those of a beat."""
 
 MIN_BEATS = 0.25
-"""Beats of singing; a window with less has less weight."""
+"""Beats of singing; with less, the pitch classes of the whole melody have less weight."""
+
+Float = NDArray[np.float64]
+
+NETWORK = (
+    "input",
+    "input_bias",
+    *(
+        f"{layer}{number}{kind}"
+        for number in range(len(DILATIONS))
+        for layer in ("wide", "mix")
+        for kind in ("", "_bias")
+    ),
+    "output",
+    "output_bias",
+)
+"""Weights (input, output) and biases (output,) of the network; those of "wide" layers are (3, input, output)."""
 
 
 @dataclass(frozen=True)
@@ -56,21 +76,21 @@ class Chord:
 
 @dataclass(frozen=True, eq=False)
 class ChordModel:
-    """Model of the chords of pop songs, by mode of the key (0 major, 1 minor).
+    """Model of the chords of pop songs.
 
     Attributes
     ----------
-    emission : ndarray, shape (mode, feature, chord)
-        Weights of a softmax regression.
+    network : mapping of str to ndarray
+        Weights of :func:`chord_scores`.
     transition : ndarray, shape (mode, chord, chord)
-        Log-probability of the next chord, given that the chord changes.
+        Log-probability of the next chord, given that the chord changes; by mode of the key (0 major, 1 minor).
     change : ndarray, shape (beat of a bar of four,)
         Probability of a chord change.
     """
 
-    emission: NDArray[np.float64]
-    transition: NDArray[np.float64]
-    change: NDArray[np.float64]
+    network: Mapping[str, Float]
+    transition: Float
+    change: Float
 
     @classmethod
     def load(cls, folder: Path = MODEL) -> ChordModel:
@@ -85,7 +105,8 @@ class ChordModel:
         """
         tables = {name: table.astype(np.float64) for name, table in read_tensors(folder).items()}
         try:
-            return cls(tables["emission"], tables["transition"], tables["change"])
+            transition, change = tables.pop("transition"), tables.pop("change")
+            return cls({name: tables[name] for name in NETWORK}, transition, change)
         except KeyError as error:
             raise damaged(folder / WEIGHTS_FILE, error) from error
 
@@ -122,8 +143,9 @@ def estimate_chords(notes: Sequence[Note], key: Key, tempo: Tempo, model: ChordM
     last = max(first + 1, int(np.ceil(tempo.to_beats(notes[-1].offset) - 0.1)))
     beats = np.arange(first, last + 1)
     mode = MODES.index(key.mode)
-    rolls = np.roll(pitch_class_rolls(notes, tempo.to_seconds(beats)), -key.tonic, axis=1)
-    scores = features(rolls) @ model.emission[mode]
+    halves = np.arange(2 * first, 2 * last + 1) / 2
+    rolls = np.roll(pitch_class_rolls(notes, tempo.to_seconds(halves)), -key.tonic, axis=1)
+    scores = chord_scores(features(rolls, mode), model.network)
     scores -= np.logaddexp.reduce(scores, axis=1)[:, None]
     path = best_path(scores, model.transition[mode], _changes(model, tempo, beats[:-1]))
     starts = [0, *(np.flatnonzero(np.diff(path)) + 1), len(path)]
@@ -149,26 +171,36 @@ def pitch_class_rolls(notes: Sequence[Note], beats: NDArray[np.float64]) -> NDAr
     return rolls
 
 
-def features(rolls: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute the input of the regression for each beat.
+def features(rolls: Float, mode: int) -> Float:
+    """Compute the input of the network for each beat.
 
     Parameters
     ----------
-    rolls : ndarray, shape (beat, pitch class)
-        Pitch classes relative to the tonic.
+    rolls : ndarray, shape (2 * beat, pitch class)
+        Shares of each half beat, pitch classes relative to the tonic.
+    mode : int
+        0 major, 1 minor.
 
     Returns
     -------
     ndarray, shape (beat, N_FEATURES)
-        Shares of the pitch classes in each of ``WINDOWS`` and in the whole melody, and 1.
     """
-    n = len(rolls)
-    sums = np.concatenate([np.zeros((1, 12)), np.cumsum(rolls, axis=0)])
-    places = np.arange(n)
-    windows = [sums[np.clip(places + b, 0, n)] - sums[np.clip(places + a, 0, n)] for a, b in WINDOWS]
-    shares = [window / np.maximum(window.sum(axis=1, keepdims=True), MIN_BEATS) for window in windows]
-    whole = sums[-1] / max(float(sums[-1].sum()), MIN_BEATS)
-    return np.concatenate([*shares, np.tile(whole, (n, 1)), np.ones((n, 1))], axis=1)
+    n_beats = len(rolls) // 2
+    whole = rolls.sum(axis=0)
+    whole = WHOLE * whole / max(float(whole.sum()), MIN_BEATS)
+    parts = [rolls.reshape(n_beats, 24), np.tile(whole, (n_beats, 1)), np.full((n_beats, 1), float(mode))]
+    return np.concatenate(parts, axis=1)
+
+
+def chord_scores(described: Float, network: Mapping[str, Float]) -> Float:
+    """Compute the scores (beat, chord) of features (beat, N_FEATURES): dilated convolutions with residuals."""
+    hidden = described @ network["input"] + network["input_bias"]
+    for number, dilation in enumerate(DILATIONS):
+        padded = np.pad(hidden, ((dilation, dilation), (0, 0)))
+        taps = (padded[k * dilation : k * dilation + len(hidden)] @ network[f"wide{number}"][k] for k in range(3))
+        wide = np.maximum(sum(taps, network[f"wide{number}_bias"]), 0.0)
+        hidden = hidden + wide @ network[f"mix{number}"] + network[f"mix{number}_bias"]
+    return np.asarray(np.maximum(hidden, 0.0) @ network["output"] + network["output_bias"])
 
 
 def _changes(model: ChordModel, tempo: Tempo, beats: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, seconds_to_samples
 from hf_model.audio.io import read_audio
 from hf_model.notes.note import HIGHEST_KEY, LOWEST_KEY
+from hf_model.piano.brightness import band_levels
 from hf_model.piano.build_samples import NOTE_SECONDS, TAIL_FADE, add_packed, empty_columns, find_loop, pack_notes
 from hf_model.piano.sampled import SampledPiano
 from hf_model.weights import WEIGHTS, write_tensors
@@ -79,7 +80,7 @@ def mix_of(levels: NDArray[np.float64]) -> NDArray[np.float32]:
     """Compute the gains (velocity, 2) of the layers below and above from the levels of the layers in dB.
 
     The nearest layer alone is played, because recordings of several strokes do not add in phase; its gain follows the
-    level, which is interpolated between the layers.
+    level, which is interpolated between the layers, as its brightness is (:mod:`hf_model.piano.brightness`).
     """
     velocities = np.array(list(LAYERS.values()))
     wanted = np.interp(np.arange(128), velocities, levels)
@@ -99,10 +100,11 @@ def mix_of(levels: NDArray[np.float64]) -> NDArray[np.float32]:
 def build_key(folder: Path, key: int, gain: float) -> dict[str, Any]:
     """Read, pack and measure one key."""
     columns = empty_columns()
-    loops, levels = [], []
+    loops, levels, spectra = [], [], []
     for layer in LAYERS:
         long = gain * recording(folder, key, layer)
         levels.append(level_db(long))
+        spectra.append(band_levels(long))
         period, decay = find_loop(long.mean(axis=0))
         loops.append((period, min(decay, MAX_LOOP_GAIN)))
         struck = long[:, : seconds_to_samples(NOTE_SECONDS, PIANO_SAMPLE_RATE)].copy()
@@ -110,7 +112,8 @@ def build_key(folder: Path, key: int, gain: float) -> dict[str, Any]:
         struck[:, -n_fade:] *= np.linspace(1.0, 0.0, n_fade, dtype=np.float32)
         add_packed(columns, struck)
     loop, loop_gain = zip(*loops, strict=True)
-    return {**columns, "mix": mix_of(np.array(levels)), "loop": loop, "loop_gain": loop_gain}
+    measured = {"mix": mix_of(np.array(levels)), "brightness": np.array(spectra)}
+    return {**columns, **measured, "loop": loop, "loop_gain": loop_gain}
 
 
 def build(source: Path, folder: Path) -> None:
@@ -124,6 +127,7 @@ def build(source: Path, folder: Path) -> None:
     tensors: dict[str, NDArray[Any]] = {
         "velocities": np.array(list(LAYERS.values()), dtype=np.int64),
         "mix": np.stack([key["mix"] for key in keys]),
+        "brightness": np.stack([key["brightness"] for key in keys]),
         "release": release,
         "loop": np.array([key["loop"] for key in keys], dtype=np.int32),
         "loop_gain": np.array([key["loop_gain"] for key in keys], dtype=np.float32),

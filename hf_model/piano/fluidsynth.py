@@ -85,8 +85,7 @@ class ReferencePiano:
     channels = 2
 
     def __init__(self, sound_font: Path | str | None = None) -> None:
-        self._program = shutil.which(PROGRAM)
-        if self._program is None:
+        if shutil.which(PROGRAM) is None:
             msg = (
                 "--sound reference needs FluidSynth, which is not installed "
                 "(apt-get install fluidsynth, brew install fluid-synth); --sound sampled needs nothing"
@@ -111,31 +110,41 @@ class ReferencePiano:
         OSError
             If FluidSynth fails; with its own message.
         """
-        import soundfile
-
         with tempfile.TemporaryDirectory(prefix="hummingface-") as folder:
-            midi, wav = Path(folder) / "notes.mid", Path(folder) / "piano.wav"
+            midi = Path(folder) / "notes.mid"
             write_midi(midi, damp_repeated(notes), end=n_samples / PIANO_SAMPLE_RATE)
-            self._run(midi, wav)
-            missing = n_samples
-            with soundfile.SoundFile(wav) as file:
-                while missing:
-                    block = file.read(min(BLOCK_SAMPLES, missing), dtype="float32", always_2d=True).T
-                    if not block.shape[1]:
-                        block = np.zeros((2, min(BLOCK_SAMPLES, missing)), dtype=np.float32)
-                    missing -= block.shape[1]
-                    yield block
+            yield from play_file(midi, self.sound_font, n_samples)
 
-    def _run(self, midi: Path, wav: Path) -> None:
-        options = ["-q", "-n", "-i", "-r", str(PIANO_SAMPLE_RATE), "-g", str(GAIN), "-O", "float"]
-        for name, value in SETTINGS.items():
-            options += ["-o", f"{name}={value}"]
-        command = [str(self._program), *options, "-T", "wav", "-F", str(wav), str(self.sound_font.resolve()), str(midi)]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        if done.returncode or not wav.is_file():
-            reason = " ".join(done.stderr.split())[-300:] or f"exit code {done.returncode}"
-            msg = f"FluidSynth could not play with {self.sound_font}: {reason}"
-            raise OSError(msg)
+
+def play_file(midi: Path, sound_font: Path, n_samples: int) -> Iterator[NDArray[np.float32]]:
+    """Play a MIDI file in one run of FluidSynth's program, and yield the audio in blocks (2, sample).
+
+    Raises
+    ------
+    OSError
+        If FluidSynth fails; with its own message.
+    """
+    import soundfile
+
+    wav = midi.with_suffix(".wav")
+    options = ["-q", "-n", "-i", "-r", str(PIANO_SAMPLE_RATE), "-g", str(GAIN), "-O", "float"]
+    for name, value in SETTINGS.items():
+        options += ["-o", f"{name}={value}"]
+    program = shutil.which(PROGRAM) or PROGRAM
+    command = [program, *options, "-T", "wav", "-F", str(wav), str(sound_font.resolve()), str(midi)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode or not wav.is_file():
+        reason = " ".join(done.stderr.split())[-300:] or f"exit code {done.returncode}"
+        msg = f"FluidSynth could not play with {sound_font}: {reason}"
+        raise OSError(msg)
+    missing = n_samples
+    with soundfile.SoundFile(wav) as file:
+        while missing:
+            block = file.read(min(BLOCK_SAMPLES, missing), dtype="float32", always_2d=True).T
+            if not block.shape[1]:
+                block = np.zeros((2, min(BLOCK_SAMPLES, missing)), dtype=np.float32)
+            missing -= block.shape[1]
+            yield block
 
 
 class FluidSynthLibrary:

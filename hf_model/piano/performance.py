@@ -16,7 +16,9 @@ from hf_model.audio.loudness import SILENCE_LUFS, LoudnessMeter
 from hf_model.audio.reverb import Reverb
 from hf_model.config import check_choice, check_range
 from hf_model.notes.note import Note
+from hf_model.notes.part import Part
 from hf_model.notes.pedal import Pedal, apply_pedals, place_pedals
+from hf_model.piano.band import as_piano_notes, band_blocks, find_band_font
 from hf_model.piano.rendering import Renderer, gain_for, render_blocks
 
 SOUNDS = ("sampled", "concert", "neural", "reference", "voice")
@@ -124,6 +126,7 @@ def perform(
     models: RendererSource,
     *,
     pedals: Sequence[Pedal] | None = None,
+    band: Sequence[Part] = (),
     progress: Callable[[float], object] = lambda _: None,
 ) -> Iterator[Take]:
     """Render notes and measure the level; memory does not grow with the length.
@@ -139,6 +142,9 @@ def perform(
         Provides the piano.
     pedals : sequence of Pedal, optional
         Replace those of the performance.
+    band : sequence of Part, optional
+        What other instruments play: with FluidSynth and a General MIDI sound font, or else, without the drums, on the
+        piano.
     progress : callable
         Called with the share that is rendered, 0 to 1.
 
@@ -153,11 +159,15 @@ def perform(
         If the folder of temporary files is full; the message names it.
     """
     played = apply_pedals(notes, performance.pedals(notes) if pedals is None else pedals)
+    font = find_band_font() if band else None
+    if font is None:
+        played = sorted([*played, *as_piano_notes(band)])
+    beside = band_blocks(band, n_samples, font) if font else iter(())
     meter = LoudnessMeter(PIANO_SAMPLE_RATE)
     lengths: list[int] = []
     n_channels = 1
     with tempfile.SpooledTemporaryFile(max_size=MAX_BYTES_IN_MEMORY) as file:
-        for block in _render(played, n_samples, performance, models.renderer(performance.sound)):
+        for block in _render(played, n_samples, performance, models.renderer(performance.sound), beside):
             meter.add(block)
             n_channels = block.shape[0]
             lengths += _keep(block, file)
@@ -201,13 +211,17 @@ def play(
 
 
 def _render(
-    notes: Sequence[Note], n_samples: int, performance: Performance, renderer: Renderer
+    notes: Sequence[Note],
+    n_samples: int,
+    performance: Performance,
+    renderer: Renderer,
+    beside: Iterator[NDArray[np.float32]],
 ) -> Iterator[NDArray[np.float32]]:
-    """Render at the piano's own level, add reverb and fade out the end."""
+    """Render at the piano's own level, add other instruments and reverb, and fade out the end."""
     reverb: Reverb | None = None
     fade = fade_out(notes, n_samples)
     position = 0
-    for raw in render_blocks(renderer, notes, n_samples):
+    for raw in add_blocks(render_blocks(renderer, notes, n_samples), beside):
         block = raw.mean(axis=0, keepdims=True) if performance.mono else raw
         if performance.reverb > 0:
             reverb = reverb or Reverb(performance.reverb, block.shape[0], PIANO_SAMPLE_RATE)
@@ -219,6 +233,32 @@ def _render(
             block[:, begin:] *= fade[first : first + block.shape[1] - begin]
         position += block.shape[1]
         yield block
+
+
+def add_blocks(
+    blocks: Iterator[NDArray[np.float32]], others: Iterator[NDArray[np.float32]]
+) -> Iterator[NDArray[np.float32]]:
+    """Add audio in blocks (channel, sample) of any lengths to other blocks; as many samples as the first."""
+    left = np.zeros((1, 0), dtype=np.float32)
+    for block in blocks:
+        parts, missing = [], block.shape[1]
+        while missing:
+            if not left.shape[1]:
+                following = next(others, None)
+                if following is None:
+                    break
+                left = following
+            parts.append(left[:, :missing])
+            missing -= parts[-1].shape[1]
+            left = left[:, parts[-1].shape[1] :]
+        if not parts:
+            yield block
+            continue
+        added = np.concatenate(parts, axis=1)
+        total = np.zeros((max(block.shape[0], added.shape[0]), block.shape[1]), dtype=np.float32)
+        total += block
+        total[:, : added.shape[1]] += added
+        yield total
 
 
 def fade_out(notes: Sequence[Note], n_samples: int) -> NDArray[np.float32]:

@@ -49,6 +49,9 @@ class PianoSet:
         Period in samples of the loop of a long note; 0 for a note that is silent by then.
     loop_gain : ndarray of float32, shape (key, layer)
         Gain of each repetition of the loop.
+    brightness : ndarray of float32, shape (key, layer, band), optional
+        Spectrum of each note (:func:`hf_model.piano.brightness.band_levels`), for velocities between the layers; a set
+        whose layers add in phase has none.
     """
 
     velocities: NDArray[np.int64]
@@ -64,6 +67,7 @@ class PianoSet:
     side_peak: NDArray[np.float32]
     loop: NDArray[np.int32]
     loop_gain: NDArray[np.float32]
+    brightness: NDArray[np.float32] | None = None
 
 
 class _Decoded(NamedTuple):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, seconds_to_samples
 from hf_model.config import ConfigError, check_range
 from hf_model.notes.note import LOWEST_KEY, Note
+from hf_model.piano.brightness import equalize, filter_gains
 from hf_model.piano.recordings import DecodedNotes, PianoSet
 from hf_model.piano.rendering import damp_repeated, fade_end
 from hf_model.weights import WEIGHTS, WEIGHTS_FILE, damaged, read_config, read_tensors
@@ -32,8 +33,8 @@ LOOP_MATCH = 0.3
 class SampledPiano:
     """A piano that plays recorded notes.
 
-    A velocity between two recorded ones is a mix of both: neighbouring layers of this instrument are the same recording
-    behind different filters, so that they add in phase.
+    A velocity between two recorded ones is a mix of both where neighbouring layers are the same recording behind
+    different filters, so that they add in phase; or else the nearest one, with the brightness between both.
 
     Parameters
     ----------
@@ -128,6 +129,8 @@ class SampledPiano:
         for other in others:
             sound[:, : other.shape[1]] += other
         louder = layers[int(abs(gains[1]) > abs(gains[0]))]
+        if recorded.brightness is not None and velocity != recorded.velocities[louder]:
+            sound = equalize(sound, filter_gains(recorded.brightness[row], recorded.velocities, louder, velocity))
         return _prolong_channels(
             sound, n_samples, int(recorded.loop[row, louder]), float(recorded.loop_gain[row, louder])
         )

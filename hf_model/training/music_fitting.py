@@ -1,19 +1,16 @@
-"""Fits of the musical rules' weights to songs: key, corrections of repetitions, chords."""
+"""Fits of the musical rules' weights to songs: key, intervals, corrections of repetitions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from hf_model.music.chords import N_CHORDS, N_FEATURES, ChordModel, estimate_chords, features
 from hf_model.music.intended_keys import MAX_INTERVAL
 from hf_model.music.key import MODES, Key, shares
-from hf_model.music.tempo import Tempo
 from hf_model.notes.note import Note
 
 Float = NDArray[np.float64]
@@ -106,84 +103,3 @@ def fit_logistic(examples: Sequence[tuple[Float, float]]) -> list[float]:
 
     weights: list[float] = minimize(loss, np.zeros(x.shape[1])).x.round(2).tolist()
     return weights
-
-
-@dataclass(frozen=True, eq=False)
-class ChordExample:
-    """A song in 4/4 relative to its key: pitch classes (beat, 12), chords (beat,) or -1, places in the bar (beat,)."""
-
-    rolls: NDArray[np.float64]
-    chords: NDArray[np.int64]
-    places: NDArray[np.int64]
-    mode: int
-
-
-def fit_chords(songs: list[ChordExample], sharpness: float, fairness: float) -> ChordModel:
-    """Fit regression and transitions, with a given weight of both and of rare chords."""
-    emission, transition = np.zeros((2, N_FEATURES, N_CHORDS)), np.zeros((2, N_CHORDS, N_CHORDS))
-    change, seen = np.ones(4), np.full(4, 2.0)
-    for mode in range(2):
-        own = [song for song in songs if song.mode == mode]
-        x = np.concatenate([features(song.rolls) for song in own])
-        y = np.concatenate([song.chords for song in own])
-        x, y = x[y >= 0], y[y >= 0]
-        share = np.bincount(y, minlength=N_CHORDS) + 5.0
-        emission[mode] = sharpness * _regression(x, y)
-        emission[mode, -1] -= fairness * np.log(share / share.sum())
-        counts = np.full((N_CHORDS, N_CHORDS), 0.3)
-        for song in own:
-            known = (song.chords[1:] >= 0) & (song.chords[:-1] >= 0)
-            previous, current, place = song.chords[:-1][known], song.chords[1:][known], song.places[1:][known]
-            np.add.at(seen, place, 1)
-            np.add.at(change, place[previous != current], 1)
-            np.add.at(counts, (previous[previous != current], current[previous != current]), 1)
-        np.fill_diagonal(counts, 1e-9)
-        transition[mode] = np.log(counts / counts.sum(axis=1, keepdims=True))
-    return ChordModel(emission, transition, change / seen)
-
-
-def _regression(x: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Fit a multinomial logistic regression: weights (feature, chord)."""
-    import torch
-
-    torch.manual_seed(0)
-    inputs, targets = torch.tensor(x, dtype=torch.float32), torch.tensor(y)
-    weights = torch.zeros(N_FEATURES, N_CHORDS, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights], max_iter=80, line_search_fn="strong_wolfe")
-
-    def loss() -> torch.Tensor:
-        optimizer.zero_grad()
-        value = torch.nn.functional.cross_entropy(inputs @ weights, targets) + 1e-4 * weights.square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
-
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
-    return np.asarray(weights.detach().numpy())
-
-
-def share_of_right_chords(model: ChordModel, songs: list[ChordExample]) -> float:
-    """Give the share of beats with the right chord."""
-    right = total = 0
-    for song in songs:
-        notes, tempo = _on_beats(song)
-        found = np.full(len(song.chords), -2)
-        for chord in estimate_chords(notes, Key(0, MODES[song.mode]), tempo, model):
-            found[round(chord.onset) : round(chord.offset)] = 2 * chord.root + chord.is_minor
-        known = (song.chords >= 0) & (found >= -1)
-        right += int(np.sum((found == song.chords)[known]))
-        total += int(known.sum())
-    return right / total
-
-
-def _on_beats(song: ChordExample) -> tuple[list[Note], Tempo]:
-    """Give a song as notes of at most one beat, and its beats, a second each."""
-    notes = []
-    for beat, roll in enumerate(song.rolls):
-        now = float(beat)
-        for pitch in np.flatnonzero(roll > 0):
-            until = min(now + float(roll[pitch]), beat + 1.0)
-            if until > now:
-                notes.append(Note(now, until, 60.0 + pitch))
-            now = until
-    downbeat = int(np.argmax(song.places == 0))
-    return notes, Tempo(60.0, 1.0, tuple(map(float, range(len(song.rolls) + 1))), downbeat, (4, 4), 1.0)

@@ -20,6 +20,7 @@ SOUND_FIGURES = {
     "log_mel_distance": "log_mel_db",
     "spectral_convergence": "spectral_convergence",
     "retranscribed_conp": "retranscribed_conp",
+    "piano_share": "piano_share",
     "same_length": "same_length",
 }
 NOTE_FIGURES = ("con", "conp", "conpoff")

@@ -42,7 +42,8 @@ def test_no_options_are_the_defaults(parser):
 def test_every_field_has_an_option(parser):
     options = {option for action in parser._actions for option in action.option_strings}
     for field in fields(Arrangement):
-        assert f"--{field.name.replace('_', '-')}" in options
+        if field.name != "ensemble":  # the value of --accompany
+            assert f"--{field.name.replace('_', '-')}" in options
 
 
 def test_options_set_all_fields(parser):
@@ -72,6 +73,30 @@ def test_options_set_all_fields(parser):
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "chosen"),
+    [
+        (["--accompany"], Arrangement(accompany=True)),
+        (["--accompany", "piano"], Arrangement(accompany=True)),
+        (["--accompany", "band", "--style", "swing"], Arrangement(accompany=True, ensemble="band", style="swing")),
+        (["--style", "waltz"], Arrangement(accompany=True, style="waltz")),
+    ],
+)
+def test_who_accompanies(parser, words, chosen):
+    assert arrangement(parser, *words) == chosen
+
+
+def test_a_file_after_accompany_is_an_input():
+    from hf_model.cli.options import with_ensemble
+    from hf_model.cli.parser import build_parser
+
+    words = with_ensemble(["convert", "--accompany", "hum.wav", "--accompany", "band", "other.wav", "--accompany"])
+    assert words == ["convert", "--accompany=piano", "hum.wav", "--accompany", "band", "other.wav", "--accompany=piano"]
+    assert build_parser().parse_args(words[:3]).inputs == ["hum.wav"]
+    assert with_ensemble([]) == []
+    assert with_ensemble(["convert", "--", "--accompany", "a"])[-2] == "--accompany", "a file of that name"
+
+
 def test_an_unknown_key_is_refused(parser):
     with pytest.raises(ConfigError, match="key is 'H moll', expected for instance 'A minor'"):
         arrangement(parser, "--key", "H moll")
@@ -84,6 +109,7 @@ def test_choices_equal_those_of_the_library():
     assert options.SWINGS == quantization.SWINGS
     assert options.TEMPO_MAPS == midi_score.TEMPO_MAPS
     assert options.KEYS == rules.KEYS
+    assert options.ENSEMBLES == rules.ENSEMBLES
     assert tuple(meter.METERS) == options.METERS
     assert (tempo.SLOWEST, tempo.FASTEST) == (options.SLOWEST, options.FASTEST)
     assert Arrangement().min_note == options.MIN_NOTE

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hf_model.audio.grid import VOICE_STFT
 from hf_model.evaluation.audio_metrics import (
     complex_convergence,
     constant_offset,
     decay_rates,
+    is_called_piano,
     largest_step,
     log_mel_distance,
     mel_filters,
@@ -17,6 +19,9 @@ from hf_model.evaluation.audio_metrics import (
     si_sdr,
     spectral_convergence,
 )
+from hf_model.notes.note import Note
+from hf_model.piano.sampled import SampledPiano
+from hf_model.singer.synthesis import sing
 
 RNG = np.random.default_rng(0)
 NOISE = (0.1 * RNG.standard_normal(22050)).astype(np.float32)
@@ -114,3 +119,14 @@ def test_a_click_and_a_constant_are_detected() -> None:
     assert constant_offset(tone) < 1e-3
     assert constant_offset(np.stack([tone, tone + 0.01])) == pytest.approx(0.01 / 0.11, rel=0.05)
     assert largest_step(tone[:0]) == constant_offset(0 * tone) == 0
+
+
+def test_a_piano_is_called_one_and_a_voice_is_not():
+    melody = [Note(0.4 * k, 0.4 * k + 0.38, 60.0 + step) for k, step in enumerate((0, 4, 7, 5, 4, 2, 0, 7))]
+    assert is_called_piano(SampledPiano.load().render(melody, 4 * 44100), 44100) == 1.0
+    assert is_called_piano(sing(melody, 1).audio[np.newaxis], VOICE_STFT.sample_rate) == 0.0
+
+
+def test_silence_and_a_moment_are_not_judged():
+    assert np.isnan(is_called_piano(np.zeros((2, 3 * 44100), np.float32), 44100))
+    assert np.isnan(is_called_piano(NOISE[None, :1000], 44100))

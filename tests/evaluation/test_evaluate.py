@@ -69,6 +69,7 @@ def test_perfect_notes_and_sound(rendered):
     assert sound["log_mel_distance"] < 0.1
     assert sound["spectral_convergence"] < 0.01
     assert sound["retranscribed_conp"] == 1.0
+    assert sound["piano_share"] == 1.0
     assert right.sounds["reference"]["retranscribed_conp"] == 1.0
     assert late.sounds["sampled"]["same_length"] == 0.0
     assert late.sounds["sampled"]["retranscribed_conp"] == 0.0

@@ -101,7 +101,7 @@ def test_tables_contain_the_figures_of_the_report(measured):
     assert rows[0][header.index("COnP")] == "1.000"
     assert rows[1][header.index("onset bias ms")] == "-"
     header, rows = sound_rows(report)
-    assert rows == [["made, sampled", "2.000", "-", "-", "1.000"]]
+    assert rows == [["made, sampled", "2.000", "-", "-", "-", "1.000"]]
 
 
 def test_histograms_without_any_match(tmp_path):

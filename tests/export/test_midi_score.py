@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import mido
 import music21
 import numpy as np
@@ -17,6 +19,7 @@ from hf_model.music.key import Key
 from hf_model.music.tempo import Tempo
 from hf_model.notes.note import Note
 from hf_model.notes.note_files import read_score
+from hf_model.notes.part import Part
 
 A_MINOR = Key(9, "minor")
 
@@ -176,3 +179,24 @@ def test_the_length_is_exact_to_the_sample(tmp_path, n_samples, bpm, has_note, i
 def test_a_note_that_was_moved_beyond_the_end_counts(tmp_path):
     write_score(tmp_path / "longer.mid", arranged([Note(1.0, 3.5, 60)], WALTZ), 3 * 44100)
     assert read_score(tmp_path / "longer.mid").duration is None
+
+
+def test_a_band_has_a_track_for_each_instrument(tmp_path):
+    band = (
+        Part("second voice", 48, (Note(0.95, 1.5, 65, 60),)),
+        Part("bass", 33, (Note(0.95, 2.7, 33, 70),)),
+        Part("drums", 0, (Note(0.95, 1.0, 36, 80), Note(0.95, 1.0, 42, 50)), is_drum=True),
+    )
+    melody = replace(arranged([Note(0.95, 1.5, 69, 80)], WALTZ), band=band)
+    write_score(tmp_path / "band.mid", melody, 5 * 44100)
+    midi = pretty_midi.PrettyMIDI(str(tmp_path / "band.mid"))
+    found = [(part.name, part.program, part.is_drum, [note.pitch for note in part.notes]) for part in midi.instruments]
+    assert found == [
+        ("HummingFace", 0, False, [69]),
+        ("second voice", 48, False, [65]),
+        ("bass", 33, False, [33]),
+        ("drums", 0, True, [36, 42]),
+    ]
+    read = mido.MidiFile(tmp_path / "band.mid")
+    assert {message.channel for message in read.tracks[-1] if hasattr(message, "channel")} == {9}
+    assert read.length == pytest.approx(5.0, abs=1e-3)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from importlib.util import find_spec
 from itertools import pairwise
@@ -18,6 +19,7 @@ from hf_model.export.notation import notate
 from hf_model.music.accompaniment import accompany
 from hf_model.music.arrangement import Arranged
 from hf_model.music.chords import Chord
+from hf_model.music.ensemble.band import write_band
 from hf_model.music.key import Key, parse_key
 from hf_model.music.quantization import STRAIGHT, estimate_swing
 from hf_model.music.tempo import Tempo
@@ -281,3 +283,25 @@ def test_the_chords_of_an_intro_are_left_out(tmp_path):
     write_musicxml(tmp_path / "song.musicxml", arranged(melody, chords=chords))
     roots = re.findall(r"<root-step>(\w)</root-step>", (tmp_path / "song.musicxml").read_text())
     assert roots == ["F", "G"]
+
+
+@pytest.mark.parametrize("meter", [(4, 4), (3, 4), (6, 8)])
+def test_a_band_has_a_staff_for_each_instrument(tmp_path, schema, meter):
+    import music21
+
+    clock = tempo(meter=meter)
+    notes = line(*[(72 + k % 3, 1) for k in range(3 * clock.beats_per_bar)], clock=clock)
+    band = write_band(notes, [Chord(0.0, 60.0, 0, False)], clock, parse_key("C major"))
+    write_musicxml(tmp_path / "band.musicxml", replace(arranged(notes, clock), band=band))
+    validate(schema, tmp_path / "band.musicxml")
+    score = music21.converter.parse(tmp_path / "band.musicxml")
+    assert [part.partName for part in score.parts] == ["Piano", "second voice", "chords", "bass", "drums"]
+    assert len({len(part.getElementsByClass("Measure")) for part in score.parts}) == 1
+    for part in score.parts:
+        for bar in part.getElementsByClass("Measure"):
+            assert bar.duration.quarterLength == pytest.approx(
+                clock.beats_per_bar * (1.5 if clock.is_compound else 1.0)
+            )
+    channels = [int(found) for found in re.findall(r"<midi-channel>(\d+)<", (tmp_path / "band.musicxml").read_text())]
+    assert channels[-1] == 10, "the drums"
+    assert 10 not in channels[:-1]

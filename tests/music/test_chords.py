@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from hf_model.music.accompaniment import HIGHEST_VOICE, accompany, bass_key, voicing
 from hf_model.music.arrangement import Arrangement, arrange
-from hf_model.music.chords import N_FEATURES, Chord, default_model, estimate_chords, features, pitch_class_rolls
+from hf_model.music.chords import (
+    N_FEATURES,
+    WHOLE,
+    Chord,
+    chord_scores,
+    default_model,
+    estimate_chords,
+    features,
+    pitch_class_rolls,
+)
 from hf_model.music.key import Key, parse_key
 from hf_model.music.tempo import Tempo
 from hf_model.notes.note import Note
@@ -46,15 +55,23 @@ def test_a_minor_tune_ends_on_its_minor_chord():
 
 
 def test_features_of_a_beat():
-    rolls = pitch_class_rolls(quarters(C), np.arange(5) * 0.6)
-    assert rolls.sum(axis=1) == pytest.approx([1, 1, 1, 1])
-    assert [int(row.argmax()) for row in rolls] == [0, 4, 7, 4]
-    described = features(rolls)
+    rolls = pitch_class_rolls(quarters(C), np.arange(9) * 0.3)
+    assert rolls.sum(axis=1) == pytest.approx(np.ones(8))
+    assert [int(row.argmax()) for row in rolls] == [0, 0, 4, 4, 7, 7, 4, 4]
+    described = features(rolls, 1)
     assert described.shape == (4, N_FEATURES)
-    assert described[0, :12].argmax() == 0, "the beat itself"
-    assert described[0, 12:24].argmax() == 4, "the next one"
-    assert described[2, -13:-1] == pytest.approx(np.bincount([0, 4, 7, 4], minlength=12) / 4)
+    assert np.flatnonzero(described[1, :24]).tolist() == [4, 16], "the third in both halves of the second beat"
+    assert described[2, 24:36] == pytest.approx(WHOLE * np.bincount([0, 4, 7, 4], minlength=12) / 4)
     assert np.all(described[:, -1] == 1)
+
+
+def test_scores_of_a_beat_depend_on_fifteen_beats_on_both_sides():
+    network = default_model().network
+    described = np.zeros((60, N_FEATURES))
+    changed = described.copy()
+    changed[30] = 1.0
+    differs = np.flatnonzero(np.abs(chord_scores(described, network) - chord_scores(changed, network)).max(axis=1) > 0)
+    assert (differs.min(), differs.max()) == (15, 45)
 
 
 def test_the_model_prefers_common_changes():

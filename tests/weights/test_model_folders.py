@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 from hf_model.config import ConfigError
 from hf_model.music import fitted
 from hf_model.music.chords import ChordModel
+from hf_model.music.ensemble.rhythms import RhythmModel
 from hf_model.piano.sampled import SampledPiano
 from hf_model.synthesizer.partials import PartialTable
 from hf_model.weights import WEIGHTS, WeightsError, read_config, read_model_file, read_tensors, write_tensors
@@ -23,6 +24,7 @@ LOADERS: dict[str, Callable[[Path], Any]] = {
     "piano": SampledPiano.load,
     "partials": PartialTable.load,
     "harmony": ChordModel.load,
+    "rhythms": RhythmModel.load,
 }
 
 
@@ -62,6 +64,12 @@ def test_damaged_weights_without_a_digest_are_refused(
     (folder / "model.safetensors").write_bytes(content)
     with pytest.raises(WeightsError, match=r"model\.safetensors is damaged \([^\n]+\); copy, download or train"):
         load(folder)
+
+
+def test_transposed_tensors_are_written_in_order(tmp_path: Path) -> None:
+    table = np.arange(6.0).reshape(2, 3)
+    write_tensors(tmp_path, {"table": table.T}, {"kind": "test"})
+    assert np.array_equal(read_tensors(tmp_path)["table"], table.T)
 
 
 def test_weights_of_another_model_are_refused(model: tuple[Path, Callable[[Path], Any]]) -> None:

@@ -57,5 +57,5 @@ export function updateLabels(form) {
   }
   const off = form.elements.quantize.value === "off";
   form.elements.strength.disabled = form.elements.swing.disabled = off;
-  form.elements.style.disabled = !form.elements.accompany.checked;
+  form.elements.style.disabled = form.elements.ensemble.disabled = !form.elements.accompany.checked;
 }

@@ -51,6 +51,7 @@ def to_jams(arranged: Arranged, duration: float, title: str = "") -> dict[str, A
     found = [
         ("note_midi", "voice", _notes(arranged.notes)),
         ("note_midi", "piano", _notes(arranged.both_hands)),
+        *(("note_midi", part.name, _notes(part.notes)) for part in arranged.band),
         ("beat", "voice", beats),
         ("tempo", "voice", [whole | {"value": tempo.bpm, "confidence": tempo.confidence}]),
         ("key_mode", "piano", [whole | {"value": key.name.replace(" ", ":"), "confidence": key.confidence}]),
