@@ -193,6 +193,8 @@ def check_older(outputs: Mapping[str, Path], *, overwrite: bool) -> None:
 
 
 def _is_midi(source: Path) -> bool:
+    if not source.is_file():  # a pipe would wait for its writer
+        return False
     try:
         with source.open("rb") as file:
             return file.read(4) == b"MThd"

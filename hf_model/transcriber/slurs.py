@@ -258,7 +258,7 @@ def _find_changes(path: Float, is_clear: NDArray[np.bool_]) -> NDArray[np.int64]
         for row in near
     ]
     typical = np.array([np.median(stays[row]) for row in near])
-    return changes[(near.sum(axis=1) >= N_CHANGES) & (typical >= STAYS) & even]
+    return np.asarray(changes[(near.sum(axis=1) >= N_CHANGES) & (typical >= STAYS) & even])
 
 
 def _around(values: NDArray[Any], first: int, last: int, reduce: Callable[..., Any]) -> Float:

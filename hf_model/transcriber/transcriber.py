@@ -79,7 +79,8 @@ class Transcriber(OnnxModel):
             ``1 + n_samples // 160`` frames.
         """
         long, short = (power_spectra(waveform, config) for config in (LONG_WINDOW, SHORT_WINDOW))
-        return LocalFeatures(*self._local.run(long=long, short=short), short)
+        features, pitch = self._local.run(long=long, short=short)
+        return LocalFeatures(features, pitch, short)
 
     def context(self, features: FloatArray) -> FloatArray:
         """Compute probabilities of onset, offset and voicing, (3, frame), from local features (frame, channel)."""
