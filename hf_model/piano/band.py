@@ -28,6 +28,9 @@ SOUND_FONTS = (
 
 TICKS_PER_SECOND = 2000
 
+LEVEL = 0.7
+"""Gain of the band, so that the piano leads: both play at the same gain of FluidSynth."""
+
 MISSING = (
     "the piano plays the band, without its drums: FluidSynth and a General MIDI sound font are not installed "
     "(apt-get install fluidsynth fluid-soundfont-gm)"
@@ -66,7 +69,7 @@ def band_blocks(band: Sequence[Part], n_samples: int, sound_font: Path) -> Itera
     Yields
     ------
     ndarray, shape (2, sample)
-        44.1 kHz, ``n_samples`` together, at the level of the sampled piano.
+        44.1 kHz, ``n_samples`` together, a little below the level of the sampled piano.
 
     Raises
     ------
@@ -76,7 +79,8 @@ def band_blocks(band: Sequence[Part], n_samples: int, sound_font: Path) -> Itera
     with tempfile.TemporaryDirectory(prefix="hummingface-") as folder:
         midi = Path(folder) / "band.mid"
         midi.write_bytes(_to_midi(band, n_samples))
-        yield from play_file(midi, sound_font, n_samples)
+        for block in play_file(midi, sound_font, n_samples):
+            yield np.float32(LEVEL) * block
 
 
 def _to_midi(band: Sequence[Part], n_samples: int) -> bytes:

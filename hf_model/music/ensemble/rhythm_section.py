@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.music.accompaniment import BASS_SHARE, Beat, lowest_key, pattern, voicing
+from hf_model.music.accompaniment import Beat, lowest_key, pattern, voicing
 from hf_model.music.ensemble.bars import Song
 from hf_model.music.ensemble.rhythms import STEPS, RhythmModel, context
 from hf_model.notes.note import Note
@@ -16,8 +16,8 @@ from hf_model.notes.note import Note
 LOWEST_BASS = 28
 """MIDI number: the lowest string of a bass guitar. Roots lie within an octave from there."""
 
-CHORD_SHARE = 0.55
-"""Velocity of the chords relative to the melody."""
+BASS_SHARE, CHORD_SHARE = 0.6, 0.55
+"""Velocities of bass and chords relative to the melody."""
 
 FIFTH = 0.5
 """Share of fifths from which the bass plays the fifth of a chord that it has begun."""
