@@ -70,7 +70,7 @@ def sound_features(audio: NDArray[np.float32], identifier: InstrumentIdentifier)
 def _cosines() -> NDArray[np.float64]:
     """Make the basis (band, coefficient) of a cosine transform without its constant."""
     at = (np.arange(N_MELS) + 0.5) / N_MELS
-    return np.cos(np.pi * at[:, None] * np.arange(1, N_CEPSTRA + 1)) * np.sqrt(2.0 / N_MELS)
+    return np.asarray(np.cos(np.pi * at[:, None] * np.arange(1, N_CEPSTRA + 1)) * np.sqrt(2.0 / N_MELS))
 
 
 def _rhythm(level: NDArray[np.float64]) -> dict[str, float]:
