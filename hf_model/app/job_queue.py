@@ -12,6 +12,7 @@ from typing import Any
 
 from hf_model.app.jobs import Progress
 from hf_model.app.limits import BusyError, Limits, PageError
+from hf_model.parallel.memory import release_freed_memory
 
 BUSY = "The server is busy. Please try again in a minute."
 TOO_MANY_JOBS = "Too many conversions of yours are waiting. Please wait until they are done."
@@ -148,3 +149,5 @@ def _attempt(job: Job, loop: asyncio.AbstractEventLoop) -> Message:
     except Exception:  # noqa: BLE001 - the queue must go on
         _LOG.exception("a conversion failed")
         return {"error": FAILED}
+    finally:
+        release_freed_memory()  # glibc keeps a little more after each job, for hours
