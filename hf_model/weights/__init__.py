@@ -150,11 +150,11 @@ def read_tensors(folder: Path | str, settings: Mapping[str, Any] | None = None) 
 
 def write_tensors(folder: Path | str, tensors: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]) -> None:
     """Write ``model.safetensors``, and ``config.json`` with its digest."""
-    from numpy import ascontiguousarray
+    from numpy import require
     from safetensors.numpy import save
 
     # safetensors writes the memory of a transposed array as it lies, in the wrong order
-    content = save({name: ascontiguousarray(tensor) for name, tensor in tensors.items()})
+    content = save({name: require(tensor, requirements="C") for name, tensor in tensors.items()})
     Path(folder).mkdir(parents=True, exist_ok=True)
     with replacing(Path(folder) / WEIGHTS_FILE) as partial:
         partial.write_bytes(content)

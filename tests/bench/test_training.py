@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import torch
 import yaml
-from hf_model.alignment.label_correction import Measurement
+from hf_model.alignment.labels.correction import Measurement
 
 from bench.training import direct, finetune
 from bench.training.finetune_songs import blend, choose_songs, divide
