@@ -1,4 +1,4 @@
-"""Words, instruments and the concert grand in one report: reports/wishes.md."""
+"""Words, instruments, genre, the band and the concert grand in one report: reports/wishes.md."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from bench.sound import concert, instruments, lyrics
+from bench.music import accompaniment
+from bench.sound import analysis, concert, instruments, lyrics
 
 REPORT = Path(__file__).parents[2] / "reports" / "wishes.md"
 
-HEAD = """# Words, instruments, a concert grand
+HEAD = """# Words, instruments, genre, a band, a concert grand
 
 `python -m bench wishes MIRROR --piano FOLDER` (FOLDER: the recorded notes of the concert grand, see
 `hf_model/piano/build_concert.py`). How to use them: docs/more.md.
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("mirror", help="folder of the corpora")
     parser.add_argument("--piano", help="folder with the recorded notes of the concert grand")
+    parser.add_argument("--songs", default="40", help="songs of each kind for the band, 0 for all (%(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -34,6 +36,9 @@ def run(arguments: argparse.Namespace) -> None:
             f"## {title}\n\n`python -m bench {module.__name__.rsplit('.', 1)[1]}`\n\n{_output(module, options)}"
         )
         print(parts[-1], flush=True)
+    _output(accompaniment, ["--mirror", arguments.mirror, "--songs", arguments.songs])
+    text = (accompaniment.REPORTS / "accompaniment.md").read_text(encoding="utf-8").split("\n\n", 1)[1]
+    parts.append("## A band for the melody\n\n" + text.replace("\n## ", "\n### "))
     REPORT.write_text("\n".join(parts), encoding="utf-8")
 
 
@@ -41,6 +46,7 @@ def _parts(arguments: argparse.Namespace) -> Iterator[tuple[str, ModuleType, lis
     yield "Words sung on a melody", lyrics, []
     piano = ["--piano", arguments.piano] if arguments.piano else []
     yield "Which instrument is this?", instruments, [arguments.mirror, *piano]
+    yield "What is this song like?", analysis, []
     if arguments.piano:
         yield "The concert grand beside its recordings", concert, [arguments.piano]
 
