@@ -444,6 +444,22 @@ def read_picture(png: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
+OUTLINED = """() => [...document.querySelectorAll("main *")]
+    .filter((element) => getComputedStyle(element).outlineStyle === "solid")
+    .map((element) => element.id || element.htmlFor)"""
+
+
+def test_the_focus_is_shown_where_it_is(visit: Visit) -> None:
+    page = visit.page
+    page.click("#example")
+    visit.ready()
+    page.click("#practice summary")
+    for place, outlined in (("#seek", "seek"), ("#file", "file"), ("#practice-file", "practice-file")):
+        page.focus(place)
+        page.keyboard.press("Shift")  # the keyboard is in use
+        assert set(page.evaluate(OUTLINED)) == {outlined}, "of files, the input is unseen, and its label is outlined"
+
+
 def test_leaving_the_page_deletes_the_recording(chromium, page_server: PageServer) -> None:
     visit = Visit(chromium, page_server)
     visit.page.click("#example")
