@@ -165,6 +165,10 @@ def test_settings_change_the_piano_without_a_new_transcription(visit: Visit, tmp
     page.click("#settings button[type=reset]")
     visit.ready(before + 2)
     assert visit.played(tmp_path) == TWINKLE
+    for ensemble, name in (("piano", "left hand"), ("band", "band, without drums")):
+        page.check("[name=accompany]")
+        page.select_option("#ensemble", ensemble)
+        page.wait_for_function("name => document.getElementById('legend-left').innerText === name", arg=name)
     assert visit.transcriptions() == 1
 
 
