@@ -11,8 +11,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-PICTURES = ("examples/twinkle_piano.png", "examples/page_desktop.png", "examples/page_phone.png", "reports/mlflow.png")
-"""Shown on the pages as pictures/NAME."""
+PICTURES = ("examples/twinkle_piano.png", "reports/mlflow.png")
+"""Shown on the pages as pictures/NAME, beside those in docs/pictures."""
 
 
 def on_files(files: Any, config: Any) -> Any:

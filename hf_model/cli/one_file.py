@@ -36,11 +36,14 @@ def check_name(out: Path) -> None:
         raise OutputError(msg)
 
 
-def check_output(source: Path, out: Path, *, overwrite: bool) -> None:
-    """Refuse with an OutputError to replace an older file unless ``overwrite``, and the input itself."""
+def check_output(source: Path, out: Path, *, overwrite: bool, option: str = "-o") -> None:
+    """Refuse with an OutputError to replace an older file unless ``overwrite``, and the input itself.
+
+    The message names the ``option`` that takes another file.
+    """
     if os.path.lexists(out) and not overwrite:
-        msg = f"{out} exists; add --overwrite to replace it, or choose another file with -o"
+        msg = f"{out} exists; add --overwrite to replace it, or choose another file with {option}"
         raise OutputError(msg)
     if os.path.exists(out) and os.path.samefile(source, out):  # noqa: PTH110, PTH121 (as in convert)
-        msg = "the output would replace the notes; choose another file with -o"
+        msg = f"the output would replace {source}; choose another file with {option}"
         raise OutputError(msg)

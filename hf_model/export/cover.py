@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hf_model.audio.grid import PIANO_SAMPLE_RATE
 from hf_model.audio.io import write_wav_blocks
 from hf_model.audio.loudness import SILENCE_LUFS, LoudnessMeter
-from hf_model.piano.performance import SPOOL_SAMPLES, normalizing_gain, peak_gain
+from hf_model.piano.performance import SPOOL_SAMPLES, add_blocks, normalizing_gain, peak_gain
 
 QUIETEST, LOUDEST = -6.0, 6.0
 """LU between piano and accompaniment; within this range it is that of the voice."""
@@ -32,7 +32,7 @@ class Piano(Protocol):
         ...
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """Yield the audio in blocks (channel, sample) of ``SPOOL_SAMPLES``."""
+        """Yield the audio in blocks (channel, sample) of any lengths."""
         ...
 
 
@@ -102,5 +102,6 @@ def piano_gain(piano: float, voice: float, backing: float) -> float:
 
 def _mix(take: Piano, backing: StoredAudio, balance: float, gain: float) -> Iterator[NDArray[np.float32]]:
     """Add the piano, times ``balance``, to the accompaniment, and apply the gain to both."""
-    for piano, rest in zip(take.blocks(), backing.blocks(SPOOL_SAMPLES), strict=True):
-        yield np.float32(gain) * (rest + np.float32(balance) * piano)
+    piano = (np.float32(balance) * block for block in take.blocks())
+    for block in add_blocks(piano, backing.blocks(SPOOL_SAMPLES)):  # their lengths differ
+        yield np.float32(gain) * block

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from hf_model.notes.note_files import read_score
 
 TABLE_SUFFIXES = (".mid", ".midi", ".rmi", ".kar", ".csv", ".tsv", ".txt")
 """MIDI files and tables; the content decides which of them it is."""
+
+OTHER_VOICE = re.compile(r"(?<![a-z0-9])(second|2nd|third|3rd|backing|background|harmony)(?![a-z0-9])")
+"""In lower-case names of tracks that are sung, but not the melody: "second voice" of a band, "backing vocals"."""
 
 TAIL_SECONDS = 0.5
 """Added after the last note of a file without a length."""
@@ -26,8 +30,8 @@ def is_melody_file(path: Path) -> bool:
 def read_melody_file(path: Path) -> WrittenMelody:
     """Read the melody of a file.
 
-    Of a MIDI file, that is the track named so, or the first one with notes; of a score, the first part with words, or
-    the first part.
+    Of a MIDI file, that is the track named so, or the first one with notes that is no second voice; of a score, the
+    first part with words, or the first part.
 
     Raises
     ------
@@ -45,8 +49,9 @@ def read_melody_file(path: Path) -> WrittenMelody:
 def _melody_notes(path: Path) -> list[Note]:
     """Read the melody of a MIDI file; nothing for a table."""
     try:
-        tracks = [track for track in read_midi_tracks(path).tracks if track.notes]
+        found = [track for track in read_midi_tracks(path).tracks if track.notes]
     except MidiFileError:
         return []
+    tracks = [track for track in found if not OTHER_VOICE.search(track.name.lower())] or found
     chosen = find_melody_track(tracks) or next(iter(tracks), None)
     return [] if chosen is None else list(chosen.notes)

@@ -29,7 +29,7 @@ class WrittenMelody:
 def read_musicxml_melody(path: Path) -> WrittenMelody:
     """Read the first part with lyrics, or the first part.
 
-    Tied notes are one note. Of a chord, the highest note is taken.
+    Tied notes are one note. Of a chord, the highest note is taken; chord symbols are not notes.
 
     Raises
     ------
@@ -65,7 +65,8 @@ def _read_part(part: Any) -> WrittenMelody:
     seconds = _clock(flat)
     notes, words = [], []
     for element in flat.notes:
-        if element.isRest or element.duration.isGrace or not getattr(element, "pitches", ()):
+        is_symbol = "Harmony" in element.classes  # of chords; it has pitches all the same
+        if element.isRest or is_symbol or element.duration.isGrace or not getattr(element, "pitches", ()):
             continue
         start = float(element.offset)
         notes.append(

@@ -41,7 +41,7 @@ def as_mapping(comparison: Comparison) -> dict[str, Any]:
 
 
 def _row(note: ComparedNote, tuning: float) -> dict[str, Any]:
-    """Give the columns of a note, named in the singer's tuning; None where there is nothing."""
+    """Give the columns of a note, named in the singer's tuning; None where there is nothing, 0.0 instead of -0.0."""
     sung, written = note.sung, note.written
     return {
         "number": note.number,
@@ -53,8 +53,8 @@ def _row(note: ComparedNote, tuning: float) -> dict[str, Any]:
         "onset": round(sung.onset, 3) if sung else None,
         "offset": round(sung.offset, 3) if sung else None,
         "expected": round(note.expected, 3),
-        "cents": None if note.cents is None else round(note.cents, 1),
-        "milliseconds": None if note.milliseconds is None else round(note.milliseconds, 1),
+        "cents": None if note.cents is None else round(note.cents, 1) + 0.0,
+        "milliseconds": None if note.milliseconds is None else round(note.milliseconds, 1) + 0.0,
         "remark": remark(note),
     }
 
@@ -120,8 +120,13 @@ def _speed_words(comparison: Comparison) -> str:
 
 def _drift_words(cents: float) -> str:
     if abs(cents) < MIN_DRIFT:
-        return f"The tuning holds: {cents:+.0f} cents from the beginning to the end."
+        return f"The tuning holds: {_signed(cents)} cents from the beginning to the end."
     return f"The tuning {'rises' if cents > 0 else 'sinks'} by {abs(cents):.0f} cents from the beginning to the end."
+
+
+def _signed(number: float) -> str:
+    """Write a whole number with its sign, which zero has not."""
+    return f"{round(number):+d}" if round(number) else "0"
 
 
 def as_text(comparison: Comparison) -> str:
@@ -132,8 +137,8 @@ def as_text(comparison: Comparison) -> str:
             continue
         row = _row(note, comparison.tuning)
         number = "+" if note.number is None else str(note.number)
-        cents = "" if note.cents is None else f"{note.cents:+.0f}"
-        late = "" if note.milliseconds is None else f"{note.milliseconds:+.0f}"
+        cents = "" if note.cents is None else _signed(note.cents)
+        late = "" if note.milliseconds is None else _signed(note.milliseconds)
         seconds = note.sung.onset if note.sung else note.expected
         names = f"{row['written'] or '':<7}  {row['sung'] or '':<4}"
         line = f"{number:>4}  {seconds:>8.2f}  {names}  {cents:>6}  {late:>6}  {row['remark']}"

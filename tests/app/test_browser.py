@@ -165,6 +165,10 @@ def test_settings_change_the_piano_without_a_new_transcription(visit: Visit, tmp
     page.click("#settings button[type=reset]")
     visit.ready(before + 2)
     assert visit.played(tmp_path) == TWINKLE
+    for ensemble, name in (("piano", "left hand"), ("band", "band, without drums")):
+        page.check("[name=accompany]")
+        page.select_option("#ensemble", ensemble)
+        page.wait_for_function("name => document.getElementById('legend-left').innerText === name", arg=name)
     assert visit.transcriptions() == 1
 
 
@@ -442,6 +446,22 @@ def read_picture(png: bytes) -> np.ndarray:
     from PIL import Image
 
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+OUTLINED = """() => [...document.querySelectorAll("main *")]
+    .filter((element) => getComputedStyle(element).outlineStyle === "solid")
+    .map((element) => element.id || element.htmlFor)"""
+
+
+def test_the_focus_is_shown_where_it_is(visit: Visit) -> None:
+    page = visit.page
+    page.click("#example")
+    visit.ready()
+    page.click("#practice summary")
+    for place, outlined in (("#seek", "seek"), ("#file", "file"), ("#practice-file", "practice-file")):
+        page.focus(place)
+        page.keyboard.press("Shift")  # the keyboard is in use
+        assert set(page.evaluate(OUTLINED)) == {outlined}, "of files, the input is unseen, and its label is outlined"
 
 
 def test_leaving_the_page_deletes_the_recording(chromium, page_server: PageServer) -> None:

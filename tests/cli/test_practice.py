@@ -39,8 +39,12 @@ def test_a_take_is_compared_and_written(tmp_path: Path, capsys: pytest.CaptureFi
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
     before = (tmp_path / "a.csv").read_bytes()
     assert main(["practice", str(EXAMPLE), tune, *files]) == 1
-    assert "exists; add --overwrite" in capsys.readouterr().err
+    assert "exists; add --overwrite to replace it, or choose another file with --csv" in capsys.readouterr().err
     assert (tmp_path / "a.csv").read_bytes() == before
+    assert main(["practice", str(EXAMPLE), tune, "--picture", str(tmp_path / "a.pdf")]) == 1
+    assert "a.pdf does not end in .png" in capsys.readouterr().err
+    assert main(["practice", str(EXAMPLE), tune, "--csv", tune, "--overwrite"]) == 1
+    assert f"the output would replace {tune}; choose another file with --csv" in capsys.readouterr().err
 
 
 def test_json_has_the_result_or_the_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from hf_model.cli.main import main
+from hf_model.lyrics.melody_file import read_melody_file
 from hf_model.lyrics.musicxml_melody import read_musicxml_melody
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "twinkle.wav"
@@ -97,6 +98,16 @@ def test_only_the_melody_of_a_midi_file_is_sung(tmp_path: Path, capsys: pytest.C
         assert captured.err == ""
 
 
+def test_the_melody_of_a_band_is_found_in_its_files(tmp_path: Path) -> None:
+    pytest.importorskip("music21")
+    options = ["--accompany", "band", "--no-audio", "--csv", "--musicxml", "--out-dir", str(tmp_path), "--quiet"]
+    assert main(["convert", str(EXAMPLE), *options]) == 0
+    for ending in ("mid", "csv", "musicxml"):  # the score has chord symbols in the melody's part
+        melody = read_melody_file(tmp_path / f"twinkle_piano.{ending}")
+        keys = [round(note.pitch) for note in melody.notes]
+        assert keys == [62, 62, 69, 69, 71, 71, 69, 67, 67, 66, 66, 64, 64, 62], ending
+
+
 def test_words_without_letters_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "tune.csv"
     table.write_text(TABLE)
@@ -108,5 +119,5 @@ def test_a_melody_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[
     recording = tmp_path / "hum.wav"
     recording.write_bytes(EXAMPLE.read_bytes())
     assert main(["sing", str(recording), "--lyrics", "la", "-o", str(recording), "--overwrite"]) == 1
-    assert "the output would replace the notes" in capsys.readouterr().err
+    assert f"the output would replace {recording}" in capsys.readouterr().err
     assert recording.read_bytes() == EXAMPLE.read_bytes()

@@ -94,3 +94,17 @@ def test_a_louder_voice_makes_a_louder_piano(tmp_path: Path, make_stem: MakeStem
     soft, loud = (level(cover[0], 440) for cover in covers)
     assert loud == pytest.approx(2 * soft, rel=0.02)
     assert level(covers[0][0], 1000) < 1e-3, "the voice itself is not in it"
+
+
+def test_a_long_cover_adds_what_sounds_together(tmp_path: Path, make_stem: MakeStem) -> None:
+    """The piano has blocks of thirty seconds, the accompaniment others."""
+    n_samples = 40 * RATE
+    clicks = np.zeros(n_samples)
+    clicks[[RATE, 25 * RATE, 31 * RATE, 39 * RATE]] = 0.5
+    notes = [Note(second + 0.5, second + 1.5, 69, 100) for second in (24.0, 30.0, 38.0)]
+    voice, backing = make_stem(sine(440, 0.1, 40.0)), make_stem(clicks)
+    with perform(notes, n_samples, Performance(mono=True), tone_models()) as take:
+        gain = write_cover(tmp_path / "cover.wav", take, voice, backing)
+        piano = piano_gain(take.loudness, voice.loudness, backing.loudness) * np.concatenate(list(take.blocks()), 1)
+    audio, _ = soundfile.read(tmp_path / "cover.wav", always_2d=True)
+    np.testing.assert_allclose(audio.T, gain * (clicks + np.tile(piano, (2, 1))), atol=1e-4)

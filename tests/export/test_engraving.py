@@ -27,6 +27,10 @@ def test_a_score_as_one_picture(tmp_path):
     (mark,) = classes(root, "tempo")
     assert len(mark.findall(f"{SVG}path")) == 1, "the quarter of the tempo mark is an outline"
     assert "96" in "".join(mark.itertext())
+    (line, *_) = classes(root, "staff")[0].findall(f"{SVG}path")
+    top, place = float(line.get("d").split()[1]), mark.find(f"{SVG}path").get("transform")
+    baseline, scale = (float(place.split(text)[1].split(end)[0]) for text, end in ((", ", ")"), ("scale(", ",")))
+    assert top - (baseline + 126 * scale) > 90, "the head of its note is half a space above the staff or more"
     assert "@font-face" not in ElementTree.tostring(root, encoding="unicode")
 
 

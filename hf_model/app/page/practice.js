@@ -12,7 +12,7 @@ const MAX_CENTS = 100; // of the picture
 const SAME = 0.02; // seconds between a sung note and that of the score
 
 const sharp = (name) => (name ?? "").replace("#", "♯");
-const signed = (value) => (value === null ? "" : `${value < 0 ? "−" : "+"}${Math.abs(Math.round(value))}`);
+const signed = (value) => (value === null ? "" : `${["−", "", "+"][Math.sign(Math.round(value)) + 1]}${Math.abs(Math.round(value))}`);
 const kindOf = ({ status, cents }) => (status !== "sung" ? "off" : Math.abs(cents) <= IN_TUNE ? "good" : Math.abs(cents) <= NEAR ? "near" : "off");
 
 export class Practice {

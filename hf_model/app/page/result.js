@@ -76,6 +76,7 @@ export class Result {
     const keys = notes.map((note) => note[2]);
     showFact("notes", String(notes.length), notes.length ? `${nameOf(Math.min(...keys))} to ${nameOf(Math.max(...keys))}` : "all are left out");
     $("legend-left").hidden = !accompaniment.length;
+    $("legend-left").textContent = $("ensemble").value === "band" ? "band, without drums" : "left hand";
     this.showCount();
     showList("remarks", remarks);
     $("roll").setAttribute("aria-label", `Piano roll of ${notes.length} notes in ${key.name}: ${notes.slice(0, 40).map((note) => nameOf(note[2])).join(" ")}${notes.length > 40 ? " and so on" : ""}`);

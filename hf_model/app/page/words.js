@@ -45,7 +45,7 @@ export const sungWords = (pitch, name, transpose) => `sung ${pitch.toFixed(1)}, 
 
 /** What was decided about the source, and the words of the button that decides otherwise. */
 export function sourceWords({ kind, confidence, chosen }) {
-  const sure = chosen === "auto" ? ` (${Math.min(99, Math.round(100 * confidence))} % sure)` : " (as you chose)";
+  const sure = chosen === "auto" ? ` (${Math.min(99, Math.round(100 * confidence))}\u00a0% sure)` : " (as you chose)";
   if (kind === "song") return [`A song: the voice was separated${sure}.`, "It is only a voice"];
   if (kind === "whistle") return [`Whistling${sure}.`, "It is a voice"];
   return [`Only a voice: nothing was separated${sure}.`, "It is a song"];

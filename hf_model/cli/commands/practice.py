@@ -53,10 +53,13 @@ def practice_file(take: Path, score: Path, options: PracticeOptions, models: Mod
     from hf_model.lyrics.melody_file import read_melody_file
     from hf_model.practice.comparison import compare
 
-    for path in options.files.values():
+    for kind, path in options.files.items():
+        if kind == "picture" and path.suffix.lower() != ".png":
+            msg = f"the picture is a png file, but {path} does not end in .png"
+            raise OutputError(msg)
         for source in (take, score):
             if source.exists():
-                check_output(source, path, overwrite=options.overwrite)
+                check_output(source, path, overwrite=options.overwrite, option=f"--{kind}")
     written = read_melody_file(score).notes
     sung = transcribe(take, source=options.source, models=models)
     comparison = compare(sung, written, tuning=options.tuning)
