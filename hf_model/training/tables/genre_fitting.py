@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from hf_model.alignment.band import Part
 from hf_model.alignment.band_audio import BAND_SAMPLE_RATE, find_font, render_band
 from hf_model.analysis.features import as_vector, sound_features
-from hf_model.analysis.genre import KIND, MODEL_FILE, GenreModel
+from hf_model.analysis.genre import KIND, GenreModel
+from hf_model.analysis.model_file import MODEL_FILE
 from hf_model.audio.io import to_mono
 from hf_model.audio.recording import read_recording
 from hf_model.audio.resampling import resample
