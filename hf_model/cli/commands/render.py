@@ -12,7 +12,7 @@ from hf_model.audio.grid import PIANO_SAMPLE_RATE, seconds_to_samples
 from hf_model.cli.loading import load_models
 from hf_model.cli.messages import describe_error, describe_unexpected
 from hf_model.cli.one_file import check_name, check_output, run_one
-from hf_model.cli.options import performance_from
+from hf_model.cli.options.sound import performance_from
 from hf_model.cli.progress import ProgressBars
 from hf_model.cli.report import Report, note_fields
 from hf_model.export.outputs import OutputError, all_or_none, write_take
