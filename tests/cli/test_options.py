@@ -17,8 +17,8 @@ from hf_model.cli.parser import build_parser
 from hf_model.config import ConfigError
 from hf_model.export import midi_score
 from hf_model.export.outputs import ENDINGS
-from hf_model.music import arrangement as rules
 from hf_model.music import accompaniment, meter, quantization, tempo
+from hf_model.music import arrangement as rules
 from hf_model.music.arrangement import Arrangement
 
 

@@ -12,7 +12,7 @@ from hf_model import __version__
 from hf_model.cli.loading import ModelError
 from hf_model.cli.messages import FAILED, OK, describe_error, describe_unexpected, print_message
 from hf_model.cli.one_file import check_output
-from hf_model.export.outputs import OutputError, all_or_none
+from hf_model.export.all_or_none import OutputError, all_or_none
 from hf_model.plotting import PlottingError
 
 if TYPE_CHECKING:

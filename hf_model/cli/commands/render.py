@@ -15,7 +15,8 @@ from hf_model.cli.one_file import check_name, check_output, run_one
 from hf_model.cli.options.sound import performance_from
 from hf_model.cli.progress import ProgressBars
 from hf_model.cli.report import Report, note_fields
-from hf_model.export.outputs import OutputError, all_or_none, write_take
+from hf_model.export.all_or_none import OutputError, all_or_none
+from hf_model.export.outputs import write_take
 from hf_model.inference import Models, default_models
 from hf_model.notes.note_files import NoteFileError, read_score
 from hf_model.notes.pedal import Pedal

@@ -15,7 +15,7 @@ from hf_model.audio.grid import PIANO_SAMPLE_RATE, resampled_length, seconds_to_
 from hf_model.cli.messages import describe_error, describe_unexpected
 from hf_model.cli.one_file import check_name, check_output, run_one
 from hf_model.cli.report import Report, note_fields
-from hf_model.export.outputs import OutputError, all_or_none
+from hf_model.export.all_or_none import OutputError, all_or_none
 from hf_model.notes.note import Note
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hf_model.cli.options.songs import SOURCES
 from hf_model.cli.options.argument_types import number
+from hf_model.cli.options.songs import SOURCES
 
 # Repeated from hf_model.lyrics, which would import NumPy; a test compares them.
 VOICES = ("soprano", "alto", "tenor", "bass", "child", "robot")
