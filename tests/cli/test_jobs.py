@@ -75,8 +75,8 @@ def test_a_clipping_piano_is_turned_down_with_a_warning(hum: Path) -> None:
 
 def test_a_gain_that_rounds_to_one_is_no_warning(hum: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def turned_down(*arguments: Any, **options: Any) -> Iterator[Take]:
-        with perform(*arguments, **options) as take:
+    def turned_down(*arguments: Any, **more: Any) -> Iterator[Take]:
+        with perform(*arguments, **more) as take:
             yield replace(take, gain=0.99996)
 
     monkeypatch.setattr("hf_model.cli.jobs.perform", turned_down)

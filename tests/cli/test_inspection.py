@@ -1,4 +1,4 @@
-"""`hummingface analyse`: text, JSON, and errors of one line."""
+"""`hummingface analyse`: text, JSON, and errors of one line, as `identify` has them."""
 
 from __future__ import annotations
 
