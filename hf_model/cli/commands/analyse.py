@@ -99,7 +99,8 @@ def as_values(analysis: Analysis) -> dict[str, Any]:
             "four_of_five_between": [round(estimate.low, 1), round(estimate.high, 1)],
             "explained_variance": round(estimate.explained, 3),
         }
-    return values | ({"warnings": list(analysis.warnings)} if analysis.warnings else {})
+    warnings = [text.removesuffix(": the piano is silent") for text in analysis.warnings]  # nothing is played here
+    return values | ({"warnings": warnings} if warnings else {})
 
 
 def as_text(found: dict[str, Any]) -> str:
@@ -110,7 +111,7 @@ def as_text(found: dict[str, Any]) -> str:
         f"{found['input']}: {kind}, {format_clock(found['duration'])}, {found['loudness']:.1f} LUFS",
         f"  tempo        {tempo['bpm']:.0f} bpm ({percent(tempo['confidence'])} sure), {meter['value']} "
         f"({percent(meter['confidence'])})",
-        f"  key          {key['name']} ({percent(key['confidence'])})",
+        f"  key          {_key_text(key)}",
         f"  instruments  {list_probabilities(found['instruments'])}",
         f"  melody       {_melody_text(melody)}",
     ]
@@ -120,6 +121,12 @@ def as_text(found: dict[str, Any]) -> str:
     if "popularity" in found:
         lines.append(f"  popularity   {_popularity_text(found['popularity'])}")
     return "\n".join([*lines, *(f"  note: {text}" for text in found.get("warnings", []))])
+
+
+def _key_text(key: dict[str, Any]) -> str:
+    if not key["confidence"]:
+        return "unknown: it is told from what is sung"
+    return f"{key['name']} ({percent(key['confidence'])})"
 
 
 def _melody_text(melody: dict[str, float]) -> str:
