@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -200,6 +201,17 @@ def test_architecture_describes_every_package():
     described = set(re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE))
     packages = {name for layer in layers for name in layer if name.startswith("hf_model.")}
     assert described == packages | {"hf_model.cli.commands", "stages", "stages.cluster", "stages.tracking"}
+
+
+def test_architecture_names_the_rows_of_the_import_contract():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = next(one["layers"] for one in contracts if one.get("containers") == ["hf_model"])
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    (rows,) = re.findall(r"The rows,\s+from the top: (.*?)\.\n", text, re.DOTALL)
+    described = [set(re.findall(r"`(\w+)`", row)) for row in rows.split(";")]
+    assert described == [set(layer.split(" | ")) for layer in layers]
 
 
 def test_picture_of_the_packages_is_current():

@@ -20,6 +20,7 @@ from hf_model.music.key import Key, estimate_key, parse_key
 from hf_model.music.remarks import LIKELY, UNSURE
 from hf_model.music.tempo import SAME_TEMPO, estimate_tempo
 from hf_model.notes.note import Note
+from hf_model.training.classification_scores import calibration_error
 from hf_model.training.meter_fitting import FAMILIES
 
 N_BINS = 5
@@ -53,7 +54,9 @@ def measure(excerpts: Sequence[Excerpt]) -> None:
         for name in ("metre", "tempo", "key"):
             pairs = np.array([one[name] for one in found if name in one])
             told = [_told(pairs, *limits) for limits in WORDS.values()]
-            figures = [f"{pairs[:, 1].mean():.3f}", f"{pairs[:, 0].mean():.3f}", f"{calibration_error(pairs):.3f}"]
+            confidence, right = pairs.T
+            error = calibration_error(confidence, right, N_BINS)
+            figures = [f"{right.mean():.3f}", f"{confidence.mean():.3f}", f"{error:.3f}"]
             rows.append([f"{kind}, {name}", str(len(pairs)), *figures, *told])
         baselines = np.array([_baselines(one) for one in own])
         others.append([kind, *(f"{value:.3f}" for value in np.nanmean(baselines, axis=0))])
@@ -61,13 +64,6 @@ def measure(excerpts: Sequence[Excerpt]) -> None:
     print()
     head = " | librosa's tempo | half and double counted | music21's key | the same of this program"
     print("\n".join(markdown_table(head, others)))
-
-
-def calibration_error(pairs: NDArray[np.float64]) -> float:
-    """Compute the expected calibration error of (confidence, right) pairs."""
-    bins = np.minimum((pairs[:, 0] * N_BINS).astype(int), N_BINS - 1)
-    inside = [pairs[bins == number] for number in range(N_BINS) if np.any(bins == number)]
-    return float(sum(len(part) * abs(part[:, 0].mean() - part[:, 1].mean()) for part in inside) / len(pairs))
 
 
 def _told(pairs: NDArray[np.float64], low: float, high: float) -> str:

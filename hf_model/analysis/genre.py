@@ -12,11 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hf_model.analysis.features import as_vector
-from hf_model.config import ConfigError
-from hf_model.files import read_json
+from hf_model.analysis.model_file import damaged, read_model_file
 from hf_model.weights import WEIGHTS
-
-MODEL_FILE = "config.json"
 
 KIND = "genre"
 
@@ -57,27 +54,18 @@ class GenreModel:
         ConfigError
             If there is none, or it is damaged.
         """
-        path = Path(folder) / MODEL_FILE
-        if not path.is_file():
-            msg = f"{folder}: no {MODEL_FILE}; it is not the folder of a genre model"
-            raise ConfigError(msg)
-        values = read_json(path, "train the model again, or install the package again")
+        values = read_model_file(folder, KIND)
         try:
-            if values["kind"] != KIND:
-                msg = f"{path}: kind is {values['kind']!r}, a genre model is needed"
-                raise ConfigError(msg)
             mean, deviation, weights = (
                 np.array(values[name], dtype=np.float64) for name in ("mean", "deviation", "weights")
             )
             names, genres = tuple(values["names"]), tuple(values["genres"])
         except (KeyError, TypeError, ValueError) as error:
-            msg = f"{path}: damaged ({error}); train the model again, or install the package again"
-            raise ConfigError(msg) from error
+            raise damaged(folder, error) from error
         shapes = [(len(names),), (len(names),), (len(genres), len(names) + 1)]
         arrays = mean, deviation, weights
         if [array.shape for array in arrays] != shapes or not all(np.isfinite(array).all() for array in arrays):
-            msg = f"{path}: damaged (its arrays do not fit its names); train the model again"
-            raise ConfigError(msg)
+            raise damaged(folder, "its arrays do not fit its names")
         return cls(names, genres, mean, deviation, weights, values.get("facts", {}))
 
     def probabilities(self, features: Mapping[str, float]) -> dict[str, float]:

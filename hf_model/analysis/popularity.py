@@ -10,10 +10,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.config import ConfigError
-from hf_model.files import read_json
-
-MODEL_FILE = "config.json"
+from hf_model.analysis.model_file import damaged, read_model_file
 
 KIND = "popularity"
 
@@ -86,31 +83,21 @@ class PopularityModel:
 
     @classmethod
     def from_pretrained(cls, folder: Path | str) -> Self:
-        """Load a model of the popularity stage.
+        """Load a model of :func:`hf_model.training.tables.popularity_fitting.fit_popularity`.
 
         Raises
         ------
         ConfigError
             If there is none, or it is damaged.
         """
-        path = Path(folder) / MODEL_FILE
-        if not path.is_file():
-            msg = f"{folder}: no {MODEL_FILE}; `python -m stages.popularity` makes such a folder"
-            raise ConfigError(msg)
-        values = read_json(path, "run the popularity stage again")
+        values = read_model_file(folder, KIND)
         try:
-            if values["kind"] != KIND:
-                msg = f"{path}: kind is {values['kind']!r}, a model of popularity is needed"
-                raise ConfigError(msg)
             names = tuple(map(str, values["names"]))
             trees = tuple(_tree(item, len(names)) for item in values["trees"])
             low, high = map(float, values["margins"])
             return cls(names, float(values["start"]), float(values["rate"]), trees, (low, high), values["facts"])
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            if isinstance(error, ConfigError):
-                raise
-            msg = f"{path}: damaged ({error}); run the popularity stage again"
-            raise ConfigError(msg) from error
+            raise damaged(folder, error) from error
 
     def estimate(self, features: Mapping[str, float]) -> Estimate:
         """Estimate the popularity of a song by its features; all of ``names`` are needed."""
@@ -136,6 +123,6 @@ def _tree(item: Sequence[Sequence[float]], n_features: int) -> Tree:
         and bool(np.isfinite(value).all() and np.isfinite(threshold).all())
     )
     if not is_sound:
-        msg = "a tree is not one"
+        msg = "a tree whose nodes do not lead to its leaves"
         raise ValueError(msg)
     return Tree(left, right, feature, threshold, value)

@@ -12,7 +12,7 @@ from hf_model.analysis.genre import GenreModel, default_genre_model
 from hf_model.analysis.popularity import Estimate, PopularityModel
 from hf_model.audio.loudness import LoudnessMeter
 from hf_model.audio.recording import Recording
-from hf_model.inference import Models, arrange_recording, separate
+from hf_model.inference import Models, arrange_recording, default_models, separate
 from hf_model.instruments.identifier import default_identifier
 from hf_model.music.key import Key
 from hf_model.music.tempo import Tempo
@@ -91,7 +91,7 @@ def analyse_recording(
     ConfigError
         If the recording is silent or shorter than a second.
     """
-    chosen = models or Models()
+    chosen = models or default_models()
     sound = sound_features(recording.voice, default_identifier())
     separated = separate(recording, lambda: chosen.separator, source)
     try:

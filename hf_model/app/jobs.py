@@ -33,7 +33,8 @@ from hf_model.audio.grid import PIANO_SAMPLE_RATE, VOICE_STFT, resampled_length,
 from hf_model.audio.io import write_audio
 from hf_model.audio.recording import MIN_SECONDS, Recording
 from hf_model.band.listener import Band
-from hf_model.export.outputs import Conversion, DiskError, OutputError, all_or_none
+from hf_model.export.all_or_none import DiskError, OutputError, all_or_none
+from hf_model.export.outputs import Conversion
 from hf_model.inference import Melody, Models, transcribe_recording
 from hf_model.music.arrangement import arrange
 from hf_model.piano.band import as_piano_notes, describe_missing

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from hf_model.audio.grid import PIANO_SAMPLE_RATE
 from hf_model.audio.io import write_wav_blocks
 from hf_model.audio.loudness import SILENCE_LUFS
+from hf_model.export.all_or_none import all_or_none
 from hf_model.export.cover import piano_gain, write_cover
-from hf_model.export.outputs import all_or_none
 from hf_model.piano.performance import LOUDNESS
 from hf_model.separator.song import BLOCK_SAMPLES, Stem
 

@@ -15,7 +15,7 @@ from hf_model.audio.recording import TooLongError
 from hf_model.cli.jobs import Job, Options, convert_file
 from hf_model.cli.messages import describe_unexpected
 from hf_model.cli.report import Report
-from hf_model.export.outputs import OutputError
+from hf_model.export.all_or_none import OutputError
 from hf_model.inference import Models, default_models
 from hf_model.parallel.interruptible import run_in_order
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from hf_model.audio.reader import has_audio_suffix
 from hf_model.audio.recording import Recording, read_recording
 from hf_model.cli.report import Report
-from hf_model.export.outputs import ENDINGS, SONG_KINDS, Conversion, OutputError, all_or_none
+from hf_model.export.all_or_none import OutputError, all_or_none
+from hf_model.export.outputs import ENDINGS, SONG_KINDS, Conversion
 from hf_model.inference import Models, arrange_recording, trace_pitch
 from hf_model.music.arrangement import Arrangement
 from hf_model.parallel.memory import prefer_little_memory, release_freed_memory

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from hf_model.cli.messages import FAILED, INTERRUPTED, print_message
-from hf_model.cli.options import ignored_options, with_ensemble
+from hf_model.cli.options.arrangement import with_ensemble
+from hf_model.cli.options.ignored import ignored_options
 from hf_model.cli.parser import build_parser
 from hf_model.cli.streams import BROKEN_PIPE, StandardOutputError, guarded_output, sigterm_as_interrupt
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_model import __version__
@@ -68,6 +69,14 @@ def _tempo_and_key(report: Report) -> str:
 def one_line(text: object) -> str:
     """Join the lines of a text."""
     return " ".join(str(text).split())
+
+
+def describe_error(error: Exception, path: Path | str) -> str:
+    """Describe in one line why a file cannot be used, with its name first."""
+    if isinstance(error, OSError):
+        return f"{path}: {error.strerror.lower() if error.strerror else error}"
+    text = str(error)
+    return text if text.startswith(str(path)) else f"{path}: {text}"
 
 
 def describe_unexpected(error: Exception) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from hf_model.cli.loading import ModelError
 from hf_model.cli.messages import FAILED, OK, print_json, print_message, print_report
 from hf_model.cli.report import Report
-from hf_model.export.outputs import OutputError
+from hf_model.export.all_or_none import OutputError
 
 
 def run_one(arguments: argparse.Namespace, make: Callable[[], Report]) -> int:

@@ -38,16 +38,12 @@ from hf_model.cli.help_texts import (
     SING_EXAMPLES,
 )
 from hf_model.cli.messages import WRONG_USAGE, print_message
-from hf_model.cli.options import (
-    add_arrangement_options,
-    add_live_options,
-    add_output_options,
-    add_practice_options,
-    add_sing_options,
-    add_song_options,
-    add_sound_options,
-    number,
-)
+from hf_model.cli.options.argument_types import number
+from hf_model.cli.options.arrangement import add_arrangement_options
+from hf_model.cli.options.commands import add_live_options, add_practice_options, add_sing_options
+from hf_model.cli.options.outputs import add_output_options
+from hf_model.cli.options.songs import add_song_options
+from hf_model.cli.options.sound import add_sound_options
 
 INPUT_HELP = "audio files (wav flac ogg mp3 m4a opus aiff caf), videos (mp4 mov mkv webm 3gp), folders, globs"
 

@@ -112,7 +112,8 @@ class Rendition(Arranged):
             If the folder cannot be written to, or a package that a format needs is not installed.
         """
         from hf_model.audio.io import write_wav_blocks
-        from hf_model.export.outputs import ENDINGS, Conversion, all_or_none
+        from hf_model.export.all_or_none import all_or_none
+        from hf_model.export.outputs import ENDINGS, Conversion
 
         kinds = [*ENDINGS] if formats == "all" else [*((formats,) if isinstance(formats, str) else formats)]
         for kind in kinds:

@@ -125,9 +125,13 @@ def _safe(element: Element) -> Element | None:
 
 @dataclass
 class _Head:
-    """A note of the document: its place in beats from the first downbeat, and whether it continues the one before."""
+    """A note of the document: its place in beats from the first downbeat, and whether it continues the one before.
+
+    Parts are counted from 0, the piano; the others are those of the band.
+    """
 
     element: Element
+    part: int
     place: Fraction
     length: Fraction
     key: int
@@ -140,25 +144,32 @@ def _name_notes(document: Element, arranged: Arranged, words: Sequence[str]) -> 
     tempo = arranged.tempo
     texts = dict(zip((id(note) for note in arranged.piano_notes), words, strict=False))
     named: list[EngravedNote] = []
-    last: dict[tuple[bool, int], int] = {}
+    last: dict[tuple[int, bool, int], int] = {}
     for number, head in enumerate(_heads(document, arranged)):
         name = f"{PREFIX}n{number}"
         head.element.set("id", name)
         places = [float(place + tempo.downbeat) for place in (head.place, head.place + head.length)]
         start, end = map(float, tempo.to_seconds(places))
-        staff = (head.is_left, head.key)
+        staff = (head.part, head.is_left, head.key)
         if head.is_tied and staff in last:
             before = named[last[staff]]
             end = max(end, before.offset)
             named[last[staff]] = replace(before, offset=start)
         else:
-            note = _nearest(arranged.accompaniment if head.is_left else arranged.piano_notes, head.key, start)
+            note = _nearest(_notes_of_staff(arranged, head), head.key, start)
             if note is not None:
                 start, end = note.onset, note.offset
                 _write_word(head.element, texts.get(id(note), ""))
         last[staff] = number
         named.append(EngravedNote(name, start, end, head.key))
     return named
+
+
+def _notes_of_staff(arranged: Arranged, head: _Head) -> Sequence[Note]:
+    """Give the notes of which a written note is one."""
+    if head.part:
+        return arranged.band[head.part - 1].notes
+    return arranged.accompaniment if head.is_left else arranged.piano_notes
 
 
 def _nearest(notes: Sequence[Note], key: int, seconds: float) -> Note | None:
@@ -179,7 +190,7 @@ def _heads(document: Element, arranged: Arranged) -> list[_Head]:
     *_, bars = lay_out(arranged)
     quarter = Fraction(2, 3) if arranged.tempo.is_compound else Fraction(1)  # in beats
     found = []
-    for part in document.iter("part"):
+    for number, part in enumerate(document.iter("part")):
         bar, divisions = bars[0][0], Fraction(1)
         for measure in part.iter("measure"):
             place = end = onset = bar
@@ -192,14 +203,14 @@ def _heads(document: Element, arranged: Arranged) -> list[_Head]:
                     if element.find("chord") is None:
                         onset, place = place, place + length
                     if element.find("pitch") is not None:
-                        found.append(_head(element, onset, length))
+                        found.append(_head(element, number, onset, length))
                 end = max(end, place)
             bar = end
     return found
 
 
-def _head(element: Element, place: Fraction, length: Fraction) -> _Head:
+def _head(element: Element, part: int, place: Fraction, length: Fraction) -> _Head:
     step, alter, octave = (element.findtext(f"pitch/{name}") for name in ("step", "alter", "octave"))
     key = 12 * (int(octave or 4) + 1) + _STEPS[step or "C"] + int(float(alter or 0))
     is_tied = any(tie.get("type") == "stop" for tie in element.findall("tie"))
-    return _Head(element, place, length, key, element.findtext("staff") == "2", is_tied)
+    return _Head(element, part, place, length, key, element.findtext("staff") == "2", is_tied)

@@ -17,7 +17,7 @@ IN_TUNE, NEAR, ANOTHER = 20.0, 50.0, 100.0
 """Cents from the written pitch: in tune, nearly so, and from where it is another note."""
 
 ON_TIME = 60.0
-"""Milliseconds from the beat that nobody minds."""
+"""Milliseconds: a note that is early or late by at most so much is on time."""
 
 OUTSIDE = 3
 """More written notes than these before the first sung one, or after the last, are a part that was not sung."""
@@ -26,10 +26,10 @@ DRIFT_REACH = 10.0
 """Seconds to either side over which the drift is averaged."""
 
 DRIFT_POINTS = 60
-"""Of the curve of the drift."""
+"""Number of points of the drift's curve."""
 
 MIN_DRIFT_NOTES = 4
-"""Fewer do not tell a drift."""
+"""With fewer sung notes no drift is computed."""
 
 
 @dataclass(frozen=True)

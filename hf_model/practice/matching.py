@@ -55,15 +55,13 @@ class Matching:
     shift: float
 
 
-def match(sung: Sequence[Note], written: Sequence[Note], shift: float | None = None) -> Matching:
+def match(sung: Sequence[Note], written: Sequence[Note]) -> Matching:
     """Find the partners of two melodies.
 
     Parameters
     ----------
     sung, written : sequence of Note
         Each one voice, sorted by onset.
-    shift : float, optional
-        Semitones from the written to the sung pitches; by default found.
 
     Raises
     ------
@@ -76,27 +74,25 @@ def match(sung: Sequence[Note], written: Sequence[Note], shift: float | None = N
             raise PracticeError(msg)
     onsets, pitches = _arrays(sung)
     places, keys = _arrays(written)
-    tried = [shift] if shift is not None else _likely_shifts(pitches, keys)
+    tried = _likely_shifts(pitches, keys)
     rhythm = RHYTHM * np.minimum(_rhythm_distance(onsets, places), RHYTHM_CAP)
     options = [_align(_pitch_cost(pitches, keys, key) + rhythm) for key in tried]
     least = min(range(len(tried)), key=lambda number: (options[number][0], abs(tried[number])))
-    pairs, found = options[least][1], tried[least]
+    pairs, shift = options[least][1], tried[least]
     for _ in range(2):
-        if shift is None:
-            found = _refined(pitches, keys, pairs, found)
+        shift = _refined(pitches, keys, pairs, shift)
         expected = _expected_onsets(onsets, places, pairs)
         late = np.minimum(LATE * np.abs(onsets[:, None] - expected[None, :]), LATE_CAP)
-        pairs = _align(_pitch_cost(pitches, keys, found) + late)[1]
-    if shift is None:
-        found = _refined(pitches, keys, pairs, found)
+        pairs = _align(_pitch_cost(pitches, keys, shift) + late)[1]
+    shift = _refined(pitches, keys, pairs, shift)
     expected = _expected_onsets(onsets, places, pairs)
-    fits = [abs(pitches[i] - keys[j] - found) < 1.0 and abs(onsets[i] - expected[j]) < MAX_LATE for i, j in pairs]
+    fits = [abs(pitches[i] - keys[j] - shift) < 1.0 and abs(onsets[i] - expected[j]) < MAX_LATE for i, j in pairs]
     n_right = sum(fits)
     shorter = min(len(sung), len(written))
     if n_right < max(min(2, shorter), MIN_SHARE * shorter):
         msg = f"the recording is not of this score: only {n_right} of {shorter} notes fit, in any key"
         raise PracticeError(msg)
-    return Matching(tuple(pairs), found)
+    return Matching(tuple(pairs), shift)
 
 
 def _arrays(notes: Sequence[Note]) -> tuple[Float, Float]:

@@ -101,7 +101,7 @@ def _draw_roll(axes: Axes, notes: list[ComparedNote], speed: float) -> None:
 
 
 def _draw_bars(axes: Axes, bars: list[tuple[float, float, float]], largest: float, near: float) -> None:
-    """Draw a bar for each note, up for more and down for less, and the band in which nobody minds."""
+    """Draw a bar for each note, up for more and down for less, and the band that counts as in tune or on time."""
     axes.axhspan(-near, near, color=ESTIMATE_COLOUR, alpha=0.08)
     axes.axhline(0.0, color=TEXT, linewidth=0.6)
     for first, last, off in bars:

@@ -13,8 +13,8 @@ REACH = 6.0
 MIN_POINTS = 10
 """Points that count at least, wherever they are."""
 
-TURNS = 4
-"""In each, points far from the curve lose weight."""
+ITERATIONS = 4
+"""After each, points far from the curve lose weight."""
 
 CUT = 6.0
 """Medians of the distances at which a point no longer counts (Cleveland's bisquare)."""
@@ -38,21 +38,21 @@ def smooth(x: Float, y: Float, at: Float, reach: float = REACH) -> Float:
     """
     order = np.argsort(x, kind="stable")
     x, y = x[order], y[order]
-    trust = np.ones(len(x))
-    for _ in range(TURNS):
-        rest = np.abs(y - _fit(x, y, trust, x, reach))
+    robustness = np.ones(len(x))
+    for _ in range(ITERATIONS):
+        rest = np.abs(y - _fit(x, y, robustness, x, reach))
         scale = max(float(np.median(rest)) * CUT, 1e-6)
-        trust = np.square(1 - np.square(np.minimum(rest / scale, 1.0)))
-    return _fit(x, y, trust, at, reach)
+        robustness = np.square(1 - np.square(np.minimum(rest / scale, 1.0)))
+    return _fit(x, y, robustness, at, reach)
 
 
-def _fit(x: Float, y: Float, trust: Float, at: Float, reach: float) -> Float:
-    """Fit a line around each place."""
+def _fit(x: Float, y: Float, robustness: Float, at: Float, reach: float) -> Float:
+    """Fit a line around each place; ``robustness`` (point,) weights the points."""
     inside = np.clip(at, x[0], x[-1])  # a line of the outermost points is what goes on
     distance = np.abs(inside[:, None] - x[None, :])
     nearest = np.sort(distance, axis=1)[:, min(MIN_POINTS, len(x)) - 1]
     width = np.maximum(reach, 1.1 * nearest)[:, None]
-    weights = trust * (1 - np.minimum(distance / width, 1.0) ** 3) ** 3 + 1e-9
+    weights = robustness * (1 - np.minimum(distance / width, 1.0) ** 3) ** 3 + 1e-9
     total = weights.sum(axis=1)
     middle_x, middle_y = weights @ x / total, weights @ y / total
     spread = weights @ np.square(x) / total - np.square(middle_x)

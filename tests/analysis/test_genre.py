@@ -69,7 +69,7 @@ def test_genres_without_a_difference_are_guessed() -> None:
     ("change", "message"),
     [
         ({"weights": [[1.0]]}, "arrays do not fit"),
-        ({"kind": "transcriber"}, "kind is 'transcriber'"),
+        ({"kind": "transcriber"}, r"config\.json: kind is 'transcriber', a genre model is needed"),
         ({"mean": "x"}, "damaged"),
     ],
 )

@@ -13,7 +13,9 @@ import soundfile
 import hf_model
 from hf_model.cli.jobs import Options
 from hf_model.cli.main import main
-from hf_model.cli.options import arrangement_from, outputs_from, performance_from
+from hf_model.cli.options.arrangement import arrangement_from
+from hf_model.cli.options.outputs import outputs_from
+from hf_model.cli.options.sound import performance_from
 from hf_model.cli.parser import build_parser
 from hf_model.notes.midi import read_midi
 from tests.fakes import tone_models, tones

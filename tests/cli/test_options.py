@@ -7,20 +7,18 @@ from dataclasses import fields
 
 import pytest
 
-from hf_model.cli.options import (
-    OUTPUTS,
-    PRESETS,
-    add_arrangement_options,
-    arrangement_from,
-    ignored_options,
-    outputs_from,
-)
+from hf_model import inference
+from hf_model.cli.options import arrangement as options
+from hf_model.cli.options.arrangement import PRESETS, add_arrangement_options, arrangement_from, with_ensemble
+from hf_model.cli.options.ignored import ignored_options
+from hf_model.cli.options.outputs import OUTPUTS, TEMPO_MAPS, outputs_from
+from hf_model.cli.options.songs import SOURCES
 from hf_model.cli.parser import build_parser
 from hf_model.config import ConfigError
 from hf_model.export import midi_score
 from hf_model.export.outputs import ENDINGS
+from hf_model.music import accompaniment, meter, quantization, tempo
 from hf_model.music import arrangement as rules
-from hf_model.music import meter, quantization, tempo
 from hf_model.music.arrangement import Arrangement
 
 
@@ -87,9 +85,6 @@ def test_who_accompanies(parser, words, chosen):
 
 
 def test_a_file_after_accompany_is_an_input():
-    from hf_model.cli.options import with_ensemble
-    from hf_model.cli.parser import build_parser
-
     words = with_ensemble(["convert", "--accompany", "hum.wav", "--accompany", "band", "other.wav", "--accompany"])
     assert words == ["convert", "--accompany=piano", "hum.wav", "--accompany", "band", "other.wav", "--accompany=piano"]
     assert build_parser().parse_args(words[:3]).inputs == ["hum.wav"]
@@ -103,16 +98,16 @@ def test_an_unknown_key_is_refused(parser):
 
 
 def test_choices_equal_those_of_the_library():
-    from hf_model.cli import options as options
-
     assert options.QUANTIZE == rules.QUANTIZE
     assert options.SWINGS == quantization.SWINGS
-    assert options.TEMPO_MAPS == midi_score.TEMPO_MAPS
+    assert TEMPO_MAPS == midi_score.TEMPO_MAPS
     assert options.KEYS == rules.KEYS
     assert options.ENSEMBLES == rules.ENSEMBLES
     assert tuple(meter.METERS) == options.METERS
     assert (tempo.SLOWEST, tempo.FASTEST) == (options.SLOWEST, options.FASTEST)
     assert Arrangement().min_note == options.MIN_NOTE
+    assert options.STYLES == accompaniment.STYLES
+    assert SOURCES == inference.SOURCES
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -51,6 +51,19 @@ def test_both_hands_and_ties_are_found():
     assert heads[-1].offset >= 4.0
 
 
+def test_the_notes_of_a_band_sound_when_the_band_plays_them():
+    melody = [Note(0.5 * k, 0.5 * k + 0.48, key) for k, key in enumerate((62.0, 62, 69, 69, 71, 71, 69, 67, 67, 66))]
+    played = arrange(melody, 6.0, Arrangement(accompany=True, ensemble="band", tempo=120.0, meter="4/4"))
+    (second,) = (part for part in played.band if part.name == "second voice")
+    assert {note.pitch for note in second.notes} & {note.pitch for note in melody}, "both have notes of one key"
+    score = engrave_for_screen(played, words=[f"w{k}" for k in range(len(melody))])
+    first, last = len(melody), len(melody) + len(second.notes)
+    found = [(note.key, note.onset, note.offset) for note in score.notes[first:last]]
+    assert found == [(note.pitch, note.onset, note.offset) for note in second.notes]
+    texts = "".join(score.pictures)
+    assert texts.count(">w2<") == 1, "words are under the melody alone"
+
+
 def test_a_narrow_score_has_more_systems():
     wide, narrow = (engrave_for_screen(AULD, width=width).pictures[0] for width in (1000, 340))
     assert len(groups(narrow, "system")) > len(groups(wide, "system"))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_model import transcribe
-from hf_model.cli.options import LANGUAGES, VOICES
+from hf_model.cli.options.commands import LANGUAGES, VOICES
 from hf_model.lyrics import pronunciation
 from hf_model.lyrics.phonemes import SungSyllable
 from hf_model.lyrics.singing import SingingRenderer, sing_lyrics

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hf_model.cli.options import SOUNDS as OPTION_SOUNDS
+from hf_model.cli.options.sound import SOUNDS as OPTION_SOUNDS
 from hf_model.config import ConfigError
 from hf_model.inference import Models
 from hf_model.notes.note import Note

@@ -2,26 +2,24 @@
 
 import { SHORTEST } from "./edits.js";
 import { Editor } from "./editor.js";
-import { UserError, deleteRecording, runJob, upload } from "./engine.js";
+import { deleteRecording, runJob } from "./engine.js";
 import { Lyrics } from "./lyrics.js";
-import { LiveRecording, LiveRoll } from "./live.js";
 import { Loop } from "./loop.js";
 import { EditedMelody } from "./melody.js";
 import { NotesTable } from "./notes.js";
+import { connectFiles, uploadAndOpen } from "./opening.js";
 import { PartForm } from "./part.js";
 import { Practice } from "./practice.js";
-import { Recorder } from "./recorder.js";
+import { connectRecordButton } from "./record_button.js";
 import { Repeats } from "./repeats.js";
 import { Result } from "./result.js";
 import { Review } from "./review.js";
 import { Score } from "./score.js";
 import * as settings from "./settings.js";
 import { connectShortcuts } from "./shortcuts.js";
-import { takeSound } from "./sound.js";
 import { hideErrors, showError, showStatus } from "./status.js";
 import { TapTempo } from "./tap_tempo.js";
 import { Tone } from "./tone.js";
-import { clock, nameOf } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const limits = JSON.parse(document.body.dataset.limits);
@@ -52,9 +50,7 @@ let title = "melody";
 let name = ""; // of the file: the title of the score
 let busy = false;
 let stale = false;
-let recorder = null;
 let timer;
-const roll = new LiveRoll($("live"));
 
 const chosenSource = () => document.querySelector("input[name=source]:checked").value;
 
@@ -85,9 +81,9 @@ async function whileBusy(work, place) {
 function openFile(blob, fileName, live = null) {
   if (!live && !mayReplace()) return undefined; // before a recording it was asked
   return whileBusy(async () => {
-    result.player.pause();
+    player.pause();
     showStatus(live ? "Finishing the notes" : "");
-    const opened = (await live?.end()) ?? (await uploadAndOpen(blob));
+    const opened = (await live?.end()) ?? (await uploadAndOpen(blob, limits.uploadBytes));
     const before = recording;
     [recording, title, name] = [opened.id, baseName(fileName), fileName.slice(-255)];
     try {
@@ -96,28 +92,6 @@ function openFile(blob, fileName, live = null) {
       deleteRecording(before);
     }
   });
-}
-
-async function uploadAndOpen(blob) {
-  if (blob && !blob.size) throw new UserError("This file is empty.");
-  const sent = await fitting(blob);
-  showStatus("Uploading the recording");
-  const id = await upload(sent);
-  try {
-    return { id, ...(await runJob("open", { recording: id }, showStatus)) };
-  } catch (error) {
-    deleteRecording(id);
-    throw error;
-  }
-}
-
-/** Returns what is uploaded: the file, or the sound of one that is too large. */
-async function fitting(blob) {
-  if (!blob || blob.size <= limits.uploadBytes) return blob;
-  showStatus("Taking the sound out of the file");
-  const sound = await takeSound(blob, limits.uploadBytes);
-  if (sound) return sound;
-  throw new UserError(`This file is larger than ${Math.round(limits.uploadBytes / 2 ** 20)} MB, and its sound cannot be taken out of it here. A compressed one (mp3, m4a, ogg) is smaller.`);
 }
 
 /** Converts a recording that was opened; of a long one, or one that fails, it shows the waveform first. */
@@ -145,7 +119,7 @@ async function convertPart(start, end, source) {
 }
 
 async function convert(start, end, source) {
-  result.player.pause();
+  player.pause();
   clearTimeout(timer);
   const used = settings.read($("settings"));
   const conversion = await runJob("convert", { recording, start, end, source, title: name, settings: used }, showStatus);
@@ -242,61 +216,14 @@ function tapTempo() {
 
 // ------------------------------------------------------------------------------------------------------------- user actions
 
-$("record").addEventListener("click", async () => {
-  if (recorder) {
-    recorder.stop();
-    return;
-  }
-  if (busy || !mayReplace()) return;
-  result.player.pause();
-  hideErrors();
-  recorder = new Recorder();
-  try {
-    await recorder.start(limits.partSeconds, (seconds, level) => {
-      $("clock").textContent = `${clock(seconds)} of ${clock(limits.partSeconds)}`;
-      $("level").style.transform = `scaleX(${level})`;
-    });
-    const live = new LiveRecording(recorder.stream, recorder.context, (notes, seconds) => {
-      $("live").hidden = false;
-      roll.draw(notes, seconds);
-      $("sounding").textContent = notes.sounding === undefined ? "" : nameOf(notes.sounding);
-    });
-    showRecording(true);
-    const blob = await recorder.done;
-    await openFile(blob, "recording", live);
-    $("live").hidden = true;
-  } catch (error) {
-    showError(error);
-  }
-  recorder = null;
-});
+connectFiles(openFile);
+connectRecordButton(limits.partSeconds, mayRecord, (blob, live) => openFile(blob, "recording", live));
 
-function showRecording(on) {
-  $("source").classList.toggle("recording", on);
-  $("record-label").textContent = on ? "Stop" : "Record";
-  $("meter-row").hidden = !on;
-  $("sounding").textContent = "";
-  if (on) recorder.done.then(() => showRecording(false));
+function mayRecord() {
+  if (busy || !mayReplace()) return false;
+  player.pause();
+  return true;
 }
-
-$("file").addEventListener("change", () => {
-  const [file] = $("file").files;
-  if (file) openFile(file, file.name);
-  $("file").value = "";
-});
-$("example").addEventListener("click", () => openFile(null, "twinkle"));
-
-addEventListener("dragover", (event) => {
-  event.preventDefault();
-  $("source").classList.add("over");
-});
-addEventListener("dragleave", (event) => event.relatedTarget || $("source").classList.remove("over"));
-addEventListener("drop", (event) => {
-  event.preventDefault();
-  $("source").classList.remove("over");
-  const [file] = event.dataTransfer.files;
-  if (file) openFile(file, file.name);
-});
 
 $("other-source").addEventListener("click", () => {
   if (!mayReplace()) return;

@@ -11,7 +11,7 @@ from hf_model.app.sessions import GONE, Session
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, resampled_length
 from hf_model.audio.io import write_wav_blocks
 from hf_model.config import ConfigError
-from hf_model.export.outputs import DiskError, all_or_none
+from hf_model.export.all_or_none import DiskError, all_or_none
 
 if TYPE_CHECKING:
     from hf_model.lyrics.singing import SungMelody

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_model import __version__
 from hf_model.audio.clock import format_clock
-from hf_model.cli.messages import FAILED, OK, print_message
+from hf_model.cli.inspection import inspect_files, list_probabilities, most_probable, percent
+from hf_model.cli.messages import FAILED, print_message
 
 if TYPE_CHECKING:
+    from hf_model.analysis.genre import GenreModel
+    from hf_model.analysis.popularity import PopularityModel
     from hf_model.analysis.song import Analysis
 
 DESCRIPTION = """\
@@ -29,10 +31,8 @@ examples:
 exit code: 0 all analysed, 1 a file failed, 2 wrong usage, 130 interrupted
 """
 
-MIN_SHOWN = 0.1
-"""Probability from which a further instrument or genre is named."""
-
 MAX_SHOWN = 5
+"""Most instruments and genres that are named."""
 
 
 def add_analyse_options(parser: argparse.ArgumentParser, input_help: str) -> None:
@@ -48,7 +48,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command, and return its exit code."""
     from hf_model.analysis.genre import GenreModel
     from hf_model.analysis.popularity import PopularityModel
-    from hf_model.cli.jobs import find_inputs
     from hf_model.config import ConfigError
 
     try:
@@ -57,35 +56,25 @@ def run(arguments: argparse.Namespace) -> int:
     except (ConfigError, OSError) as error:
         print_message(str(error))
         return FAILED
-    found = []
-    for job in find_inputs(arguments.inputs, with_outputs=True):
-        result = {"input": str(job.source)}
-        if job.problem:
-            result["error"] = job.problem
-        else:
-            result |= _analysed(job.source, genre_model=genre_model, popularity_model=popularity)
-        found.append(result)
-        if "error" in result:
-            print_message(result["error"])
-        elif not arguments.json:
-            print(as_text(result), flush=True)
-    if arguments.json:
-        print(json.dumps({"version": __version__, "files": found}, indent=2))
-    return FAILED if any("error" in result for result in found) else OK
+    analyse = partial(analyse_file, genre_model=genre_model, popularity_model=popularity)
+    return inspect_files(arguments.inputs, analyse, as_text, as_json=arguments.json)
 
 
-def _analysed(path: Path, **models: Any) -> dict[str, Any]:
+def analyse_file(
+    path: Path, *, genre_model: GenreModel | None = None, popularity_model: PopularityModel | None = None
+) -> dict[str, Any]:
+    """Analyse a recording, and give plain values for JSON.
+
+    Raises
+    ------
+    OSError, ConfigError
+        If the recording cannot be read, is silent or too short.
+    """
     from hf_model.analysis.song import analyse_recording
     from hf_model.audio.recording import read_recording
-    from hf_model.config import ConfigError
 
-    try:
-        return as_values(analyse_recording(read_recording(path), **models))
-    except OSError as error:
-        return {"error": f"{path}: {error.strerror.lower() if error.strerror else error}"}
-    except (ConfigError, ValueError) as error:
-        text = str(error)
-        return {"error": text if text.startswith(str(path)) else f"{path}: {text}"}
+    recording = read_recording(path)
+    return as_values(analyse_recording(recording, genre_model=genre_model, popularity_model=popularity_model))
 
 
 def as_values(analysis: Analysis) -> dict[str, Any]:
@@ -98,7 +87,7 @@ def as_values(analysis: Analysis) -> dict[str, Any]:
         "tempo": {"bpm": round(tempo.bpm, 1), "confidence": round(tempo.confidence, 3)},
         "meter": {"value": f"{tempo.meter[0]}/{tempo.meter[1]}", "confidence": round(tempo.meter_confidence, 3)},
         "key": {"name": key.name, "confidence": round(key.confidence, 3)},
-        "instruments": _named(analysis.instruments),
+        "instruments": most_probable(analysis.instruments, MAX_SHOWN),
         "melody": {name: round(value, 3) for name, value in analysis.melody.items()},
         "genres": {name: round(value, 3) for name, value in analysis.genres.items()},
     }
@@ -114,26 +103,21 @@ def as_values(analysis: Analysis) -> dict[str, Any]:
     return values | ({"warnings": warnings} if warnings else {})
 
 
-def _named(chances: Any) -> dict[str, float]:
-    items = list(chances.items())[:MAX_SHOWN]
-    return {name: round(chance, 3) for index, (name, chance) in enumerate(items) if not index or chance >= MIN_SHOWN}
-
-
 def as_text(found: dict[str, Any]) -> str:
     """Describe an analysis in a few lines."""
     tempo, meter, key, melody = found["tempo"], found["meter"], found["key"], found["melody"]
     kind = {"voice": "a voice alone", "song": "a song", "whistle": "whistling"}[found["source"]]
     lines = [
         f"{found['input']}: {kind}, {format_clock(found['duration'])}, {found['loudness']:.1f} LUFS",
-        f"  tempo        {tempo['bpm']:.0f} bpm ({_percent(tempo['confidence'])} sure), {meter['value']} "
-        f"({_percent(meter['confidence'])})",
+        f"  tempo        {tempo['bpm']:.0f} bpm ({percent(tempo['confidence'])} sure), {meter['value']} "
+        f"({percent(meter['confidence'])})",
         f"  key          {_key_text(key)}",
-        f"  instruments  {_listed(found['instruments'])}",
+        f"  instruments  {list_probabilities(found['instruments'])}",
         f"  melody       {_melody_text(melody)}",
     ]
     if found["genres"]:
-        shown = _named(found["genres"])
-        lines.append(f"  genre        {_listed(shown)}; by a model of {found['genres_trained_on']}")
+        shown = most_probable(found["genres"], MAX_SHOWN)
+        lines.append(f"  genre        {list_probabilities(shown)}; by a model of {found['genres_trained_on']}")
     if "popularity" in found:
         lines.append(f"  popularity   {_popularity_text(found['popularity'])}")
     return "\n".join([*lines, *(f"  note: {text}" for text in found.get("warnings", []))])
@@ -142,11 +126,11 @@ def as_text(found: dict[str, Any]) -> str:
 def _key_text(key: dict[str, Any]) -> str:
     if not key["confidence"]:
         return "unknown: it is told from what is sung"
-    return f"{key['name']} ({_percent(key['confidence'])})"
+    return f"{key['name']} ({percent(key['confidence'])})"
 
 
 def _melody_text(melody: dict[str, float]) -> str:
-    sung = f"sung {_percent(melody['sung_share'])} of the time"
+    sung = f"sung {percent(melody['sung_share'])} of the time"
     if "range" not in melody:
         return sung
     pace = f"{melody['notes_per_second']:.1f} notes a second"
@@ -158,13 +142,5 @@ def _popularity_text(estimate: dict[str, Any]) -> str:
     worth = max(0.0, estimate["explained_variance"])
     return (
         f"{estimate['value']:.0f} of 100, four of five such songs lie between {low:.0f} and {high:.0f}; "
-        f"the model explains {_percent(worth)} of the differences between songs"
+        f"the model explains {percent(worth)} of the differences between songs"
     )
-
-
-def _listed(chances: dict[str, float]) -> str:
-    return ", ".join(f"{name} {_percent(chance)}" for name, chance in chances.items())
-
-
-def _percent(share: float) -> str:
-    return f"{min(99.0, 100 * share):.0f} %"

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 from hf_model.cli.loading import ModelError, load_models
 from hf_model.cli.messages import FAILED, OK, WRONG_USAGE, describe_source, print_json, print_message, print_report
-from hf_model.cli.options import arrangement_from, outputs_from, part_from, performance_from
+from hf_model.cli.options.arrangement import arrangement_from
+from hf_model.cli.options.outputs import outputs_from
+from hf_model.cli.options.songs import part_from
+from hf_model.cli.options.sound import performance_from
 from hf_model.cli.progress import ProgressBars
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from hf_model.cli.jobs import Job, Options, check_older, convert_file, name_outp
 from hf_model.cli.loading import ModelError, load_models
 from hf_model.cli.messages import FAILED, OK, print_message
 from hf_model.cli.report import Report
-from hf_model.export.outputs import OutputError
+from hf_model.export.all_or_none import OutputError
 from hf_model.live.comparison import Comparison, compare
 from hf_model.live.inputs import Input, InputError, list_inputs, open_input
 from hf_model.live.known_notes import KnownNotes

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from hf_model import __version__
 from hf_model.cli.loading import ModelError
-from hf_model.cli.messages import FAILED, OK, describe_unexpected, print_message
+from hf_model.cli.messages import FAILED, OK, describe_error, describe_unexpected, print_message
 from hf_model.cli.one_file import check_output
-from hf_model.config import ConfigError
-from hf_model.export.outputs import OutputError, all_or_none
+from hf_model.export.all_or_none import OutputError, all_or_none
 from hf_model.plotting import PlottingError
 
 if TYPE_CHECKING:
@@ -94,12 +93,11 @@ def run(arguments: argparse.Namespace) -> int:
         models = Models(arguments.model) if arguments.model else default_models()
         comparison = practice_file(take, score, options, models)
     except OSError as error:
-        problem = f"{error.filename or take}: {error.strerror.lower() if error.strerror else error}"
+        problem = describe_error(error, error.filename or take)
     except (ModelError, OutputError, PlottingError) as error:
         problem = str(error)
-    except (ConfigError, ValueError) as error:
-        text = str(error)
-        problem = text if text.startswith((str(take), str(score))) else f"{take}: {text}"
+    except ValueError as error:
+        problem = str(error) if str(error).startswith(str(score)) else describe_error(error, take)
     except Exception as error:  # noqa: BLE001 (one line instead of a traceback)
         problem = f"{take}: {describe_unexpected(error)}"
     if problem:

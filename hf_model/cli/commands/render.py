@@ -10,12 +10,13 @@ from pathlib import Path
 
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, seconds_to_samples
 from hf_model.cli.loading import load_models
-from hf_model.cli.messages import describe_unexpected
+from hf_model.cli.messages import describe_error, describe_unexpected
 from hf_model.cli.one_file import check_name, check_output, run_one
-from hf_model.cli.options import performance_from
+from hf_model.cli.options.sound import performance_from
 from hf_model.cli.progress import ProgressBars
 from hf_model.cli.report import Report, note_fields
-from hf_model.export.outputs import OutputError, all_or_none, write_take
+from hf_model.export.all_or_none import OutputError, all_or_none
+from hf_model.export.outputs import write_take
 from hf_model.inference import Models, default_models
 from hf_model.notes.note_files import NoteFileError, read_score
 from hf_model.notes.pedal import Pedal
@@ -61,10 +62,8 @@ def render_file(
         _render(source, options, models or default_models(), report, progress)
     except NoteFileError as error:
         report.error = str(error)
-    except OutputError as error:
-        report.error = f"{source}: {error}"
-    except OSError as error:
-        report.error = f"{source}: {error.strerror.lower() if error.strerror else error}"
+    except (OSError, OutputError) as error:
+        report.error = describe_error(error, source)
     except Exception as error:  # noqa: BLE001 (one line instead of a traceback)
         report.error = f"{source}: {describe_unexpected(error)}"
     report.seconds = round(time.perf_counter() - started, 3)

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, resampled_length, seconds_to_samples
-from hf_model.cli.messages import describe_unexpected
+from hf_model.cli.messages import describe_error, describe_unexpected
 from hf_model.cli.one_file import check_name, check_output, run_one
 from hf_model.cli.report import Report, note_fields
-from hf_model.config import ConfigError
-from hf_model.export.outputs import OutputError, all_or_none
+from hf_model.export.all_or_none import OutputError, all_or_none
 from hf_model.notes.note import Note
 
 if TYPE_CHECKING:
@@ -87,11 +86,8 @@ def sing_file(source: Path, options: SingOptions, models: Models) -> Report:
     report = Report(str(source))
     try:
         _sing(source, options, models, report)
-    except OSError as error:
-        report.error = f"{source}: {error.strerror.lower() if error.strerror else error}"
-    except (OutputError, ConfigError, ValueError) as error:
-        text = str(error)
-        report.error = text if text.startswith(str(source)) else f"{source}: {text}"
+    except (OSError, OutputError, ValueError) as error:
+        report.error = describe_error(error, source)
     except ModuleNotFoundError as error:
         report.error = f"{source}: {error.name} is not installed: pip install 'hummingface[lyrics]'"
     except Exception as error:  # noqa: BLE001 (one line instead of a traceback)

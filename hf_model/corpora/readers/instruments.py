@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from hf_model.corpora.catalogue import get
+from hf_model.corpora.readers.tables import read_table, require_file
 from hf_model.corpora.records import CorpusError, InstrumentRecord, PianoRecord
 from hf_model.notes.note import Note
 
@@ -19,20 +19,8 @@ OPENMIC_PRESENT = 0.5
 """Minimum relevance of a present instrument (a majority of the annotators)."""
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    if not path.is_file():
-        raise CorpusError(f"{path}: missing; run the download stage, or check the mirror")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in columns if column not in (reader.fieldnames or ())]
-        if missing:
-            raise CorpusError(f"{path}: column {missing[0]!r} is missing")
-        return list(reader)
-
-
 def _json(path: Path) -> Any:
-    if not path.is_file():
-        raise CorpusError(f"{path}: missing; run the download stage, or check the mirror")
+    require_file(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -50,7 +38,7 @@ def read_maestro(raw: Path) -> Iterator[PianoRecord]:
     licence, folder = get("maestro").licence, raw / "maestro"
     columns = ("midi_filename", "audio_filename", "split", "duration")
     if (folder / "maestro-v3.0.0.csv").is_file() or not (folder / "maestro-v3.0.0.json").is_file():
-        rows: list[dict[str, Any]] = list(_rows(folder / "maestro-v3.0.0.csv", columns))
+        rows: list[dict[str, Any]] = list(read_table(folder / "maestro-v3.0.0.csv", columns))
     else:
         # The JSON file has an object for each column, from row number to value.
         table = _json(folder / "maestro-v3.0.0.json")
@@ -101,7 +89,7 @@ def read_groove(raw: Path) -> Iterator[InstrumentRecord]:
     Columns: ``drummer,session,id,style,bpm,beat_type,time_signature,midi_filename,audio_filename,duration,split``.
     """
     licence, folder = get("groove").licence, raw / "groove"
-    for row in _rows(folder / "info.csv", ("id", "midi_filename", "audio_filename", "split")):
+    for row in read_table(folder / "info.csv", ("id", "midi_filename", "audio_filename", "split")):
         midi_path = folder / row["midi_filename"]
         if not midi_path.is_file():
             raise CorpusError(f"{midi_path}: missing, but listed in info.csv")
@@ -124,11 +112,11 @@ def read_openmic(raw: Path) -> Iterator[InstrumentRecord]:
     folder = raw / "openmic"
     labels: dict[str, list[str]] = {}
     path = folder / "openmic-2018-aggregated-labels.csv"
-    for row in _rows(path, ("sample_key", "instrument", "relevance")):
+    for row in read_table(path, ("sample_key", "instrument", "relevance")):
         present = labels.setdefault(row["sample_key"], [])
         if float(row["relevance"]) >= OPENMIC_PRESENT:
             present.append(row["instrument"])
-    metadata = _rows(folder / "openmic-2018-metadata.csv", ("sample_key",))
+    metadata = read_table(folder / "openmic-2018-metadata.csv", ("sample_key",))
     licences = {row["sample_key"]: row.get("license_title") or row.get("license_url") or "" for row in metadata}
     splits = {}
     for split in ("train", "test"):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hf_model.corpora.catalogue import get
+from hf_model.corpora.readers.tables import read_table, require_file
 from hf_model.corpora.records import CorpusError, SongRecord, find_files
 
 SPOTIFY_COLUMNS = (
@@ -28,7 +29,7 @@ def read_spotify_songs(raw: Path) -> Iterator[SongRecord]:
     """
     licence, path = get("spotify_songs").licence, raw / "spotify_songs" / "spotify_songs.csv"
     seen: set[str] = set()
-    for row in _rows(path, ("track_id", "track_artist", "track_popularity", "playlist_genre", *SPOTIFY_COLUMNS)):
+    for row in read_table(path, ("track_id", "track_artist", "track_popularity", "playlist_genre", *SPOTIFY_COLUMNS)):
         if row["track_id"] in seen:
             continue
         seen.add(row["track_id"])
@@ -78,8 +79,7 @@ def read_fma(raw: Path) -> Iterator[SongRecord]:
         If the table or a column is missing.
     """
     path = raw / "fma" / "fma_metadata" / "tracks.csv"
-    if not path.is_file():
-        raise CorpusError(f"{path}: missing; run the download stage, or check the mirror")
+    require_file(path)
     with path.open(newline="", encoding="utf-8") as file:
         lines = csv.reader(file)
         groups, names = next(lines, []), next(lines, [])
@@ -108,17 +108,6 @@ def read_fma(raw: Path) -> Iterator[SongRecord]:
             {"duration": _number(duration)},
             audio if audio.is_file() else None,
         )
-
-
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    if not path.is_file():
-        raise CorpusError(f"{path}: missing; run the download stage, or check the mirror")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in columns if column not in (reader.fieldnames or ())]
-        if missing:
-            raise CorpusError(f"{path}: column {missing[0]!r} is missing")
-        yield from reader
 
 
 def _number(text: str) -> float:

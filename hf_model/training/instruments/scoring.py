@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 from hf_model.instruments.classes import CLASSES, INSTRUMENTS
 from hf_model.instruments.identifier import InstrumentIdentifier
 from hf_model.instruments.spectrogram import log_scaled
+from hf_model.training.classification_scores import calibration_error, macro_f1
 from hf_model.training.instruments.clips import InstrumentClip
 
 BATCH = 32
@@ -35,14 +36,10 @@ def score_clips(identifier: InstrumentIdentifier, clips: Sequence[InstrumentClip
     columns = [CLASSES.index(name) for name in INSTRUMENTS]
     wanted = np.array([next(i for i, name in enumerate(INSTRUMENTS) if name in clip.names) for clip in single])
     chosen = chances[:, columns].argmax(axis=1)
-    f1 = []
-    for index in np.unique(wanted):
-        right = float(np.sum((chosen == index) & (wanted == index)))
-        f1.append(2.0 * right / (np.sum(chosen == index) + np.sum(wanted == index)))
     error = calibration_error(chances[:, columns].max(axis=1), chosen == wanted)
     pairs = [(INSTRUMENTS[a], INSTRUMENTS[b]) for a, b in zip(wanted, chosen, strict=True) if a != b]
     counted = sorted(((*pair, pairs.count(pair)) for pair in set(pairs)), key=lambda item: (-item[2], item))
-    return Scores(float(np.mean(chosen == wanted)), float(np.mean(f1)), error, counted[:MAX_CONFUSIONS])
+    return Scores(float(np.mean(chosen == wanted)), macro_f1(wanted, chosen), error, counted[:MAX_CONFUSIONS])
 
 
 def calibrate(identifier: InstrumentIdentifier, clips: Sequence[InstrumentClip]) -> tuple[float, float]:
@@ -62,10 +59,3 @@ def clip_logits(identifier: InstrumentIdentifier, clips: Sequence[InstrumentClip
     """Compute the logits (clip, class) of clips of equal length."""
     parts = [clips[start : start + BATCH] for start in range(0, len(clips), BATCH)]
     return np.concatenate([identifier.logits(log_scaled(np.stack([clip.power for clip in part]))) for part in parts])
-
-
-def calibration_error(chances: NDArray[np.float64], right: NDArray[np.bool_], n_bins: int = 10) -> float:
-    """Compute the mean distance of probability and share of right answers in equal bins."""
-    bins = np.minimum((chances * n_bins).astype(int), n_bins - 1)
-    gaps = [np.sum(bins == i) * abs(chances[bins == i].mean() - right[bins == i].mean()) for i in np.unique(bins)]
-    return float(np.sum(gaps) / len(chances))

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from hf_model.alignment.band import Part
 from hf_model.alignment.band_audio import BAND_SAMPLE_RATE, find_font, render_band
 from hf_model.analysis.features import as_vector, sound_features
-from hf_model.analysis.genre import KIND, MODEL_FILE, GenreModel
+from hf_model.analysis.genre import KIND, GenreModel
+from hf_model.analysis.model_file import MODEL_FILE
 from hf_model.audio.io import to_mono
 from hf_model.audio.recording import read_recording
 from hf_model.audio.resampling import resample
@@ -22,6 +23,7 @@ from hf_model.corpora.records import SongRecord
 from hf_model.files import write_json
 from hf_model.instruments.identifier import default_identifier
 from hf_model.instruments.spectrogram import RATE
+from hf_model.training.classification_scores import calibration_error, macro_f1
 from hf_model.training.tables.arrangements import GENRES, write_arrangement
 
 SONG_SECONDS = 15.0
@@ -104,18 +106,15 @@ def fit_genres(songs: Sequence[LabelledSong], facts: Mapping[str, Any], strength
 
 def score_genres(model: GenreModel, songs: Sequence[LabelledSong]) -> dict[str, float]:
     """Compute accuracy, macro F1 and expected calibration error on songs."""
-    chances = [model.probabilities(song.features) for song in songs]
-    tops = np.array([next(iter(item)) for item in chances])
-    wanted = np.array([song.genre for song in songs])
-    f1 = []
-    for genre in sorted(set(wanted)):
-        right = float(np.sum((tops == genre) & (wanted == genre)))
-        f1.append(2.0 * right / max(1.0, float(np.sum(tops == genre) + np.sum(wanted == genre))))
-    confidence = np.array([next(iter(item.values())) for item in chances])
+    genres = sorted({*model.genres, *(song.genre for song in songs)})
+    likeliest = [next(iter(model.probabilities(song.features).items())) for song in songs]
+    chosen = np.array([genres.index(genre) for genre, _ in likeliest])
+    wanted = np.array([genres.index(song.genre) for song in songs])
+    confidence = np.array([probability for _, probability in likeliest])
     return {
-        "accuracy": float(np.mean(tops == wanted)),
-        "macro_f1": float(np.mean(f1)),
-        "calibration_error": _calibration_error(confidence, tops == wanted),
+        "accuracy": float(np.mean(chosen == wanted)),
+        "macro_f1": macro_f1(wanted, chosen),
+        "calibration_error": calibration_error(confidence, chosen == wanted),
     }
 
 
@@ -150,9 +149,3 @@ def save_genre_model(model: GenreModel, folder: Path) -> None:
 
 def _rounded(values: NDArray[np.float64]) -> Any:
     return np.round(values, 6).tolist()
-
-
-def _calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_], n_bins: int = 10) -> float:
-    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
-    gaps = [np.sum(bins == i) * abs(confidence[bins == i].mean() - right[bins == i].mean()) for i in np.unique(bins)]
-    return float(np.sum(gaps) / len(confidence))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.analysis.popularity import AUDIO_COLUMNS, KIND, MODEL_FILE
+from hf_model.analysis.model_file import MODEL_FILE
+from hf_model.analysis.popularity import AUDIO_COLUMNS, KIND
 from hf_model.corpora.records import SongRecord
 from hf_model.files import write_json
 
