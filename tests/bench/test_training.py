@@ -9,13 +9,13 @@ import pytest
 import soundfile
 import torch
 import yaml
-from hf_model.alignment.labels.correction import Measurement
 
 from bench.training import direct, finetune
 from bench.training.finetune_songs import blend, choose_songs, divide
 from bench.training.tree import merge, run_stages, write_params
 from bench.transcription.recordings import Recording
 from hf_model.alignment.correction import Correction
+from hf_model.alignment.labels.correction import Measurement
 from hf_model.direct.network import Direct, DirectConfig
 from hf_model.transcriber.config import TranscriberConfig
 from hf_model.transcriber.network import TranscriberNetwork
