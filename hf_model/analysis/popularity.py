@@ -95,9 +95,15 @@ class PopularityModel:
             names = tuple(map(str, values["names"]))
             trees = tuple(_tree(item, len(names)) for item in values["trees"])
             low, high = map(float, values["margins"])
-            return cls(names, float(values["start"]), float(values["rate"]), trees, (low, high), values["facts"])
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+            start, rate, facts = float(values["start"]), float(values["rate"]), dict(values["facts"])
+            explained = float(facts.get("explained", 0.0))
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise damaged(folder, error) from error
+        if not set(names) <= set(AUDIO_COLUMNS):
+            raise damaged(folder, f"its features are {', '.join(names)}, allowed are {', '.join(AUDIO_COLUMNS)}")
+        if not np.isfinite([low, high, start, rate, explained]).all():
+            raise damaged(folder, "a value is no number")
+        return cls(names, start, rate, trees, (low, high), facts)
 
     def estimate(self, features: Mapping[str, float]) -> Estimate:
         """Estimate the popularity of a song by its features; all of ``names`` are needed."""

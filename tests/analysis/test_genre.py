@@ -71,6 +71,10 @@ def test_genres_without_a_difference_are_guessed() -> None:
         ({"weights": [[1.0]]}, "arrays do not fit"),
         ({"kind": "transcriber"}, r"config\.json: kind is 'transcriber', a genre model is needed"),
         ({"mean": "x"}, "damaged"),
+        ({"deviation": [0.0, 1.0, 1.0]}, "arrays do not fit"),
+        ({"genres": []}, "arrays do not fit"),
+        ({"facts": 3}, "damaged"),
+        ({"mean": [10**400, 0, 0]}, "damaged"),
     ],
 )
 def test_a_damaged_model_is_named(tmp_path: Path, change: dict[str, object], message: str) -> None:

@@ -77,3 +77,22 @@ def test_a_damaged_tree_is_refused(tmp_path: Path, tree: list[list[float]]) -> N
     (tmp_path / "config.json").write_text(json.dumps(values), encoding="utf-8")
     with pytest.raises(ConfigError, match="damaged"):
         PopularityModel.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"names": ["fame"] * 5},
+        {"start": "nan"},
+        {"margins": [0, "inf"]},
+        {"rate": 10**400},
+        {"facts": {"explained": "x"}},
+    ],
+)
+def test_other_damage_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    fit_popularity(synthetic_table(120), {}, tmp_path, n_trees=2)
+    values = json.loads((tmp_path / "config.json").read_text(encoding="utf-8")) | change
+    values.pop("content_sha256", None)
+    (tmp_path / "config.json").write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(ConfigError, match="damaged"):
+        PopularityModel.from_pretrained(tmp_path)

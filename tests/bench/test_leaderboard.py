@@ -117,3 +117,13 @@ def test_options_of_an_added_system() -> None:
     leaderboard.add_arguments(parser)
     options = parser.parse_args(["--mirror", "M", "--add", "mine", "notes", "--add", "yours", "other"])
     assert options.add == [["mine", "notes"], ["yours", "other"]]
+
+
+@pytest.mark.parametrize("names", [["swift_f0"], ["a", "a"], ["a|b"], ["a\nb"], [" "], ["pyin"]])
+def test_names_of_systems_are_their_own(names: list[str]) -> None:
+    with pytest.raises(SystemExit, match="choose a name that no other system has"):
+        leaderboard.check_names(names, ["swift_f0"])
+
+
+def test_new_names_are_accepted() -> None:
+    leaderboard.check_names(["mine", "yours 2"], ["swift_f0"])

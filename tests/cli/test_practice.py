@@ -80,3 +80,13 @@ def test_an_unusable_score_is_one_line(name: str, tmp_path: Path, capsys: pytest
         error = capsys.readouterr().err
         assert name in error
         assert error.count("\n") == 1
+
+
+def test_one_file_for_table_and_picture_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tune = str(score(tmp_path / "tune.mid"))
+    assert (
+        main(["practice", str(EXAMPLE), tune, "--csv", str(tmp_path / "a.png"), "--picture", str(tmp_path / "a.png")])
+        == 1
+    )
+    assert "--csv and --picture name the same file" in capsys.readouterr().err
+    assert not (tmp_path / "a.png").exists()

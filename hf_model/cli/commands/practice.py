@@ -52,6 +52,9 @@ def practice_file(take: Path, score: Path, options: PracticeOptions, models: Mod
     from hf_model.lyrics.melody_file import read_melody_file
     from hf_model.practice.comparison import compare
 
+    if len({path.resolve() for path in options.files.values()}) < len(options.files):
+        msg = "--csv and --picture name the same file; choose two"
+        raise OutputError(msg)
     for kind, path in options.files.items():
         if kind == "picture" and path.suffix.lower() != ".png":
             msg = f"the picture is a png file, but {path} does not end in .png"
