@@ -67,6 +67,9 @@ def read_notes(notes: Any, duration: float, limits: Limits) -> list[Note]:
             if not all(math.isfinite(value) for value in (onset, offset, pitch, velocity, confidence)):
                 msg = "every value must be a number"
                 raise ValueError(msg)
+            if onset < 0:  # a score has bars from there on, however many
+                msg = f"onset is {onset:g} s, must not be negative"
+                raise ValueError(msg)
             if onset < duration:
                 found.append(Note(onset, min(offset, duration), pitch, int(velocity), confidence))
         except (TypeError, ValueError) as error:

@@ -38,6 +38,7 @@ def add_panel_routes(app: Starlette, sessions: Sessions) -> None:
         async with asyncio.timeout(sessions.limits.body_seconds):
             data = await read_body(request)
         await asyncio.to_thread(store_score, session, sessions, data)
+        sessions.measure(session)  # without the score before
         return JSONResponse({})
 
     app.add_route("/recordings/{recording}/score.json", with_reasons(send_score))
