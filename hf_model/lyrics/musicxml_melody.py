@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ SUFFIXES = (".musicxml", ".mxl", ".xml")
 DEFAULT_BPM = 100.0
 
 MAX_BYTES = 20_000_000
+"""Of a file, and of what a compressed one unpacks to."""
+
+MAX_PASSES = 64
+"""Most times that a passage is repeated."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,7 @@ def read_musicxml_melody(path: Path) -> WrittenMelody:
     except ImportError as error:
         msg = "reading MusicXML needs the package music21: pip install 'hummingface[score]'"
         raise ConfigError(msg) from error
-    if path.stat().st_size > MAX_BYTES:
-        msg = f"{path}: larger than {MAX_BYTES // 1_000_000} MB: not a score"
-        raise ValueError(msg)
+    _check_size(path)
     try:
         score: Any = music21.converter.parse(path, format="musicxml", forceSource=True)
         parts = list(score.parts) or [score]
@@ -56,8 +59,31 @@ def read_musicxml_melody(path: Path) -> WrittenMelody:
         raise ValueError(msg) from error
 
 
+def _check_size(path: Path) -> None:
+    """Refuse what cannot be a score: pipes would wait, devices never end, a small archive can unpack to gigabytes."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        msg = f"{path}: this is a pipe or a device, not a file"
+        raise ValueError(msg)
+    sizes = [path.stat().st_size]
+    if path.is_file() and zipfile.is_zipfile(path):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                sizes += [entry.file_size for entry in archive.infolist()]
+        except zipfile.BadZipFile as error:
+            msg = f"{path}: not a readable MusicXML file ({error})"
+            raise ValueError(msg) from error
+    if max(sizes) > MAX_BYTES:
+        msg = f"{path}: larger than {MAX_BYTES // 1_000_000} MB: not a score"
+        raise ValueError(msg)
+
+
 def _has_repeats(part: Any) -> bool:
-    return any(part.recurse().getElementsByClass("RepeatMark"))
+    marks = list(part.recurse().getElementsByClass("RepeatMark"))
+    passes = max((getattr(mark, "times", None) or 2 for mark in marks), default=0)
+    if passes > MAX_PASSES:
+        msg = f"a passage is repeated {passes} times, allowed are {MAX_PASSES}"
+        raise ValueError(msg)
+    return bool(marks)
 
 
 def _read_part(part: Any) -> WrittenMelody:

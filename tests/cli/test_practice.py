@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,27 @@ def test_an_unusable_score_is_one_line(name: str, tmp_path: Path, capsys: pytest
         error = capsys.readouterr().err
         assert name in error
         assert error.count("\n") == 1
+
+
+def test_files_that_are_no_scores_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with zipfile.ZipFile(tmp_path / "bomb.mxl", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.musicxml", bytes(21_000_000))
+    expected = {"bomb.mxl": "larger than 20 MB"}
+    if hasattr(os, "mkfifo"):
+        for name in ("pipe.musicxml", "pipe.mxl", "pipe.mid", "pipe.csv"):
+            os.mkfifo(tmp_path / name)
+            expected[name] = "a pipe or a device"
+    for name, message in expected.items():
+        assert main(["practice", str(EXAMPLE), str(tmp_path / name)]) == 1
+        error = capsys.readouterr().err
+        assert error.startswith(f"hummingface: error: {tmp_path / name}: ")
+        assert message in error
+        assert error.count("\n") == 1
+
+
+def test_table_and_picture_are_two_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    same = str(tmp_path / "a.png")
+    tune = str(score(tmp_path / "tune.csv"))
+    assert main(["practice", str(EXAMPLE), tune, "--csv", same, "--picture", same]) == 1
+    assert "--csv and --picture name the same file" in capsys.readouterr().err
+    assert not Path(same).exists()

@@ -53,6 +53,9 @@ def practice_file(take: Path, score: Path, options: PracticeOptions, models: Mod
     from hf_model.lyrics.melody_file import read_melody_file
     from hf_model.practice.comparison import compare
 
+    if len({path.resolve() for path in options.files.values()}) < len(options.files):
+        msg = "--csv and --picture name the same file; choose two"
+        raise OutputError(msg)
     for path in options.files.values():
         for source in (take, score):
             if source.exists():
