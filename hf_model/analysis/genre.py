@@ -69,16 +69,18 @@ class GenreModel:
             mean, deviation, weights = (
                 np.array(values[name], dtype=np.float64) for name in ("mean", "deviation", "weights")
             )
-            names, genres = tuple(values["names"]), tuple(values["genres"])
-        except (KeyError, TypeError, ValueError) as error:
+            names, genres = tuple(map(str, values["names"])), tuple(map(str, values["genres"]))
+            facts = dict(values.get("facts", {}))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             msg = f"{path}: damaged ({error}); train the model again, or install the package again"
             raise ConfigError(msg) from error
         shapes = [(len(names),), (len(names),), (len(genres), len(names) + 1)]
         arrays = mean, deviation, weights
-        if [array.shape for array in arrays] != shapes or not all(np.isfinite(array).all() for array in arrays):
+        are_numbers = all(np.isfinite(array).all() for array in arrays)
+        if [array.shape for array in arrays] != shapes or not genres or not are_numbers or not np.all(deviation > 0):
             msg = f"{path}: damaged (its arrays do not fit its names); train the model again"
             raise ConfigError(msg)
-        return cls(names, genres, mean, deviation, weights, values.get("facts", {}))
+        return cls(names, genres, mean, deviation, weights, facts)
 
     def probabilities(self, features: Mapping[str, float]) -> dict[str, float]:
         """Give the probability of each genre, the most probable first."""

@@ -86,7 +86,7 @@ class PopularityModel:
 
     @classmethod
     def from_pretrained(cls, folder: Path | str) -> Self:
-        """Load a model of the popularity stage.
+        """Load a model of the analysis stage.
 
         Raises
         ------
@@ -95,9 +95,9 @@ class PopularityModel:
         """
         path = Path(folder) / MODEL_FILE
         if not path.is_file():
-            msg = f"{folder}: no {MODEL_FILE}; `python -m stages.popularity` makes such a folder"
+            msg = f"{folder}: no {MODEL_FILE}; `python -m stages.analysis` makes such a folder"
             raise ConfigError(msg)
-        values = read_json(path, "run the popularity stage again")
+        values = read_json(path, "run the analysis stage again")
         try:
             if values["kind"] != KIND:
                 msg = f"{path}: kind is {values['kind']!r}, a model of popularity is needed"
@@ -105,11 +105,19 @@ class PopularityModel:
             names = tuple(map(str, values["names"]))
             trees = tuple(_tree(item, len(names)) for item in values["trees"])
             low, high = map(float, values["margins"])
-            return cls(names, float(values["start"]), float(values["rate"]), trees, (low, high), values["facts"])
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+            start, rate, facts = float(values["start"]), float(values["rate"]), dict(values["facts"])
+            explained = float(facts.get("explained", 0.0))
+            if not set(names) <= set(AUDIO_COLUMNS):
+                msg = f"features are {', '.join(names)}, allowed are {', '.join(AUDIO_COLUMNS)}"
+                raise ValueError(msg)
+            if not np.isfinite([low, high, start, rate, explained]).all():
+                msg = "every value must be a number"
+                raise ValueError(msg)
+            return cls(names, start, rate, trees, (low, high), facts)
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             if isinstance(error, ConfigError):
                 raise
-            msg = f"{path}: damaged ({error}); run the popularity stage again"
+            msg = f"{path}: damaged ({error}); run the analysis stage again"
             raise ConfigError(msg) from error
 
     def estimate(self, features: Mapping[str, float]) -> Estimate:

@@ -71,6 +71,10 @@ def test_genres_without_a_difference_are_guessed() -> None:
         ({"weights": [[1.0]]}, "arrays do not fit"),
         ({"kind": "transcriber"}, "kind is 'transcriber'"),
         ({"mean": "x"}, "damaged"),
+        ({"facts": 7}, "damaged"),
+        ({"mean": [10**400, 0.0, 0.0]}, "damaged"),
+        ({"deviation": [1.0, 0.0, 1.0]}, "damaged"),
+        ({"genres": [], "weights": []}, "damaged"),
     ],
 )
 def test_a_damaged_model_is_named(tmp_path: Path, change: dict[str, object], message: str) -> None:

@@ -77,3 +77,23 @@ def test_a_damaged_tree_is_refused(tmp_path: Path, tree: list[list[float]]) -> N
     (tmp_path / "config.json").write_text(json.dumps(values), encoding="utf-8")
     with pytest.raises(ConfigError, match="damaged"):
         PopularityModel.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"names": ["energy"]},
+        {"trees": [[[10**30], [-1], [0], [0.0], [1.0]]]},
+        {"start": 1e999},
+        {"margins": [float("nan"), 1.0]},
+        {"facts": [1]},
+        {"facts": {"explained": "much"}},
+    ],
+)
+def test_damaged_values_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    fit_popularity(synthetic_table(120), {}, tmp_path, n_trees=2)
+    values = json.loads((tmp_path / "config.json").read_text(encoding="utf-8")) | change
+    values.pop("content_sha256", None)
+    (tmp_path / "config.json").write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(ConfigError, match="damaged"):
+        PopularityModel.from_pretrained(tmp_path)
