@@ -107,6 +107,7 @@ def run(options: argparse.Namespace) -> None:
         write_clips(clips, options.conditions, options.audio)
         return
     entries += [Entry(name, CORPORA, partial(run_peer, name)) for name in installed(options.peers)]
+    check_names([name for name, _ in options.add], [entry.name for entry in entries])
     entries += [Entry(name, CORPORA, partial(read_notes, Path(folder))) for name, folder in options.add]
     path = options.report.with_name(f"{options.report.name}_recordings.csv")
     renewed = {*options.again, *(name for name, _ in options.add)}
@@ -119,6 +120,14 @@ def run(options: argparse.Namespace) -> None:
     text = markdown(rows, __doc__ or "")
     options.report.with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)
+
+
+def check_names(added: Sequence[str], taken: Sequence[str]) -> None:
+    """Refuse a name that would replace the rows of another system, or break the table."""
+    for number, name in enumerate(added):
+        if not name.strip() or not name.isprintable() or "|" in name or name in (*taken, *BASELINES, *added[:number]):
+            msg = f"--add {name!r}: choose a name that no other system has, without | and line breaks"
+            raise SystemExit(msg)
 
 
 def own_entries(recordings: Sequence[Recording], folds: Path) -> list[Entry]:

@@ -132,7 +132,9 @@ def play_file(midi: Path, sound_font: Path, n_samples: int) -> Iterator[NDArray[
         options += ["-o", f"{name}={value}"]
     program = shutil.which(PROGRAM) or PROGRAM
     command = [program, *options, "-T", "wav", "-F", str(wav), str(sound_font.resolve()), str(midi)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+    )
     if done.returncode or not wav.is_file():
         reason = " ".join(done.stderr.split())[-300:] or f"exit code {done.returncode}"
         msg = f"FluidSynth could not play with {sound_font}: {reason}"

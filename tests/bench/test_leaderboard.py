@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.transcription import leaderboard
-from bench.transcription.leaderboard import Entry, measure, read_notes, write_clips
+from bench.transcription.leaderboard import Entry, check_names, measure, read_notes, write_clips
 from bench.transcription.leaderboard_table import Count, count, markdown, read_counts, summarize, write_counts
 from bench.transcription.recordings import Clip
 from hf_model.audio.io import read_audio
@@ -117,3 +117,10 @@ def test_options_of_an_added_system() -> None:
     leaderboard.add_arguments(parser)
     options = parser.parse_args(["--mirror", "M", "--add", "mine", "notes", "--add", "yours", "other"])
     assert options.add == [["mine", "notes"], ["yours", "other"]]
+
+
+@pytest.mark.parametrize("names", [["hummingface"], ["pyin"], ["a", "a"], [""], ["a | b"], ["a\nb"]])
+def test_added_names_replace_no_other_row(names: list[str]) -> None:
+    with pytest.raises(SystemExit, match="choose a name"):
+        check_names(names, ["hummingface"])
+    check_names(["mine", "mine 2"], ["hummingface"])
