@@ -192,6 +192,7 @@ def test_recordings_without_a_voice_are_an_error(session: Session, audio: np.nda
         ([[0, 1, float("nan"), 80, 1]], "every value must be a number"),
         ([["x", 1, 60, 80, 1]], "Note 1 is not valid"),
         ([[0, 1, 60, {}, 1]], "Note 1 is not valid"),
+        ([[-1e6, 1, 60, 80, 1]], "onset is -1e\\+06 s, must not be negative"),
     ],
 )
 def test_invalid_notes_are_refused(session: Session, notes: object, message: str) -> None:

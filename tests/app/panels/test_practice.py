@@ -95,6 +95,9 @@ HOSTILE: dict[str, bytes | Callable[[Path], bytes]] = {
     "a file of the server": OUTSIDE.encode(),
     "cut archive": b"PK\3\4 and nothing",
     "zip bomb": write_zip_bomb,
+    "endless repeats": lambda folder: musicxml(folder).replace(
+        b"</measure>", b'<barline><repeat direction="backward" times="1000000000"/></barline></measure>'
+    ),
     "recording": b"RIFF\0\0\0\0WAVEfmt ",
 }
 
