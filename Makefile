@@ -28,7 +28,7 @@ app: setup ## Serve the web page for recording, listening and editing
 	hummingface app
 
 test: setup ## Run the tests; line coverage of hf_model and stages must be 90 %
-	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup --cov $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 pytest -n 3 --dist loadgroup --cov $(PYTEST_ARGS)
 
 lint: setup ## Check format, lint, types and import contracts
 	ruff format --check .

@@ -82,6 +82,7 @@ class AttackedPage:
         own = self.upload(recording, ME)
         for name, source in ((self.victim, VICTIM), (own, ME)):
             self.job(convert_body(name), source)
+            self.send("GET", f"/recordings/{name}/score.json", source=source)
         self.send("POST", f"/recordings/{own}/forget")
         self.secret = self.send("GET", f"/recordings/{self.victim}/voice.wav", source=VICTIM)[1][1000:1100]
         self.files_before = self.server.files()

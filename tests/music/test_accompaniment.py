@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_model.cli import options
+from hf_model.cli.options import arrangement as options
 from hf_model.config import ConfigError
 from hf_model.music.accompaniment import STYLES, accompany, bass_key
 from hf_model.music.arrangement import Arrangement

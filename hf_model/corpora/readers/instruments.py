@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_model.corpora.catalogue import get
-from hf_model.corpora.readers.tables import read_table, require_file
+from hf_model.corpora.readers.tables import require_file, table_rows
 from hf_model.corpora.records import CorpusError, InstrumentRecord, PianoRecord
 from hf_model.notes.note import Note
 
@@ -38,7 +38,7 @@ def read_maestro(raw: Path) -> Iterator[PianoRecord]:
     licence, folder = get("maestro").licence, raw / "maestro"
     columns = ("midi_filename", "audio_filename", "split", "duration")
     if (folder / "maestro-v3.0.0.csv").is_file() or not (folder / "maestro-v3.0.0.json").is_file():
-        rows: list[dict[str, Any]] = list(read_table(folder / "maestro-v3.0.0.csv", columns))
+        rows: list[dict[str, Any]] = list(table_rows(folder / "maestro-v3.0.0.csv", columns))
     else:
         # The JSON file has an object for each column, from row number to value.
         table = _json(folder / "maestro-v3.0.0.json")
@@ -89,7 +89,7 @@ def read_groove(raw: Path) -> Iterator[InstrumentRecord]:
     Columns: ``drummer,session,id,style,bpm,beat_type,time_signature,midi_filename,audio_filename,duration,split``.
     """
     licence, folder = get("groove").licence, raw / "groove"
-    for row in read_table(folder / "info.csv", ("id", "midi_filename", "audio_filename", "split")):
+    for row in table_rows(folder / "info.csv", ("id", "midi_filename", "audio_filename", "split")):
         midi_path = folder / row["midi_filename"]
         if not midi_path.is_file():
             raise CorpusError(f"{midi_path}: missing, but listed in info.csv")
@@ -112,11 +112,11 @@ def read_openmic(raw: Path) -> Iterator[InstrumentRecord]:
     folder = raw / "openmic"
     labels: dict[str, list[str]] = {}
     path = folder / "openmic-2018-aggregated-labels.csv"
-    for row in read_table(path, ("sample_key", "instrument", "relevance")):
+    for row in table_rows(path, ("sample_key", "instrument", "relevance")):
         present = labels.setdefault(row["sample_key"], [])
         if float(row["relevance"]) >= OPENMIC_PRESENT:
             present.append(row["instrument"])
-    metadata = read_table(folder / "openmic-2018-metadata.csv", ("sample_key",))
+    metadata = table_rows(folder / "openmic-2018-metadata.csv", ("sample_key",))
     licences = {row["sample_key"]: row.get("license_title") or row.get("license_url") or "" for row in metadata}
     splits = {}
     for split in ("train", "test"):

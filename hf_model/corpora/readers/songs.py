@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hf_model.corpora.catalogue import get
-from hf_model.corpora.readers.tables import read_table, require_file
+from hf_model.corpora.readers.tables import require_file, table_rows
 from hf_model.corpora.records import CorpusError, SongRecord, find_files
 
 SPOTIFY_COLUMNS = (
@@ -29,7 +29,7 @@ def read_spotify_songs(raw: Path) -> Iterator[SongRecord]:
     """
     licence, path = get("spotify_songs").licence, raw / "spotify_songs" / "spotify_songs.csv"
     seen: set[str] = set()
-    for row in read_table(path, ("track_id", "track_artist", "track_popularity", "playlist_genre", *SPOTIFY_COLUMNS)):
+    for row in table_rows(path, ("track_id", "track_artist", "track_popularity", "playlist_genre", *SPOTIFY_COLUMNS)):
         if row["track_id"] in seen:
             continue
         seen.add(row["track_id"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from hf_model.corpora.records import CorpusError
 
 
-def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+def table_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Read the rows of a table.
 
     Raises
