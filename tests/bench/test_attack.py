@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ pytestmark = pytest.mark.xdist_group("page")
 SMALL = Scale(connections=40, jobs=40, places=40, bomb_hours=0.2, every=9, mutated=40)
 SLOW = "slow heads and bodies"
 """Takes longer than the deadlines, which have their own tests."""
+
+
+@pytest.fixture(scope="module")
+def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
+    """A server of its own: recordings of other tests would take places, and the attack evicts the oldest."""
+    server = PageServer(tmp_path_factory.mktemp("attacked"))
+    yield server
+    server.close()
 
 
 def test_hostile_requests_do_no_harm(page_server: PageServer) -> None:

@@ -95,8 +95,12 @@ def test_the_second_is_converted_if_the_first_fails(tmp_path: Path) -> None:
     assert second.error is None
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interruption_leaves_no_files(tmp_path: Path) -> None:
-    """Ctrl-C while two files are converted: the first is interrupted, and the other ends with it."""
+    """Ctrl-C while two files are converted: the first is interrupted, and the other ends with it.
+
+    The interruption may come between the opening of a file and its `with`, which Python closes with a warning.
+    """
     second = threading.Event()
 
     class Interrupted(ToneTranscriber):
