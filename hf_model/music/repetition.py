@@ -183,9 +183,9 @@ def _aligned(keys: NDArray[np.int64], onsets: NDArray[np.float64], shift: int, m
         move, origin = np.full(n, -1, dtype=np.int8), i * n + columns
         for number, (down, right) in enumerate(_MOVES):
             before = scores[i + 2 - down, 2 - right : 2 - right + n]
-            ratio = distances[right] / (onsets[i] - onsets[i - down] if i >= down else np.inf)
-            with np.errstate(divide="ignore"):
-                octaves = np.abs(np.log2(ratio))
+            interval = onsets[i] - onsets[i - down] if i >= down else np.inf
+            with np.errstate(divide="ignore", invalid="ignore"):  # of notes at the same time it is 0
+                octaves = np.abs(np.log2(distances[right] / interval))
             rhythm = np.where(octaves <= EQUAL_INTERVAL, 0.0, np.where(octaves <= SIMILAR_INTERVAL, SIMILAR, -np.inf))
             score = before + rhythm + SKIPPED * (number > 0)
             better = (before > 0) & (score > best)

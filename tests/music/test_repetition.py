@@ -170,3 +170,8 @@ def test_any_melody_stays_a_melody(phrase, times, index, step):
     corrected, corrections = agree(notes, find_repetitions(notes))
     assert abs(len(corrected) - len(notes)) <= len(corrections)
     assert all(a.offset <= b.onset + 1e-9 for a, b in pairwise(corrected))
+
+
+def test_notes_at_the_same_time_are_no_rhythm():
+    chord = [Note(1.0, 2.0, float(key)) for key in (60, 64, 67, 72)]
+    assert find_repetitions(chord * 3) == []
