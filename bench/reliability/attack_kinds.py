@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from bench.reliability.attack_live import live
 from bench.reliability.attack_page import EXAMPLE, ME, VICTIM, AttackedPage, Kind, convert_body, is_closed, status_of
+from bench.reliability.attack_panels import panels
 from bench.reliability.attack_requests import (
     BROKEN,
     HOSTS,
@@ -294,5 +295,6 @@ KINDS: dict[str, Callable[[AttackedPage, Kind], None]] = {
     "jobs at once": many_jobs,
     "places of recordings": places,
     "recordings while they arrive": live,
+    "scores, words and edits": panels,
 }
 """All kinds, by name."""
