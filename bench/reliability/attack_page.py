@@ -61,6 +61,13 @@ def convert_body(recording: str) -> bytes:
     return json.dumps({"job": "convert", "recording": recording, "start": 0, "settings": {}}).encode()
 
 
+def sing_body(recording: str, words: str) -> bytes:
+    """Give the body that asks for words to be sung."""
+    return json.dumps(
+        {"job": "sing", "recording": recording, "lyrics": words, "voice": "alto", "language": "en"}
+    ).encode()
+
+
 class AttackedPage:
     """Attacks on one server, with a visitor beside them whose recording must stay private and usable."""
 
@@ -83,6 +90,7 @@ class AttackedPage:
         for name, source in ((self.victim, VICTIM), (own, ME)):
             self.job(convert_body(name), source)
             self.send("GET", f"/recordings/{name}/score.json", source=source)
+            self.job(sing_body(name, "la"), source)
         self.send("POST", f"/recordings/{own}/forget")
         self.secret = self.send("GET", f"/recordings/{self.victim}/voice.wav", source=VICTIM)[1][1000:1100]
         self.files_before = self.server.files()

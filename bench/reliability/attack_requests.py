@@ -28,7 +28,11 @@ WRONG: tuple[Any, ...] = (
 )  # fmt: skip
 """Values of wrong types; a few of them are right for one key or another, and must then be harmless."""
 
-RIGHT = {"recording": "0" * 32, "start": 0, "end": 1, "source": "auto", "notes": [], "keys": [], "settings": {}}
+RIGHT = {
+    "recording": "0" * 32, "start": 0, "end": 1, "source": "auto", "notes": [], "keys": [], "settings": {},
+    "title": "a.wav", "lyrics": "la", "voice": "alto", "language": "en",
+}  # fmt: skip
+"""A right value for every key of every job."""
 
 NOT_JSON = (
     b"", b"{", b"[]", b"null", b"7", b'"a"', b"\xff\xfe{\0}\0", b"{" * 100_000, b"[" * 500_000, b'{"a":' * 10_000,
