@@ -93,7 +93,7 @@ def merged_section(content: Mapping[str, Any], section: str, chosen: str | None 
     if base is None:
         msg = f"{params} has no section {section}"
         raise ConfigError(msg)
-    return _merge(base, _lookup(overrides, section) or {})
+    return merge_settings(base, _lookup(overrides, section) or {})
 
 
 def _read(params: Path) -> Mapping[str, Any]:
@@ -139,11 +139,11 @@ def _lookup(mapping: Any, dotted: str) -> Any:
     return mapping
 
 
-def _merge(base: Any, overrides: Any) -> Any:
+def merge_settings(base: Any, overrides: Any) -> Any:
     """Override settings in a nested mapping; lists are replaced, not joined."""
     if not (isinstance(base, Mapping) and isinstance(overrides, Mapping)):
         return overrides
-    shared = {key: _merge(base[key], value) if key in base else value for key, value in overrides.items()}
+    shared = {key: merge_settings(base[key], value) if key in base else value for key, value in overrides.items()}
     return {**base, **shared}
 
 

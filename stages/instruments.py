@@ -46,9 +46,9 @@ def main() -> None:
         network.facts = {"licence": "", "trained_on": ", ".join(groups), "clips": len(clips), "steps": settings.steps}
         network.save_pretrained(folder)
         measured = test_clips(settings)
-        slope, shift = calibrate(InstrumentIdentifier.from_pretrained(folder), measured[::2])
-        network.save_pretrained(folder, calibration={"slope": slope, "shift": shift})
-        found = score_clips(InstrumentIdentifier.from_pretrained(folder), measured[1::2])
+        identifier = InstrumentIdentifier.from_pretrained(folder)
+        slope, shift = calibrate(identifier, measured[::2])
+        found = score_clips(identifier, measured[1::2], slope, shift)
         figures = {
             "accuracy": found.accuracy,
             "macro_f1": found.macro_f1,

@@ -53,11 +53,11 @@ def measure(excerpts: Sequence[Excerpt]) -> None:
         found = [_estimates(one) for one in own]
         for name in ("metre", "tempo", "key"):
             pairs = np.array([one[name] for one in found if name in one])
-            told = [_told(pairs, *limits) for limits in WORDS.values()]
+            shares = [_share_right(pairs, *limits) for limits in WORDS.values()]
             confidence, right = pairs.T
             error = calibration_error(confidence, right, N_BINS)
             figures = [f"{right.mean():.3f}", f"{confidence.mean():.3f}", f"{error:.3f}"]
-            rows.append([f"{kind}, {name}", str(len(pairs)), *figures, *told])
+            rows.append([f"{kind}, {name}", str(len(pairs)), *figures, *shares])
         baselines = np.array([_baselines(one) for one in own])
         others.append([kind, *(f"{value:.3f}" for value in np.nanmean(baselines, axis=0))])
     print("\n".join(markdown_table(f" | n | right | confidence | error | {' | '.join(WORDS)}", rows)))
@@ -66,7 +66,7 @@ def measure(excerpts: Sequence[Excerpt]) -> None:
     print("\n".join(markdown_table(head, others)))
 
 
-def _told(pairs: NDArray[np.float64], low: float, high: float) -> str:
+def _share_right(pairs: NDArray[np.float64], low: float, high: float) -> str:
     part = pairs[(pairs[:, 0] >= low) & (pairs[:, 0] < high)]
     return f"{part[:, 1].mean():.2f} of {len(part)}" if len(part) else ""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +16,12 @@ from numpy.typing import NDArray
 
 from bench.songs.source_clips import TEST_STEMS, read_mono, recorded_voices
 from hf_model.alignment.band_audio import TEST_FONT
-from hf_model.audio.grid import PIANO_SAMPLE_RATE
-from hf_model.audio.resampling import resample
 from hf_model.instruments.classes import VOICE, VOICES
 from hf_model.instruments.identifier import InstrumentIdentifier
 from hf_model.instruments.spectrogram import RATE
 from hf_model.piano.sampled import SampledPiano
-from hf_model.singer.composition import compose
 from hf_model.training.instruments.scoring import score_clips
-from hf_model.training.instruments.settings import InstrumentTraining, test_clips
+from hf_model.training.instruments.settings import InstrumentTraining, play_phrase, test_clips
 from hf_model.weights import WEIGHTS
 
 SECONDS = 5.0
@@ -80,17 +76,11 @@ def real_sounds(mirror: Path, piano: Path | None) -> Iterator[tuple[str, list[ND
         yield name, [part for path in paths for part in windows(read_mono(path), 8)], VOICE
     leads = [mirror / "everythingisfree" / name / "lead.ogg" for name in TEST_STEMS]
     yield "everythingisfree, vocals", [part for path in leads for part in windows(read_mono(path), 40)], VOICE
-    yield "concert grand, melodies", [piano_melody(seed) for seed in range(40)], "piano"
+    grand = SampledPiano.load(WEIGHTS / "piano_concert", channels=1)  # in no sound font
+    yield "concert grand, melodies", [play_phrase(grand, 7000 + seed) for seed in range(40)], "piano"
     if piano is not None:
         notes = [read_mono(path) for path in sorted(piano.rglob("*.ogg"))]
         yield "Salamander, notes", [note[: round(SECONDS * RATE)] for note in notes if len(note) >= RATE], "piano"
-
-
-def piano_melody(seed: int) -> NDArray[np.float32]:
-    """Play a melody on the recorded grand, which is in no sound font."""
-    grand = SampledPiano.load(WEIGHTS / "piano_concert", channels=1)
-    notes = [replace(note, pitch=float(round(note.pitch))) for note in compose(7000 + seed, SECONDS)]
-    return resample(grand.render(notes, round(SECONDS * PIANO_SAMPLE_RATE))[0], PIANO_SAMPLE_RATE, RATE)
 
 
 def print_time(identifier: InstrumentIdentifier) -> None:

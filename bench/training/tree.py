@@ -33,18 +33,9 @@ def write_params(folder: Path, profile: str, model: str = "", changes: Mapping[s
     content["profile"] = profile
     if changes:
         training = content["profiles"][profile]["train"]
-        training[model] = merge(training[model] or {}, changes)
+        training[model] = _run.merge_settings(training[model] or {}, changes)
     (folder / "data").mkdir(parents=True, exist_ok=True)
     (folder / _run.PARAMS).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-
-
-def merge(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay settings over others, at every level."""
-    merged = dict(settings)
-    for name, value in changes.items():
-        is_both = isinstance(value, dict) and isinstance(merged.get(name), dict)
-        merged[name] = merge(merged[name], value) if is_both else value
-    return merged
 
 
 def run_stages(folder: Path, commands: Sequence[Sequence[str]], mirror: str) -> None:

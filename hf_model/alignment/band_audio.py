@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from hf_model.alignment.band import Part
 from hf_model.audio.io import read_audio
-from hf_model.piano.fluidsynth import PROGRAM, find_sound_font
+from hf_model.piano.fluidsynth import PROGRAM, find_sound_font, run_program
 
 BAND_SAMPLE_RATE = 44100
 
@@ -24,6 +23,8 @@ TEST_FONT = "TimGM6mb.sf2"
 """Never used for training: of another family than those (Debian: timgm6mb-soundfont)."""
 
 GAIN = 0.5
+
+SETTINGS = {"synth.dynamic-sample-loading": 1, "synth.chorus.active": 0, "synth.cpu-cores": 1}
 
 VOLUME, PAN, REVERB, CHORUS, END = 7, 10, 91, 93, 64
 """Controllers; the last marks the end of the file."""
@@ -58,22 +59,13 @@ def render_band(parts: Sequence[Part], n_samples: int, font: Path, reverb: int =
     OSError
         If it fails; with its own message.
     """
-    program = shutil.which(PROGRAM)
-    if program is None:
+    if shutil.which(PROGRAM) is None:
         msg = "songs need FluidSynth for their bands (apt-get install fluidsynth, brew install fluid-synth)"
         raise FileNotFoundError(msg)
     with tempfile.TemporaryDirectory(prefix="hummingface-") as folder:
         midi, wav = Path(folder) / "band.mid", Path(folder) / "band.wav"
         _write_parts(midi, parts, n_samples / BAND_SAMPLE_RATE, reverb)
-        options = ["-q", "-n", "-i", "-r", str(BAND_SAMPLE_RATE), "-g", str(GAIN), "-O", "float"]
-        options += ["-o", "synth.dynamic-sample-loading=1", "-o", "synth.chorus.active=0", "-o", "synth.cpu-cores=1"]
-        command = [program, *options, "-T", "wav", "-F", str(wav), str(font.resolve()), str(midi)]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        # with a font that it cannot read it plays silence and reports success
-        if done.returncode or not wav.is_file() or "not a SoundFont" in done.stderr:
-            reason = " ".join(done.stderr.split())[-300:] or f"exit code {done.returncode}"
-            msg = f"FluidSynth could not play a band with {font}: {reason}"
-            raise OSError(msg)
+        run_program(midi, wav, font, BAND_SAMPLE_RATE, GAIN, SETTINGS, "a band ")
         played, _ = read_audio(wav)
     audio = np.zeros((2, n_samples), dtype=np.float32)
     kept = min(n_samples, played.shape[1])

@@ -50,6 +50,20 @@ def frame_spectra(audio: NDArray[np.float32], n_fft: int, hop: int) -> NDArray[n
     return spectra
 
 
+def span_spectra(
+    audio: NDArray[np.float32], onset: float, offset: float, sample_rate: int, n_fft: int, hop: int
+) -> NDArray[np.complex64]:
+    """Compute spectra (..., frame, bin) of a span of audio (..., sample), from onset to offset in seconds.
+
+    A span that is shorter than a frame goes on until it is as long; audio that ends before is padded with zeros.
+    """
+    first, last = (round(time * sample_rate) for time in (onset, offset))
+    first = max(0, min(first, audio.shape[-1] - n_fft))
+    part = np.asarray(audio[..., first : max(last, first + n_fft)], dtype=np.float32)
+    missing = max(0, n_fft - part.shape[-1])
+    return frame_spectra(np.pad(part, [(0, 0)] * (part.ndim - 1) + [(0, missing)]), n_fft, hop)
+
+
 def istft(spectra: NDArray[np.complex64], config: StftConfig, n_samples: int) -> NDArray[np.float32]:
     """Transform complex spectra of mono audio back to audio of an exact length.
 

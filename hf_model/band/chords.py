@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hf_model.band.activations import load_weights
 from hf_model.band.spectrum import BINS_PER_SEMITONE, CHROMA_RATE, REGISTERS, BandSpectra
-from hf_model.music.chords import N_CHORDS, Chord, best_path
+from hf_model.music.chords import N_CHORDS, Chord, best_path, chord_steps
 from hf_model.music.tempo import Tempo
 
 Float = NDArray[np.float64]
@@ -53,7 +53,7 @@ def recognize_chords(
     )  # (root, beat, mode)
     scores = scores.transpose(1, 0, 2).reshape(len(rolls), N_CHORDS)
     scores -= np.logaddexp.reduce(scores, axis=1, keepdims=True)
-    path = best_path(scores, _transition(weights), _changes(weights, places, tempo.beats_per_bar))
+    path = best_path(scores, chord_steps(_transition(weights), _changes(weights, places, tempo.beats_per_bar)))
     starts = [0, *(np.flatnonzero(np.diff(path)) + 1), len(path)]
     return [Chord(tempo.beats[a], tempo.beats[b], int(path[a] // 2), bool(path[a] % 2)) for a, b in pairwise(starts)]
 

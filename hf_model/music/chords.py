@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -147,7 +147,7 @@ def estimate_chords(notes: Sequence[Note], key: Key, tempo: Tempo, model: ChordM
     rolls = np.roll(pitch_class_rolls(notes, tempo.to_seconds(halves)), -key.tonic, axis=1)
     scores = chord_scores(features(rolls, mode), model.network)
     scores -= np.logaddexp.reduce(scores, axis=1)[:, None]
-    path = best_path(scores, model.transition[mode], _changes(model, tempo, beats[:-1]))
+    path = best_path(scores, chord_steps(model.transition[mode], _changes(model, tempo, beats[:-1])))
     starts = [0, *(np.flatnonzero(np.diff(path)) + 1), len(path)]
     seconds = np.maximum(tempo.to_seconds(beats), 0.0)
     return [
@@ -210,18 +210,34 @@ def _changes(model: ChordModel, tempo: Tempo, beats: NDArray[np.int64]) -> NDArr
     return table[np.minimum(place, len(table) - 1)]
 
 
-def best_path(
-    scores: NDArray[np.float64], transition: NDArray[np.float64], changes: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """Find the most probable chords (Viterbi) from log-likelihoods (beat, chord)."""
+def chord_steps(transition: NDArray[np.float64], changes: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+    """Give the log-probabilities (from, to) of each beat after the first, by the probability of a change (beat,)."""
+    same = np.eye(N_CHORDS, dtype=bool)
+    for change in changes[1:]:
+        yield np.where(same, np.log1p(-change), np.log(change) + transition)
+
+
+def best_path(scores: NDArray[np.float64], steps: Iterable[NDArray[np.float64]]) -> NDArray[np.int64]:
+    """Find the path of states with the greatest sum (Viterbi).
+
+    Parameters
+    ----------
+    scores : ndarray, shape (time, state)
+        Of each state, for instance its log-likelihood.
+    steps : iterable of ndarray, shape (state, state)
+        Of going from one state to another, for each time after the first.
+
+    Returns
+    -------
+    ndarray of int, shape (time,)
+        Of equal paths, the one with the lowest states at the end.
+    """
     best = scores[0]
     came_from = np.zeros(scores.shape, dtype=np.int64)
-    same = np.eye(N_CHORDS, dtype=bool)
-    for i in range(1, len(scores)):
-        step = np.where(same, np.log1p(-changes[i]), np.log(changes[i]) + transition)
+    for i, (own, step) in enumerate(zip(scores[1:], steps, strict=True), start=1):
         arriving = best[:, None] + step
         came_from[i] = arriving.argmax(axis=0)
-        best = arriving.max(axis=0) + scores[i]
+        best = arriving.max(axis=0) + own
     path = [int(best.argmax())]
     for i in range(len(scores) - 1, 0, -1):
         path.append(int(came_from[i, path[-1]]))

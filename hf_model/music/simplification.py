@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hf_model.config import check_range
+from hf_model.music.chords import best_path
 from hf_model.music.tempo import Tempo
 from hf_model.notes.melodic_similarity import similarities
 from hf_model.notes.note import Note
@@ -260,17 +261,10 @@ def one_hand(
     distance = np.abs(place[:, None] - place)
     in_phrase = fold + np.where(distance > 0, MOVE + FARTHER * distance, 0.0)
     in_rest = fold + np.where(distance > 0, MOVE_IN_REST + FARTHER * distance, 0.0)
-    costs = missed[0] + 0.1 * (shift != 0)
-    came_from = np.zeros(reach.shape, dtype=np.int64)
-    for i in range(1, len(notes)):
-        step = in_rest if notes[i].onset - notes[i - 1].offset >= REST else in_phrase
-        arriving = costs[:, None] + step
-        came_from[i] = arriving.argmin(axis=0)
-        costs = arriving.min(axis=0) + missed[i]
-    path = [int(costs.argmin())]
-    for i in range(len(notes) - 1, 0, -1):
-        path.append(int(came_from[i, path[-1]]))
-    path.reverse()
+    costs = missed.copy()
+    costs[0] += 0.1 * (shift != 0)
+    rests = (after.onset - before.offset >= REST for before, after in pairwise(notes))
+    path = best_path(-costs, (-(in_rest if is_rest else in_phrase) for is_rest in rests))
     pitches = np.clip([note.pitch + shift[state] for note, state in zip(notes, path, strict=True)], 0.0, 127.0)
     moved = [replace(note, pitch=float(pitch)) for note, pitch in zip(notes, pitches, strict=True)]
     return _extended(moved, [i for i, state in enumerate(path) if playable[i, state]])

@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -127,18 +127,7 @@ def play_file(midi: Path, sound_font: Path, n_samples: int) -> Iterator[NDArray[
     import soundfile
 
     wav = midi.with_suffix(".wav")
-    options = ["-q", "-n", "-i", "-r", str(PIANO_SAMPLE_RATE), "-g", str(GAIN), "-O", "float"]
-    for name, value in SETTINGS.items():
-        options += ["-o", f"{name}={value}"]
-    program = shutil.which(PROGRAM) or PROGRAM
-    command = [program, *options, "-T", "wav", "-F", str(wav), str(sound_font.resolve()), str(midi)]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
-    )
-    if done.returncode or not wav.is_file():
-        reason = " ".join(done.stderr.split())[-300:] or f"exit code {done.returncode}"
-        msg = f"FluidSynth could not play with {sound_font}: {reason}"
-        raise OSError(msg)
+    run_program(midi, wav, sound_font, PIANO_SAMPLE_RATE, GAIN, SETTINGS)
     missing = n_samples
     with soundfile.SoundFile(wav) as file:
         while missing:
@@ -147,6 +136,38 @@ def play_file(midi: Path, sound_font: Path, n_samples: int) -> Iterator[NDArray[
                 block = np.zeros((2, min(BLOCK_SAMPLES, missing)), dtype=np.float32)
             missing -= block.shape[1]
             yield block
+
+
+def run_program(
+    midi: Path, wav: Path, sound_font: Path, sample_rate: int, gain: float, settings: Mapping[str, int], what: str = ""
+) -> None:
+    """Play a MIDI file into a wav file of 32-bit floats.
+
+    Parameters
+    ----------
+    settings : mapping of str to int
+        Of FluidSynth.
+    what : str
+        What is played, for the message.
+
+    Raises
+    ------
+    OSError
+        If FluidSynth fails; with its own message.
+    """
+    options = ["-q", "-n", "-i", "-r", str(sample_rate), "-g", str(gain), "-O", "float"]
+    for name, value in settings.items():
+        options += ["-o", f"{name}={value}"]
+    program = shutil.which(PROGRAM) or PROGRAM
+    command = [program, *options, "-T", "wav", "-F", str(wav), str(sound_font.resolve()), str(midi)]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+    )
+    # with a font that it cannot read it plays silence and reports success
+    if done.returncode or not wav.is_file() or "not a SoundFont" in done.stderr:
+        reason = " ".join(done.stderr.split())[-300:] or f"exit code {done.returncode}"
+        msg = f"FluidSynth could not play {what}with {sound_font}: {reason}"
+        raise OSError(msg)
 
 
 class FluidSynthLibrary:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.audio.spectrogram import frame_spectra
+from hf_model.audio.spectrogram import span_spectra
 from hf_model.notes.note import Note
 from hf_model.notes.pitch import pitch_to_hz
 
@@ -59,10 +59,7 @@ def correct_octaves(notes: Sequence[Note], voice: NDArray[np.float32], sample_ra
 
 def odd_level(voice: NDArray[np.float32], sample_rate: int, note: Note) -> float:
     """Measure the level of odd partials over that of even ones, dB: very low if the note lies an octave higher."""
-    first, last = (round(time * sample_rate) for time in (note.onset, note.offset))
-    first = max(0, min(first, len(voice) - N_FFT))
-    part = voice[first : max(last, first + N_FFT)]
-    power = np.square(np.abs(frame_spectra(np.pad(part, (0, max(0, N_FFT - len(part)))), N_FFT, HOP))).sum(axis=0)
+    power = np.square(np.abs(span_spectra(voice, note.onset, note.offset, sample_rate, N_FFT, HOP))).sum(axis=0)
     centres = np.round(np.arange(1, N_PARTIALS + 1) * float(pitch_to_hz(note.pitch)) * N_FFT / sample_rate).astype(int)
     bins = centres[:, None] + np.arange(-REACH, REACH + 1)
     energy = np.where((bins >= 0) & (bins < len(power)), power[np.clip(bins, 0, len(power) - 1)], 0.0).sum(axis=1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_model.audio.spectrogram import frame_spectra
+from hf_model.audio.spectrogram import span_spectra
 from hf_model.config import check_range
 from hf_model.notes.note import Note
 from hf_model.notes.pitch import pitch_to_hz
@@ -100,8 +100,9 @@ def choose_lead(
     config = config or LeadConfig()
     if not notes:
         return []
-    below = lead_level(notes, voice, sample_rate, config.loud_share) - note_levels(voice, sample_rate, notes)
     confidence, durations = np.array([(note.confidence, note.duration) for note in notes]).T
+    levels = note_levels(voice, sample_rate, notes)
+    below = not_exceeded(levels, durations, config.loud_share) - levels
     is_sure = confidence >= config.min_confidence
     is_lead = confidence >= config.least_confidence
     is_lead &= below <= np.where(is_sure, config.max_below_db, config.doubtful_db)
@@ -109,15 +110,9 @@ def choose_lead(
         widths = note_widths(voice, side, sample_rate, notes)
         is_loud = is_sure & (below <= config.doubtful_db)
         if is_loud.any():
-            lead = _exceeded(widths[is_loud], durations[is_loud], config.narrow_share)
+            lead = not_exceeded(widths[is_loud], durations[is_loud], config.narrow_share)
             is_lead &= widths <= max(config.middle_db, lead + config.max_wider_db)
     return [note for note, kept in zip(notes, is_lead, strict=True) if kept]
-
-
-def lead_level(notes: Sequence[Note], voice: NDArray[np.float32], sample_rate: int, loud_share: float) -> float:
-    """Measure the level (dB) that notes do not exceed for a share of their time."""
-    durations = np.array([note.duration for note in notes])
-    return _exceeded(note_levels(voice, sample_rate, notes), durations, loud_share)
 
 
 def note_widths(
@@ -140,19 +135,16 @@ def note_widths(
     """
     widths = np.full(len(notes), NARROWEST_DB)
     for index, note in enumerate(notes):
-        first, last = (round(time * sample_rate) for time in (note.onset, note.offset))
-        first = max(0, min(first, len(voice) - N_FFT))
-        parts = np.stack([part[first : max(last, first + N_FFT)].astype(np.float32) for part in (voice, side)])
         partials = np.arange(1, N_PARTIALS + 1) * pitch_to_hz(note.pitch)
         centres = np.round(partials[partials < HIGHEST_HZ] * N_FFT / sample_rate).astype(int)
         bins = np.unique(centres[:, None] + np.arange(-1, 2))
-        spectra = frame_spectra(np.pad(parts, ((0, 0), (0, max(0, N_FFT - parts.shape[1])))), N_FFT, HOP)[..., bins]
-        middle, beside = np.square(np.abs(spectra), dtype=np.float64).sum(axis=(1, 2))
+        spectra = [span_spectra(part, note.onset, note.offset, sample_rate, N_FFT, HOP) for part in (voice, side)]
+        middle, beside = (np.square(np.abs(part[:, bins]), dtype=np.float64).sum() for part in spectra)
         widths[index] = 10.0 * np.log10(max(beside / max(middle, 1e-12), 10.0 ** (NARROWEST_DB / 10.0)))
     return widths
 
 
-def _exceeded(values: NDArray[np.float64], durations: NDArray[np.float64], share: float) -> float:
+def not_exceeded(values: NDArray[np.float64], durations: NDArray[np.float64], share: float) -> float:
     """Find the value that is not exceeded for a share of the time."""
     order = np.argsort(values)
     time = np.cumsum(durations[order])

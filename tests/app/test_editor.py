@@ -74,7 +74,7 @@ class Editor(Visit):
         if release:
             mouse.up()
 
-    def told(self) -> str:
+    def announced(self) -> str:
         return self.page.inner_text("#edit-status")
 
     def rendered(self) -> None:
@@ -131,7 +131,7 @@ def test_notes_are_dragged_with_the_mouse(editor: Editor, tmp_path: Path) -> Non
     page, before = editor.page, editor.rows()
     first, third = middle(before[0]), middle(before[2])
     editor.drag(editor.place(first, 62), editor.place(first + 0.01, 65))
-    assert editor.told() == f"D4, {before[0][1]:.1f} s, moved to F4"
+    assert editor.announced() == f"D4, {before[0][1]:.1f} s, moved to F4"
     assert page.get_attribute("body", "data-sounded") == "65"
     assert editor.rows()[0] == ("F4", *before[0][1:]), "a drag to another pitch keeps the time"
     assert page.is_visible("#pending")
@@ -142,7 +142,7 @@ def test_notes_are_dragged_with_the_mouse(editor: Editor, tmp_path: Path) -> Non
     key, start, stop = editor.rows()[-1]
     assert (key, stop) == ("D4", end)
     assert start == pytest.approx(before[-1][1] + 0.2, abs=0.02)
-    assert "s long" in editor.told()
+    assert "s long" in editor.announced()
     editor.drag(editor.place(third, 69), editor.place(third + 0.3, 69))
     moved, neighbour = editor.rows()[2:4]
     assert moved[1] == pytest.approx(before[2][1] + 0.3, abs=0.02)
@@ -168,7 +168,7 @@ def test_a_drag_can_be_taken_back_and_passes_over_notes(editor: Editor) -> None:
     assert editor.rows() == before, "what was only passed over is whole again"
     assert page.inner_text("#notes-count") == "14 notes"
     page.mouse.click(*editor.place(middle(before[6]), 69))
-    assert editor.told() == f"A4, {before[6][1]:.1f} s"
+    assert editor.announced() == f"A4, {before[6][1]:.1f} s"
     assert page.get_attribute("body", "data-sounded") == "69"
     assert float(page.input_value("#seek")) == 0, "a click on a note plays it and stays"
     page.mouse.click(*editor.place(middle(before[6]), 74))
@@ -188,7 +188,7 @@ def test_notes_are_added_marked_and_deleted(editor: Editor, tmp_path: Path) -> N
     page.mouse.move(*editor.place(before[0][1] - 0.15, 60))
     editor.drag(editor.place(0.05, 60), editor.place(before[1][2] + 0.05, 64))
     editor.press("Delete")
-    assert editor.told() == "2 notes deleted"
+    assert editor.announced() == "2 notes deleted"
     editor.rendered()
     assert editor.played(tmp_path) == [69, 69, 71, 71, 69, 67, *TWINKLE[7:]]
     editor.press("Control+z", "Control+z")
@@ -202,11 +202,11 @@ def test_everything_is_edited_with_the_keyboard(editor: Editor, tmp_path: Path) 
     page.focus("#other-source")
     editor.press("Tab")
     assert page.evaluate("document.activeElement.id") == "roll"
-    assert editor.told() == f"D4, {before[0][1]:.1f} s"
+    assert editor.announced() == f"D4, {before[0][1]:.1f} s"
     editor.press("Tab", "Tab", "Shift+Tab")
-    assert editor.told() == f"D4, {before[1][1]:.1f} s"
+    assert editor.announced() == f"D4, {before[1][1]:.1f} s"
     editor.press("ArrowUp", "ArrowUp")
-    assert editor.told() == f"D4, {before[1][1]:.1f} s, moved to E4"
+    assert editor.announced() == f"D4, {before[1][1]:.1f} s, moved to E4"
     editor.press("Shift+ArrowUp", "ArrowDown")
     assert editor.keys()[1] == "E♭5"
     page.wait_for_timeout(800)
@@ -218,7 +218,7 @@ def test_everything_is_edited_with_the_keyboard(editor: Editor, tmp_path: Path) 
     editor.press("Control+z", "Control+z", "Control+z")
     assert editor.rows() == before
     editor.press("s")
-    assert "split at" in editor.told()
+    assert "split at" in editor.announced()
     assert editor.keys()[:4] == ["D4", "D4", "D4", "A4"]
     assert editor.rows()[1][2] == editor.rows()[2][1] == pytest.approx(middle(before[1]), abs=0.01)
     editor.press("m")
@@ -226,11 +226,11 @@ def test_everything_is_edited_with_the_keyboard(editor: Editor, tmp_path: Path) 
     editor.press("Delete")
     assert len(editor.rows()) == 13
     editor.press("Tab")
-    assert editor.told() == f"A4, {before[2][1]:.1f} s"
+    assert editor.announced() == f"A4, {before[2][1]:.1f} s"
     editor.press("Shift+ArrowUp")
     editor.press("Escape")
     editor.press("n")
-    assert "added" in editor.told(), "at the playhead, here the beginning"
+    assert "added" in editor.announced(), "at the playhead, here the beginning"
     assert editor.rows()[0][1] == 0
     editor.rendered()
     assert editor.played(tmp_path) == [62, 62, 81, 69, *TWINKLE[4:]]
@@ -242,7 +242,7 @@ def test_tab_leaves_the_roll_after_the_last_note(editor: Editor) -> None:
     page = editor.page
     page.focus("#roll")
     editor.press(*["Tab"] * 14)
-    assert editor.told() == f"D4, {editor.rows()[-1][1]:.1f} s"
+    assert editor.announced() == f"D4, {editor.rows()[-1][1]:.1f} s"
     editor.press("Tab")
     assert (
         page.evaluate("document.activeElement.dataset.edit") == "undo"
@@ -302,7 +302,7 @@ def test_notes_are_edited_by_touch_on_a_phone(phone: Editor, tmp_path: Path) -> 
     page.wait_for_timeout(1000)  # until the page stands still
     assert page.evaluate("scrollY") > top + 60
     touch.tap(phone.place(middle(before[4]), 71))
-    assert phone.told() == f"B4, {before[4][1]:.1f} s: drag it, or the dots beside it"
+    assert phone.announced() == f"B4, {before[4][1]:.1f} s: drag it, or the dots beside it"
     assert page.get_attribute("body", "data-sounded") == "71"
     top = page.evaluate("scrollY")
     touch.drag(phone.place(middle(before[4]), 71), phone.place(middle(before[4]), 73))
@@ -362,7 +362,7 @@ def test_a_range_is_looped(editor: Editor) -> None:
     page.mouse.click(*editor.place(middle(editor.rows()[6]), 69))
     page.keyboard.press("l")
     _, start, stop = editor.rows()[6]
-    assert editor.told() == f"Loop from {start:.1f} s to {stop:.1f} s"
+    assert editor.announced() == f"Loop from {start:.1f} s to {stop:.1f} s"
     page.mouse.click(editor.place(5, 60)[0], ruler)
     assert float(page.input_value("#seek")) == pytest.approx(5, abs=0.03), "a click on the ruler moves the playhead"
 

@@ -12,13 +12,14 @@ import yaml
 
 from bench.training import direct, finetune
 from bench.training.finetune_songs import blend, choose_songs, divide
-from bench.training.tree import merge, run_stages, write_params
+from bench.training.tree import run_stages, write_params
 from bench.transcription.recordings import Recording
 from hf_model.alignment.correction import Correction
 from hf_model.alignment.labels.correction import Measurement
 from hf_model.direct.network import Direct, DirectConfig
 from hf_model.transcriber.config import TranscriberConfig
 from hf_model.transcriber.network import TranscriberNetwork
+from stages._run import merge_settings
 
 BEFORE = {"songs held out": {"x": 0.5, "y": 0.7}, "clip of CSD": {"c": 0.6}}
 
@@ -85,7 +86,7 @@ def test_a_work_folder_has_the_settings_with_changes(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "data").is_dir()
     assert training["model"] == {"adversarial": 0.1}
     assert training["fit"]["steps"] > 60
-    assert merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
+    assert merge_settings({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
 
 
 def test_a_stage_that_fails_stops_the_benchmark(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ import pytest
 
 from hf_model.config import ConfigError
 from hf_model.notes.note import Note
-from hf_model.transcriber.lead import NARROWEST_DB, LeadConfig, choose_lead, lead_level, note_widths
+from hf_model.notes.velocity import note_levels
+from hf_model.transcriber.lead import NARROWEST_DB, LeadConfig, choose_lead, not_exceeded, note_widths
 
 RATE = 16000
 LEVELS = (0.0, -10.0, -14.0, -30.0)
@@ -23,8 +24,9 @@ def notes(confidence: float = 0.9) -> list[Note]:
 
 def test_the_level_of_the_lead_is_that_of_its_loud_notes() -> None:
     loudest = 20 * np.log10(0.5 / np.sqrt(2))
-    assert lead_level(notes(), voice(), RATE, 1.0) == pytest.approx(loudest, abs=0.3)
-    assert lead_level(notes(), voice(), RATE, 0.75) == pytest.approx(loudest - 10.0, abs=0.3)
+    levels, durations = note_levels(voice(), RATE, notes()), np.array([note.duration for note in notes()])
+    assert not_exceeded(levels, durations, 1.0) == pytest.approx(loudest, abs=0.3)
+    assert not_exceeded(levels, durations, 0.75) == pytest.approx(loudest - 10.0, abs=0.3)
 
 
 def test_notes_far_below_the_lead_are_left_out() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hf_model.music.chords import best_path
 from hf_model.weights import WEIGHTS, WEIGHTS_FILE, damaged, read_tensors
 
 MODEL = WEIGHTS / "rhythms"
@@ -45,15 +47,7 @@ class RhythmTable:
     def choose(self, contexts: Sequence[int]) -> NDArray[np.int64]:
         """Find the most probable sequence of rhythms (bar,) for the contexts of all bars (Viterbi)."""
         scores = self.given[list(contexts)]
-        best, came_from = scores[0], np.zeros(scores.shape, dtype=np.int64)
-        for bar in range(1, len(scores)):
-            arriving = best[:, None] + self.following
-            came_from[bar] = arriving.argmax(axis=0)
-            best = arriving.max(axis=0) + scores[bar]
-        path = [int(best.argmax())]
-        for bar in range(len(scores) - 1, 0, -1):
-            path.append(int(came_from[bar, path[-1]]))
-        return np.array(path[::-1], dtype=np.int64)
+        return best_path(scores, repeat(self.following, len(scores) - 1))
 
 
 @dataclass(frozen=True, eq=False)

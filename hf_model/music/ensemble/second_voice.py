@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
+from hf_model.music.chords import best_path
 from hf_model.music.ensemble.bars import Song
-from hf_model.music.key import Key
+from hf_model.music.key import MAJOR_SCALE, MINOR_SCALE, Key
 from hf_model.notes.note import Note
 
 INTERVALS = {3: 0.0, 4: 0.0, 5: 0.8, 7: 0.8, 8: 0.15, 9: 0.15}
@@ -28,7 +30,7 @@ SHARE = 0.62
 MIN_NOTE = 0.1
 """Seconds; shorter notes of the melody have no second voice."""
 
-SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
+SCALES = {"major": MAJOR_SCALE, "minor": MINOR_SCALE}
 
 
 def play_second_voice(song: Song, key: Key) -> list[Note]:
@@ -44,18 +46,10 @@ def play_second_voice(song: Song, key: Key) -> list[Note]:
         return []
     intervals = list(INTERVALS)
     costs = np.array([[_cost(song, note, interval, key) for interval in intervals] for note in melody])
-    best, came_from = costs[0], np.zeros(costs.shape, dtype=np.int64)
-    for number in range(1, len(melody)):
-        step = melody[number].pitch - melody[number - 1].pitch
-        arriving = best[:, None] + _moves(float(step))
-        came_from[number] = arriving.argmin(axis=0)
-        best = arriving.min(axis=0) + costs[number]
-    path = [int(best.argmin())]
-    for number in range(len(melody) - 1, 0, -1):
-        path.append(int(came_from[number, path[-1]]))
+    path = best_path(-costs, (-_moves(float(after.pitch - before.pitch)) for before, after in pairwise(melody)))
     return [
         Note(note.onset, note.offset, note.pitch - intervals[choice], song.velocity(SHARE))
-        for note, choice in zip(melody, path[::-1], strict=True)
+        for note, choice in zip(melody, path, strict=True)
     ]
 
 

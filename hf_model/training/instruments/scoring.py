@@ -29,10 +29,15 @@ class Scores(NamedTuple):
     confusions: list[tuple[str, str, int]]
 
 
-def score_clips(identifier: InstrumentIdentifier, clips: Sequence[InstrumentClip]) -> Scores:
-    """Compare the most probable instrument of each clip with its own; clips of several instruments are left out."""
+def score_clips(
+    identifier: InstrumentIdentifier, clips: Sequence[InstrumentClip], slope: float = 1.0, shift: float = 0.0
+) -> Scores:
+    """Compare the most probable instrument of each clip with its own; clips of several instruments are left out.
+
+    ``slope`` and ``shift`` of all logits are those of :func:`calibrate`, if the identifier does not have them yet.
+    """
     single = [clip for clip in clips if len(clip.names & set(INSTRUMENTS)) == 1]
-    chances = 1.0 / (1.0 + np.exp(-clip_logits(identifier, single)))
+    chances = 1.0 / (1.0 + np.exp(-(slope * clip_logits(identifier, single) + shift)))
     columns = [CLASSES.index(name) for name in INSTRUMENTS]
     wanted = np.array([next(i for i, name in enumerate(INSTRUMENTS) if name in clip.names) for clip in single])
     chosen = chances[:, columns].argmax(axis=1)

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hf_model.alignment.band_audio import find_font
 from hf_model.audio.grid import PIANO_SAMPLE_RATE
 from hf_model.audio.resampling import resample
 from hf_model.config import check_range
 from hf_model.instruments.spectrogram import RATE
+from hf_model.notes.note import HIGHEST_KEY, LOWEST_KEY
 from hf_model.piano.sampled import SampledPiano
 from hf_model.singer.composition import compose
 from hf_model.training.instruments.clips import CLIP_SECONDS, InstrumentClip, audio_clip, font_clips, made_voice_clips
@@ -94,9 +96,15 @@ def piano_clips(n_clips: int, seed: int) -> Iterator[InstrumentClip]:
     rng = np.random.default_rng([seed, 88])
     for number in range(n_clips):
         shift = int(rng.integers(-24, 25))
-        melody = compose(100_000 * seed + 50_000 + number, CLIP_SECONDS)
-        notes = [replace(note, pitch=float(np.clip(round(note.pitch) + shift, 21, 108))) for note in melody]
-        audio = piano.render(notes, round(CLIP_SECONDS * PIANO_SAMPLE_RATE))[0]
-        clip = audio_clip(resample(audio, PIANO_SAMPLE_RATE, RATE), {"piano"}, "sampled piano")
+        audio = play_phrase(piano, 100_000 * seed + 50_000 + number, shift)
+        clip = audio_clip(audio, {"piano"}, "sampled piano")
         if clip is not None:
             yield clip
+
+
+def play_phrase(piano: SampledPiano, number: int, shift: int = 0) -> NDArray[np.float32]:
+    """Play a composed phrase of ``CLIP_SECONDS``, moved by semitones: audio (sample,) at 16 kHz."""
+    melody = compose(number, CLIP_SECONDS)
+    notes = [replace(note, pitch=float(np.clip(round(note.pitch) + shift, LOWEST_KEY, HIGHEST_KEY))) for note in melody]
+    audio = piano.render(notes, round(CLIP_SECONDS * PIANO_SAMPLE_RATE))[0]
+    return resample(audio, PIANO_SAMPLE_RATE, RATE)

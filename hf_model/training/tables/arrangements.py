@@ -224,7 +224,7 @@ def _one(programs: Sequence[int], rng: Generator) -> int:
 
 
 def _within(part: Part, seconds: float) -> Part:
-    """Cut what sounds after the end, and repeated keys that overlap."""
+    """Cut what sounds after the end."""
     kept = [note for note in sorted(part.notes) if note.onset < seconds - 0.05]
     cut = [Note(n.onset, min(n.offset, seconds), n.pitch, n.velocity) for n in kept]
     return Part(part.program, tuple(cut), part.volume, part.pan, part.is_drum)
