@@ -46,7 +46,14 @@ MISSED_LEVEL = 15.0
 """dB below the loud parts; a quieter stretch without a label is breath or room."""
 
 MIN_AGREEMENT = 0.45
-"""Agreement after shift and transposition below which the recording's pitch is not tracked well enough to judge."""
+"""Agreement that a shift and transposition must reach to be believed."""
+
+MIN_TRACKED = 0.5
+"""Share of the labelled time with a tracked pitch below which a recording is not judged: breathy voices, whispers,
+noise."""
+
+FOREIGN = 14.0
+"""Semitones; a stretch that is farther outside the range of the labels is a hiss or a whistle, not a missing note."""
 
 MISSED_SHARE = 0.05
 """Share of the notes that must be missing to be reported."""
@@ -80,6 +87,9 @@ class Audit:
         Number of labels.
     faults : tuple of str
         Of :data:`FAULTS`.
+    tracked : float
+        0-1: share of the labelled time in which a pitch was tracked. Below :data:`MIN_TRACKED` there are no faults,
+        since there is nothing to compare with.
     """
 
     name: str
@@ -90,9 +100,18 @@ class Audit:
     agreement: float
     n_notes: int
     faults: tuple[str, ...]
+    tracked: float = 1.0
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether enough of the voice could be tracked."""
+        return self.tracked >= MIN_TRACKED
 
     def describe(self) -> str:
         """Describe the findings in one line."""
+        if not self.is_judged:
+            share = f"{self.tracked:.0%}"
+            return f"{self.name}: not judged: a pitch was found in only {share} of the labelled time"
         words = []
         if "octave" in self.faults:
             octaves = "1 octave" if abs(self.transposition) == 12 else f"{abs(self.transposition) // 12} octaves"
@@ -132,7 +151,13 @@ def audit_labels(track: Track, notes: Sequence[Note], name: str = "") -> Audit:
         shift, transposition, after = 0, 0, before
     seconds = shift / FRAME_RATE
     moved = _moved(ordered, seconds, transposition)
-    missing, disagreeing = _missing(track, pitch, moved), _disagreeing(track, moved)
+    # labels that would lie outside the recording were perhaps cut where they were shifted: not missing apart from that
+    first, last = max(0.0, -seconds), len(pitch) / FRAME_RATE - max(0.0, seconds)
+    missing = [onset for onset in _missing(track, pitch, moved) if first <= onset < last]
+    disagreeing = _disagreeing(track, moved)
+    tracked = _tracked(pitch, ordered, shift)
+    if tracked < MIN_TRACKED:
+        return Audit(name, 0.0, 0, [], [], before, len(ordered), (), tracked)
     faults = []
     if transposition:
         faults.append("octave" if transposition % 12 == 0 else "transposition")
@@ -152,6 +177,7 @@ def audit_labels(track: Track, notes: Sequence[Note], name: str = "") -> Audit:
         after,
         len(ordered),
         tuple(faults),
+        tracked,
     )
 
 
@@ -168,7 +194,7 @@ def audit_recordings(recordings: Iterable[tuple[str, Path, Sequence[Note]]]) -> 
 
 def describe(audits: Sequence[Audit]) -> list[str]:
     """Write a report: one line for each recording with a fault or doubtful notes, and a summary."""
-    lines = [one.describe() for one in audits if one.faults or one.missing or one.disagreeing]
+    lines = [one.describe() for one in audits if one.faults or one.missing or one.disagreeing or not one.is_judged]
     counts = Counter(fault for one in audits for fault in one.faults)
     found = ", ".join(f"{fault} in {counts[fault]}" for fault in FAULTS if counts[fault]) or "nothing found"
     n_notes = sum(one.n_notes for one in audits)
@@ -211,6 +237,12 @@ def _agreement(pitch: NDArray[np.float64], notes: Sequence[Note], shift: int, tr
     return 2.0 * near / total if total else 0.0
 
 
+def _tracked(pitch: NDArray[np.float64], notes: Sequence[Note], shift: int) -> float:
+    """Share of the labelled frames, moved earlier by ``shift``, in which a pitch was tracked; 1 without labels."""
+    labelled = np.isfinite(_shifted(_label_frames(notes, len(pitch)), -shift))
+    return float(np.isfinite(pitch[labelled]).mean()) if labelled.any() else 1.0
+
+
 def _label_frames(notes: Sequence[Note], n_frames: int) -> NDArray[np.float64]:
     """Pitch of the label of each frame (frame,); NaN where there is none."""
     frames = np.full(n_frames, np.nan)
@@ -249,9 +281,12 @@ def _missing(track: Track, pitch: NDArray[np.float64], notes: Sequence[Note]) ->
     free = np.isfinite(pitch) & ~covered
     least = np.percentile(track.level, 95) - MISSED_LEVEL if track.level.size else 0.0
     edges = np.flatnonzero(np.diff(np.concatenate([[False], free, [False]]).astype(int)))
+    sung = [note.pitch for note in notes] or [0.0]
     onsets = []
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
         stretch = pitch[start:stop]
+        if not min(sung) - FOREIGN < np.median(stretch) < max(sung) + FOREIGN:
+            continue
         steady = np.abs(stretch - np.median(stretch)) < NEAR
         is_loud = np.median(track.level[start:stop]) > least
         if is_loud and steady.sum() >= MISSED_SECONDS * FRAME_RATE and steady.mean() > 0.5:

@@ -9,7 +9,7 @@ import pytest
 
 from bench.transcription.audit import shifted, transposed, wrong_pitches
 from hf_model.alignment.labels.audit import audit_labels, describe
-from hf_model.audio.pitch_tracking import track
+from hf_model.audio.pitch_tracking import FRAME_RATE, track
 from hf_model.audio.resampling import resample
 from hf_model.notes.note import Note
 from hf_model.singer.composition import compose
@@ -79,3 +79,34 @@ def test_silence_and_few_labels_are_no_error(voice):
     assert audit_labels(pitch, notes[:1]).n_notes == 1
     silent = replace(pitch, clarity=np.zeros_like(pitch.clarity))
     assert audit_labels(silent, [Note(0.0, 1.0, 60.0)]).agreement == 0.0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_untracked_voices_are_not_judged(voice, share):
+    pitch, notes = voice
+    seen = np.random.default_rng(0).random(len(pitch.clarity)) < share
+    hidden = replace(pitch, clarity=np.where(seen, pitch.clarity, 0.0))
+    for labels in (notes, transposed(notes, 5), notes[::2]):
+        found = audit_labels(hidden, labels, "breath")
+        assert not found.is_judged
+        assert found.faults == ()
+        assert found.describe().startswith("breath: not judged: ")
+    assert describe([found])[0] == found.describe()
+
+
+def test_hisses_are_no_missing_notes(voice):
+    pitch, notes = voice
+    gone = notes[2:9:2]
+    kept = [note for note in notes if note not in gone]
+    assert audit_labels(pitch, kept).faults == ("missing notes",)
+    f0 = pitch.f0.copy()
+    for note in gone:
+        f0[round(note.onset * FRAME_RATE) : round(note.offset * FRAME_RATE)] = 3000.0
+    assert audit_labels(replace(pitch, f0=f0), kept).faults == ()
+
+
+def test_notes_cut_by_a_shift_are_not_missing(voice):
+    pitch, notes = voice
+    begin = notes[3].onset + 0.05
+    found = audit_labels(pitch, shifted(notes, -min(begin, 1.4)))
+    assert found.faults == ("shift",)
