@@ -35,7 +35,7 @@ from hf_model.notes.note import Note
 from hf_model.singer.composition import compose
 from hf_model.singer.synthesis import SingerConfig, sing
 
-N_MADE, MADE_SECONDS, FIRST_SEED = 60, 12.0, 9_100_000
+N_MADE, MADE_SECONDS, FIRST_SEED = 200, 12.0, 9_100_000
 DRAWS = 2
 """Times that each fault is planted in each recording."""
 
