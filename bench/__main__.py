@@ -56,6 +56,7 @@ PACKAGES: dict[str, dict[str, str]] = {
         "cost": "speed and memory of transcribing, compared with peers (reports/transcriber/cost.md)",
         "install": "size and time of an installation; start-up, batch and memory of the program (reports/install.md)",
         "page": "time of the page in a browser",
+        "container": "size of the page's image, and a conversion on a read-only root (reports/container.md)",
         "stages": "cost of the data stages (reports/data_stages.md)",
     },
 }

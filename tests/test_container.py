@@ -14,6 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from bench.speed.container import read_dockerfile
 from hf_model.app import routes
 from hf_model.cli.parser import build_parser
 
@@ -22,16 +23,9 @@ IMAGES = {"Dockerfile": ROOT / "Dockerfile", "space": ROOT / "space" / "Dockerfi
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-def read(path: Path) -> list[tuple[str, str]]:
-    """List the instructions of a Dockerfile with their arguments."""
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
-    return [(line.split()[0], line.split(maxsplit=1)[1]) for line in joined.splitlines() if line.strip()]
-
-
 @pytest.fixture(params=IMAGES)
 def instructions(request: pytest.FixtureRequest) -> list[tuple[str, str]]:
-    return read(IMAGES[request.param])
+    return read_dockerfile(IMAGES[request.param])
 
 
 def last_stage(instructions: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -69,7 +63,7 @@ def test_the_command_is_accepted_and_its_port_is_exposed(instructions) -> None:
 
 
 def test_the_health_check_asks_an_existing_route() -> None:
-    check = dict(last_stage(read(IMAGES["Dockerfile"])))["HEALTHCHECK"]
+    check = dict(last_stage(read_dockerfile(IMAGES["Dockerfile"])))["HEALTHCHECK"]
     program = json.loads(check[check.index("[") :])[2]
     compile(program, "health check", "exec")
     assert "'127.0.0.1', 7860" in program
@@ -80,7 +74,7 @@ def test_the_health_check_asks_an_existing_route() -> None:
 def test_what_is_copied_exists_and_is_not_ignored() -> None:
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split("\n")
     kept = [line[1:] for line in ignored if line.startswith("!")]
-    for name, arguments in read(IMAGES["Dockerfile"]):
+    for name, arguments in read_dockerfile(IMAGES["Dockerfile"]):
         if name == "COPY" and "--from" not in arguments:
             for source in shlex.split(arguments)[:-1]:
                 assert (ROOT / source).exists(), source
@@ -114,4 +108,4 @@ def test_neither_torch_nor_the_pipeline_is_in_an_image() -> None:
 def test_the_space_serves_the_port_of_its_card() -> None:
     card = (ROOT / "space" / "README.md").read_text(encoding="utf-8")
     assert re.search(r"^sdk: docker$", card, re.MULTILINE)
-    assert re.search(r"^app_port: (\d+)$", card, re.MULTILINE)[1] == dict(read(IMAGES["space"]))["EXPOSE"]
+    assert re.search(r"^app_port: (\d+)$", card, re.MULTILINE)[1] == dict(read_dockerfile(IMAGES["space"]))["EXPOSE"]
