@@ -6,7 +6,7 @@ Writes reports/accompaniment.md and a picture of one song: the arranger's piano,
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 from bench.music import music_chords
 from bench.music.band_measures import bass_clashes, onset_agreement, outside_key, parallel_thirds, second_voice
 from bench.music.music_folk import COLLECTIONS, perform
+from bench.sound.figure import Figure, mean_interval
 from hf_model.corpora.abc_tunes import read_collection
 from hf_model.corpora.pop909_excerpts import is_rule_test_song, read_excerpts
 from hf_model.corpora.pop909_songs import Song, read_song
@@ -60,6 +61,8 @@ the chord. Metre and tempo of the folk tunes are given, their key is estimated.
 """
 
 Row = dict[str, float]
+Tunes = dict[str, Row]
+"""The measures of one tune by what accompanies it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,12 +74,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> list[Figure]:
     """Measure, or fit."""
     if options.fit:
         fit(options.mirror)
-        return
-    chords = music_chords.rows(read_excerpts(options.mirror, held_out=True, limit=options.songs or None))
+        return []
+    recalls = music_chords.recalls(read_excerpts(options.mirror, held_out=True, limit=options.songs or None))
+    chords = music_chords.table(recalls)
     print("\n".join(chords), flush=True)
     songs = list(islice(_songs(options.mirror, held_out=True), options.songs or None))
     pop = [_measure_song(song, key) for song, key in songs]
@@ -86,6 +90,28 @@ def run(options: argparse.Namespace) -> None:
     (REPORTS / "accompaniment.md").write_text(text, encoding="utf-8")
     print(text)
     _draw(next(item for item in songs if item[0].name == PICTURED))
+    return _figures(recalls, pop, folk)
+
+
+def _figures(recalls: music_chords.Recalls, pop: Sequence[Tunes], folk: Mapping[str, Sequence[Tunes]]) -> list[Figure]:
+    found = []
+    for kind in ("as written", "performed"):
+        network, rules = (
+            mean_interval([majmin for majmin, _ in recalls[method, kind]])
+            for method in (music_chords.NETWORK, music_chords.RULES)
+        )
+        found.append(
+            Figure(f"chords for a melody {kind}, majmin, songs held out", network, f"rules {rules}", "", "above")
+        )
+    rule = "left hand (rules)"
+    for title, rows in {"songs": pop, **{f"tunes in {family} time": rows for family, rows in folk.items()}}.items():
+        for measure in ("bass clashes with the melody", "outside the key"):
+            band, rules = (mean_interval([row[name][measure] for row in rows]) for name in ("band", rule))
+            found.append(Figure(f"band, {title}: {measure}", band, f"rules {rules}"))
+    for measure in ("bass onsets of the arranger, F1", "onsets of the arranger, F1"):
+        band, rules = (mean_interval([row[name][measure] for row in pop]) for name in ("band", rule))
+        found.append(Figure(f"band, songs: {measure}", band, f"rules {rules}"))
+    return found
 
 
 def fit(mirror: Path) -> None:

@@ -55,21 +55,27 @@ DIATONIC = {
 }
 """Triads by semitones above the tonic, and whether they are minor; the usual ones first."""
 
+RULES, NETWORK = "rules: the triad of the scale that fits each half bar", "network and chain"
+
 METHODS: dict[str, Method] = {
     "always the tonic": always_tonic,
-    "rules: the triad of the scale that fits each half bar": fitting_triads,
-    "network and chain": estimate_chords,
+    RULES: fitting_triads,
+    NETWORK: estimate_chords,
 }
 
 
+Recalls = dict[tuple[str, str], list[tuple[float, float]]]
+"""Majmin and root of each excerpt, by method and kind of notes."""
+
+
 def measure(excerpts: Sequence[Excerpt]) -> None:
-    """Print :func:`rows`."""
-    print("\n" + "\n".join(rows(excerpts)))
+    """Print the table."""
+    print("\n" + "\n".join(table(recalls(excerpts))))
 
 
-def rows(excerpts: Sequence[Excerpt]) -> list[str]:
-    """Make a table of means: with the annotated key and beats, and with those estimated from a performance."""
-    results: dict[tuple[str, str], list[tuple[float, float]]] = {}
+def recalls(excerpts: Sequence[Excerpt]) -> Recalls:
+    """Measure with the annotated key and beats ("as written"), and with those estimated ("performed")."""
+    results: Recalls = {}
     for excerpt in excerpts:
         performed, performed_beats, _ = jittered(excerpt)
         found, tempo = to_keys(performed), estimate_tempo(performed)
@@ -84,12 +90,17 @@ def rows(excerpts: Sequence[Excerpt]) -> list[str]:
             results.setdefault((name, "as written"), []).append(recall(excerpt, chords, float))
             chords = method(found, estimate_key(found, 0.0), tempo)
             results.setdefault((name, "performed"), []).append(recall(excerpt, chords, clock))
-    table = []
+    return results
+
+
+def table(results: Recalls) -> list[str]:
+    """Make a table of means."""
+    rows = []
     for name in METHODS:
         means = [np.nanmean(results[name, kind], axis=0) for kind in ("as written", "performed")]
-        table.append([name, *(f"{majmin:.3f}, {root:.3f}" for majmin, root in means)])
-    heads = f"{len(excerpts)} excerpts | as written: majmin, root | performed: majmin, root"
-    return markdown_table(heads, table)
+        rows.append([name, *(f"{majmin:.3f}, {root:.3f}" for majmin, root in means)])
+    n_excerpts = len(next(iter(results.values())))
+    return markdown_table(f"{n_excerpts} excerpts | as written: majmin, root | performed: majmin, root", rows)
 
 
 def recall(excerpt: Excerpt, chords: list[Chord], clock: Callable[[float], float]) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.sound.figure import Figure, mean_interval
 from hf_model.audio.grid import PIANO_SAMPLE_RATE
 from hf_model.audio.reader import AudioError
 from hf_model.instruments.spectrogram import FRAME_RATE, mel_power
@@ -33,18 +34,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recordings", type=Path, help="folder with the recorded notes (see build_concert)")
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> list[Figure]:
     """Print mean distances over recorded keys and layers, and the speed."""
     concert, classic = SampledPiano.load(WEIGHTS / "piano_concert"), SampledPiano.load()
-    distances, decays = [], []
+    distances, decays, plain_distances, plain_decays = [], [], [], []
     for key in RECORDED[1::3]:
         for layer, velocity in LAYERS.items():
-            note = concert.render([Note(0.0, SECONDS, key, velocity)], round(SECONDS * PIANO_SAMPLE_RATE))
-            source = recording(arguments.recordings, key, layer)[:, : note.shape[1]]
-            distances.append(mel_distance(note, source))
-            rates = [decay_rate(sound) for sound in (note, source)]
-            if rates[1] > 1.0:
-                decays.append(abs(rates[0] / rates[1] - 1.0))
+            n_samples = round(SECONDS * PIANO_SAMPLE_RATE)
+            notes = [piano.render([Note(0.0, SECONDS, key, velocity)], n_samples) for piano in (concert, classic)]
+            source = recording(arguments.recordings, key, layer)[:, :n_samples]
+            distances.append(mel_distance(notes[0], source))
+            plain_distances.append(mel_distance(notes[1], source))
+            rates = [decay_rate(sound) for sound in (*notes, source)]
+            if rates[2] > 1.0:
+                decays.append(abs(rates[0] / rates[2] - 1.0))
+                plain_decays.append(abs(rates[1] / rates[2] - 1.0))
     shown = f"{np.mean(distances):.2f} dB (95 % {np.quantile(distances, 0.95):.2f})"
     decay = f"{100 * np.mean(decays):.1f} % (median {100 * np.median(decays):.1f})"
     print(f"{len(distances)} notes: log-mel distance {shown}, rate of decay off by {decay}")
@@ -55,12 +59,36 @@ def run(arguments: argparse.Namespace) -> None:
             f"{len(between)} notes of layers that are not in the set: log-mel distance {filtered:.2f} dB; "
             f"the nearest layer as it is: {plain:.2f} dB"
         )
+    speeds = {"concert": speed(concert), "classic": speed(classic)}
     for name, piano in (("concert", concert), ("classic", classic)):
         levels = [note_level(piano, 60, velocity) for velocity in (20, 40, 60, 80, 100, 120)]
         shown = " ".join(f"{level - levels[3]:+.1f}" for level in levels)
         print(
-            f"{name}: level of C4 at velocities 20 to 120, dB relative to 80: {shown}; {speed(piano):.0f} x real time"
+            f"{name}: level of C4 at velocities 20 to 120, dB relative to 80: {shown}; {speeds[name]:.0f} x real time"
         )
+    found = [
+        Figure(
+            f"{len(distances)} notes of the concert grand beside its recordings, log-mel distance, dB",
+            mean_interval(distances, 2),
+            f"the classic piano {mean_interval(plain_distances, 2)}",
+            target="≤ 1",
+        ),
+        Figure(
+            "their rate of decay, off by",
+            mean_interval(decays),
+            f"the classic piano {mean_interval(plain_decays)}",
+            target="≤ .15",
+        ),
+    ]
+    if between:
+        filtered, plain_notes = zip(*between, strict=True)
+        base = f"nearest layer as it is {mean_interval(plain_notes, 2)}"
+        found.append(Figure("notes between the layers, log-mel distance, dB", mean_interval(filtered, 2), base))
+    times = f"the classic piano {speeds['classic']:.0f}"
+    return [
+        *found,
+        Figure("speed of the concert grand, times real time", f"{speeds['concert']:.0f}", times, "", "≥ 200"),
+    ]
 
 
 def between_layers(concert: SampledPiano, recordings: Path) -> list[tuple[float, float]]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import mir_eval
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from bench.sound.figure import Figure, mean_interval
 from hf_model.inference import transcribe
 from hf_model.lyrics.singing import SungMelody, sing_lyrics
 from hf_model.lyrics.text import divide
@@ -60,16 +61,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recognize", nargs="*", default=["alto", "tenor"], help="voices whose words are recognized")
 
 
-def run(arguments: argparse.Namespace) -> None:
+class Measured(NamedTuple):
+    """What came of all lines of one voice."""
+
+    onsets: list[float]
+    pitches: list[float]
+    n_words: list[int]
+    speed: float
+
+
+def run(arguments: argparse.Namespace) -> list[Figure]:
     """Print a table with a row a voice."""
     print("| voice | COn | COnP | lines recognized of 20 | words recognized | times real time |")
     print("|---|---|---|---|---|---|")
+    voices = {}
     for voice in PRESETS:
-        row = _row(voice, arguments.seconds_a_note, recognize=voice in arguments.recognize)
-        print(f"| {voice} | {row} |", flush=True)
+        voices[voice] = _measure(voice, arguments.seconds_a_note, recognize=voice in arguments.recognize)
+        print(f"| {voice} | {_row(voices[voice])} |", flush=True)
+    notes = [score for one in voices.values() for score in one.pitches]
+    lines = [n >= FEWEST_WORDS for one in voices.values() for n in one.n_words]
+    return [
+        Figure(f"notes of the words sung, COnP, {len(voices)} voices", mean_interval(notes), target="≥ .95"),
+        Figure(
+            "lines that a recognizer of speech finds", mean_interval(lines, 2), f"chance {1 / len(LINES):.2f}", "", ""
+        ),
+        Figure(
+            "speed of the slowest voice, times real time",
+            f"{min(one.speed for one in voices.values()):.0f}",
+            "",
+            "",
+            "≥ 20",
+        ),
+    ]
 
 
-def _row(voice: str, length: float, *, recognize: bool) -> str:
+def _row(one: Measured) -> str:
+    words = "- | -"
+    if one.n_words:
+        all_words = sum(len(line.split()) for line in LINES)
+        words = f"{sum(n >= FEWEST_WORDS for n in one.n_words)} | {sum(one.n_words) / all_words:.2f}"
+    return f"{np.mean(one.onsets):.3f} | {np.mean(one.pitches):.3f} | {words} | {one.speed:.0f}"
+
+
+def _measure(voice: str, length: float, *, recognize: bool) -> Measured:
     songs, clock, seconds = [], 0.0, 0.0
     for line in LINES:
         notes = melody(len(divide(line)), length)
@@ -78,12 +112,8 @@ def _row(voice: str, length: float, *, recognize: bool) -> str:
         songs.append(sing_lyrics(notes, line, n_samples, voice=voice))
         clock, seconds = clock + time.process_time() - begin, seconds + n_samples / 44100
     onsets, pitches = zip(*(_note_scores(song) for song in songs), strict=True)
-    words = "- | -"
-    if recognize:
-        returned = recognized_words([song.audio for song in songs])
-        n_words = sum(len(line.split()) for line in LINES)
-        words = f"{sum(n >= FEWEST_WORDS for n in returned)} | {sum(returned) / n_words:.2f}"
-    return f"{np.mean(onsets):.3f} | {np.mean(pitches):.3f} | {words} | {seconds / clock:.0f}"
+    words = recognized_words([song.audio for song in songs]) if recognize else []
+    return Measured(list(onsets), list(pitches), words, seconds / clock)
 
 
 def melody(n_notes: int, length: float) -> list[Note]:
