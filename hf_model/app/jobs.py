@@ -28,12 +28,12 @@ from hf_model.app.page_json import (
 from hf_model.app.sandbox import decode, decode_part
 from hf_model.app.sessions import GONE, Session
 from hf_model.app.spectrogram import draw_voice, measure_peaks, trace_pitch
-from hf_model.app.stems import StoredStem, cover_gains, measure_rms, mix_cover, store
+from hf_model.app.stems import StoredStem, cover_gains, measure_rms, store
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, VOICE_STFT, resampled_length, seconds_to_samples
 from hf_model.audio.io import write_audio
 from hf_model.audio.recording import MIN_SECONDS, Recording
 from hf_model.band.listener import Band
-from hf_model.export.all_or_none import DiskError, OutputError, all_or_none
+from hf_model.export.all_or_none import DiskError, all_or_none
 from hf_model.export.outputs import Conversion
 from hf_model.inference import Melody, Models, transcribe_recording
 from hf_model.music.arrangement import arrange
@@ -73,7 +73,7 @@ def open_recording(session: Session, limits: Limits, progress: Progress) -> dict
     PageError
         For a file that cannot be used.
     """
-    with _gone_if_deleted(session):
+    with gone_if_deleted(session):
         progress(0.02, "Reading the recording")
         whole = _decoded(session, limits)
         return {"duration": whole.duration, "peaks": measure_peaks(whole.voice)}
@@ -104,7 +104,7 @@ def convert_part(
         For a file that cannot be used, and for a recording without a voice.
     """
     singing = read_settings(settings).singing
-    with _gone_if_deleted(session):
+    with gone_if_deleted(session):
         progress(0.02, "Reading the recording")
         whole = _decoded(session, limits)
         part, first = _cut(whole, chosen, limits.part_seconds)
@@ -174,7 +174,7 @@ def render_notes(
     arrangement, tuning = chosen.arrangement, session.tuning
     if chosen.singing.tuning is not None:  # as convert does
         arrangement, tuning = replace(arrangement, keys="sung"), chosen.singing.tuning
-    with _gone_if_deleted(session):
+    with gone_if_deleted(session):
         band = session.band
         arranged = arrange(
             given,
@@ -218,34 +218,8 @@ def render_notes(
     }
 
 
-def write_late_file(session: Session, name: str) -> None:
-    """Write the score or the cover of the last rendering.
-
-    Raises
-    ------
-    PageError
-        If nothing was rendered, the recording was deleted, or music21 is not installed.
-    """
-    if session.part is None or session.arranged is None or (name == COVER and not session.stems):
-        raise PageError(GONE)
-    with _gone_if_deleted(session), session.lock:
-        path = session.folder / name
-        if path.exists():
-            return
-        if name == COVER:
-            mix_cover(path, **session.stems)
-            return
-        try:
-            with all_or_none({"musicxml": path}) as temporary:
-                Conversion(session.title, session.part, session.arranged).write(temporary)
-        except DiskError:
-            raise
-        except OutputError as error:
-            raise PageError(as_sentence(str(error))) from error
-
-
 @contextmanager
-def _gone_if_deleted(session: Session) -> Iterator[None]:
+def gone_if_deleted(session: Session) -> Iterator[None]:
     """Report a recording as gone if its folder was deleted meanwhile."""
     try:
         yield

@@ -31,6 +31,8 @@ FULL = "The server is full. Please try again in a minute."
 TOO_MANY = "Too many recordings of yours are open. Please try again in a minute."
 GONE = "This recording is no longer on the server. Please load it again."
 
+CHANGED = "The notes have changed meanwhile. Please try again."
+
 _LOCK = "in-use"
 _ID = re.compile(r"[0-9a-f]{32}")
 

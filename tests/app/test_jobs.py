@@ -11,9 +11,10 @@ import pytest
 import soundfile
 from PIL import Image
 
-from hf_model.app.jobs import COVER, SCORE, convert_part, open_recording, render_notes, write_late_file
+from hf_model.app.jobs import COVER, SCORE, convert_part, open_recording, render_notes
 from hf_model.app.limits import Limits, PageError
 from hf_model.app.page_json import Part
+from hf_model.app.panels.late_files import write_cover_file, write_score_file
 from hf_model.app.sessions import Session, Sessions
 from hf_model.audio.grid import resampled_length
 from hf_model.band.listener import Band
@@ -145,15 +146,15 @@ def test_an_edit_of_one_note_changes_no_other_key(session: Session) -> None:
 def test_the_score_is_that_of_the_last_rendering(session: Session) -> None:
     give(session, tones(MELODY))
     with pytest.raises(PageError, match="no longer on the server"):
-        write_late_file(session, SCORE)
+        write_score_file(session, LIMITS)
     converted = convert(session)
     for transpose, step in ((0, "C"), (2, "D")):
         render_notes(session, converted["notes"], {"arrangement": {"transpose": transpose}}, MODELS, LIMITS)
-        write_late_file(session, SCORE)
+        write_score_file(session, LIMITS)
         score = ElementTree.parse(session.folder / "piano.musicxml")
         assert next(score.iter("pitch")).findtext("step") == step
     written = (session.folder / SCORE).stat().st_mtime_ns
-    write_late_file(session, SCORE)
+    write_score_file(session, LIMITS)
     assert (session.folder / SCORE).stat().st_mtime_ns == written, "a rendering has one score: it takes a second of CPU"
 
 
@@ -233,7 +234,7 @@ def test_a_recording_deleted_meanwhile_is_gone(session: Session) -> None:
     with pytest.raises(PageError, match="no longer on the server"):
         render_notes(Session("0" * 32, session.folder), [], {}, MODELS, LIMITS)
     with pytest.raises(PageError, match="no longer on the server"):
-        write_late_file(session, SCORE)
+        write_score_file(session, LIMITS)
     assert not session.folder.exists()
 
 
@@ -299,7 +300,7 @@ def test_a_song_is_taken_apart_and_covered(song: Session) -> None:
     assert not sounds["backing"][:, 0].any()
     assert np.abs(sounds["backing"][:, 1]).max() == pytest.approx(0.2, abs=0.01)
     assert not list(song.folder.glob("*.pcm")), "the song itself is not kept in stereo"
-    write_late_file(song, COVER)
+    write_cover_file(song)
     cover, _ = soundfile.read(song.folder / COVER)
     gains = converted["played"]["coverGains"]
     mixed = gains["piano"] * sounds["piano"][:, np.newaxis] + gains["backing"] * sounds["backing"]
@@ -318,16 +319,16 @@ def test_a_part_of_a_song_is_converted_as_a_voice_and_back(song: Session) -> Non
     assert voice["played"]["coverGains"] is None
     assert not (song.folder / "backing.wav").exists()
     with pytest.raises(PageError, match="no longer"):
-        write_late_file(song, COVER)
+        write_cover_file(song)
     assert convert(song, source="song")["played"]["version"] == 3
 
 
 def test_the_cover_follows_the_settings(song: Session) -> None:
     converted = convert(song, source="song")
-    write_late_file(song, COVER)
+    write_cover_file(song)
     render_notes(song, [], {}, MODELS, LIMITS)
     assert converted["notes"]
-    write_late_file(song, COVER)
+    write_cover_file(song)
     cover, _ = soundfile.read(song.folder / COVER)
     assert not cover[:, 0].any(), "without notes there is no piano"
     assert cover[:, 1].any()
