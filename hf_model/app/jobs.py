@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,7 @@ def convert_part(
             drawing = thread.submit(_draw, session, part, melody)
             _keep(session, separated, part, melody.tuning)
             notes = [as_row(note) for note in melody.notes]
+            session.transcribed = read_notes(notes, part.duration, limits)
             played = render_notes(session, notes, settings, models, limits)
         return {
             "duration": part.duration,
@@ -153,7 +155,8 @@ def render_notes(
     notes : list of [onset, offset, pitch, velocity, confidence]
         As transcribed, or as edited by the user.
     keys : sequence of int or None
-        Piano keys of the notes that are known, in their order: an edit of one note changes no other.
+        Piano keys of the notes that are known, in their order: an edit of one note changes no other. Nor does it change
+        tempo, metre, key and bars, which are those of the transcription, or as set.
 
     Returns
     -------
@@ -176,15 +179,10 @@ def render_notes(
         arrangement, tuning = replace(arrangement, keys="sung"), chosen.singing.tuning
     with gone_if_deleted(session):
         band = session.band
-        arranged = arrange(
-            given,
-            part.duration,
-            arrangement,
-            tuning=tuning,
-            band_tempo=band.tempo,
-            band_chords=band.chords,
-            known_keys=known_keys(notes, keys),
-        )
+        arranging = partial(arrange, tuning=tuning, band_tempo=band.tempo, band_chords=band.chords)
+        unedited = arranging(session.transcribed, part.duration, replace(arrangement, accompany=False))
+        like = unedited if session.transcribed else None
+        arranged = arranging(given, part.duration, arrangement, known_keys=known_keys(notes, keys), like=like)
         n_samples = resampled_length(part.n_samples, part.sample_rate, PIANO_SAMPLE_RATE)
         paths = {kind: session.folder / name for kind, name in OUTPUTS.items()}
         playing = perform(arranged.both_hands, n_samples, chosen.performance, models, band=arranged.band)

@@ -233,8 +233,15 @@ def write_score(
     tempo_kind : {"performed", "constant"}
         See :func:`tempo_map`; the notes keep their seconds.
     """
-    sounding = [*arranged.both_hands, *(note for part in arranged.band for note in part.notes)]
+    sounding = [
+        *arranged.piano_notes,
+        *arranged.accompaniment,
+        *(note for part in arranged.band for note in part.notes),
+    ]
     first_onset = min((note.onset for note in sounding), default=0.0)
+    if arranged.opening is not None:
+        others = sounding[len(arranged.piano_notes) :]
+        first_onset = min([arranged.opening, *(note.onset for note in others)])
     ticks_of = tempo_map(arranged.tempo, first_onset, tempo_kind)
     duration = (n_samples or 0) / PIANO_SAMPLE_RATE
     end = max([duration, *(note.offset for note in sounding)])

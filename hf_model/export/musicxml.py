@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_model.export.notation import Placed, lay_bars, notate, split, with_rests
+from hf_model.export.notation import Placed, beat_of, lay_bars, notate, split, with_rests
 from hf_model.music.arrangement import Arranged
 from hf_model.music.chords import Chord
 from hf_model.music.key import Key
@@ -122,7 +122,8 @@ def lay_out(
     left = notate(arranged.accompaniment, tempo, swing)
     others = [notate(sorted(part.notes), tempo, swing) for part in arranged.band]
     placed = [*right, *left, *(note for other in others for note in other)]
-    return swing, right, left, others, lay_bars(placed, tempo.beats_per_bar)
+    opening = None if arranged.opening is None else beat_of(arranged.opening, tempo)
+    return swing, right, left, others, lay_bars(placed, tempo.beats_per_bar, opening)
 
 
 def _band_staff(

@@ -120,6 +120,37 @@ def test_edited_notes_are_rendered(session: Session) -> None:
     assert played["notes"][-1][1] == pytest.approx(converted["duration"], abs=1e-3), "no note ends later"
 
 
+def test_an_edit_changes_neither_tempo_nor_key_nor_bars(session: Session) -> None:
+    """They were estimated anew from the edited notes, and changed under the hands of the user."""
+    give(session, tones([60, 62, 64, 65, 67, 65, 64, 62, 60, 67, 64, 60]))
+    converted = convert(session)
+    before, rows = converted["played"], converted["notes"]
+    edits = {
+        "the first note is deleted": rows[1:],
+        "a note is moved": [[row[0] + 0.13 * (index == 4), *row[1:]] for index, row in enumerate(rows)],
+        "other keys": [[*row[:2], row[2] + index % 2, *row[3:]] for index, row in enumerate(rows)],
+        "three notes are left": rows[7:10],
+        "none is left": [],
+    }
+    tempo_events = midi_bars(session)
+    for what, notes in edits.items():
+        played = render_notes(session, notes, {}, MODELS, LIMITS)
+        for estimate in ("tempo", "key", "beats"):
+            assert played[estimate] == before[estimate], (what, estimate)
+        assert midi_bars(session) == tempo_events, what
+    chosen = {"arrangement": {"tempo": 100.0, "meter": "3/4", "key": "A minor"}}
+    played = render_notes(session, rows[1:], chosen, MODELS, LIMITS)
+    assert (played["tempo"]["bpm"], played["tempo"]["meter"], played["key"]["name"]) == (100.0, "3/4", "A minor")
+    fewer = render_notes(session, rows[5:], chosen, MODELS, LIMITS)
+    assert (fewer["tempo"], fewer["beats"]) == (played["tempo"], played["beats"])
+
+
+def midi_bars(session: Session) -> list[str]:
+    """Give the tempi and the signatures of the MIDI file."""
+    track = mido.MidiFile(session.folder / "piano.mid").tracks[0]
+    return [str(message) for message in track if message.type in {"set_tempo", "time_signature", "key_signature"}]
+
+
 def test_each_played_note_names_the_row_that_it_was_made_from(session: Session) -> None:
     give(session, tones(MELODY))
     rows = convert(session)["notes"]
