@@ -11,7 +11,8 @@ from hf_model.app.sandbox import run_task
 from hf_model.app.sessions import CHANGED, GONE, Session
 from hf_model.app.stems import mix_cover
 from hf_model.export.all_or_none import all_or_none
-from hf_model.export.musicxml import MusicXMLError, write_musicxml
+from hf_model.export.musicxml import MusicXMLError, to_musicxml
+from hf_model.export.words import with_words
 from hf_model.music.arrangement import Arranged
 
 SLOW, CRASHED = "This melody takes too long to write as a score.", "This melody cannot be written as a score."
@@ -43,7 +44,8 @@ def write_score_file(session: Session, limits: Limits) -> None:
     """
     path = session.folder / SCORE
     with session.lock:
-        arranged, version, title = session.arranged, session.version, Path(session.title).stem
+        arranged, words, title = session.arranged, list(session.words), Path(session.title).stem
+        state = session.version, words
         if arranged is None:
             raise PageError(GONE)
         if path.exists():
@@ -51,18 +53,29 @@ def write_score_file(session: Session, limits: Limits) -> None:
     with gone_if_deleted(session), all_or_none({"musicxml": path}) as temporary:
         target, seconds = temporary["musicxml"], limits.score_seconds
         run_task(
-            attempt_score, session.folder, target, limits, arranged, title, seconds=seconds, slow=SLOW, crashed=CRASHED
+            attempt_score,
+            session.folder,
+            target,
+            limits,
+            arranged,
+            title,
+            words,
+            seconds=seconds,
+            slow=SLOW,
+            crashed=CRASHED,
         )
     with session.lock:
-        if session.version != version:
+        if (session.version, session.words) != state:
             path.unlink(missing_ok=True)
             raise PageError(CHANGED)
 
 
-def attempt_score(_source: Path, target: Path, _limits: Limits, arranged: Arranged, title: str) -> dict[str, object]:
-    """Write a score, and give nothing, or the error; runs in the separate process."""
+def attempt_score(
+    _source: Path, target: Path, _limits: Limits, arranged: Arranged, title: str, words: list[str]
+) -> dict[str, object]:
+    """Write a score with its words, and give nothing, or the error; runs in the separate process."""
     try:
-        write_musicxml(target, arranged, title)
+        target.write_bytes(with_words(to_musicxml(arranged, title), arranged, words))
     except MusicXMLError as error:
         return {"error": as_sentence(str(error))}
     except OSError:
