@@ -14,8 +14,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from hf_model.corpora.abc_tunes import read_collection
+from hf_model.export.spelling import LETTERS, spell_line
 from hf_model.music.key import Key, parse_key
-from hf_model.music.spelling import LETTERS, spell_line
 
 NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 

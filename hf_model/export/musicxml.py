@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_model.export.notation import Placed, beat_of, lay_bars, notate, split, with_rests
+from hf_model.export.spelling import letter_and_alter, spell_class, spell_line
 from hf_model.music.arrangement import Arranged
 from hf_model.music.chords import Chord
 from hf_model.music.key import Key
 from hf_model.music.quantization import STRAIGHT, estimate_swing
-from hf_model.music.spelling import letter_and_alter, spell_class, spell_line
 from hf_model.music.tempo import Tempo
 from hf_model.notes.midi_parts import DRUM_CHANNEL
 from hf_model.notes.part import Part

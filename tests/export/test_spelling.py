@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hf_model.export.spelling import letter_and_alter, spell_class, spell_line
 from hf_model.music.key import MODES, Key, parse_key
-from hf_model.music.spelling import letter_and_alter, spell_class, spell_line
 
 
 def spelled(keys: list[int | None], key: str) -> str:
