@@ -36,6 +36,7 @@ from hf_model.audio.recording import MIN_SECONDS, Recording
 from hf_model.band.listener import Band
 from hf_model.export.all_or_none import DiskError, all_or_none
 from hf_model.export.outputs import Conversion
+from hf_model.export.spelling import usual_names
 from hf_model.inference import Melody, Models, transcribe_recording
 from hf_model.music.arrangement import arrange
 from hf_model.piano.band import as_piano_notes, describe_missing
@@ -204,7 +205,11 @@ def render_notes(
         "accompaniment": [as_row(note) for note in [*arranged.accompaniment, *as_piano_notes(arranged.band)]],
         "tempo": describe_tempo(arranged.tempo, chosen.arrangement),
         "beats": describe_beats(arranged.tempo, part.duration),
-        "key": {"name": arranged.key.name, "confidence": arranged.key.confidence},
+        "key": {
+            "name": arranged.key.name,
+            "confidence": arranged.key.confidence,
+            "names": usual_names(arranged.key),
+        },
         "remarks": [
             as_sentence(remark)
             for remark in (*arranged.remarks, *describe_missing(arranged.band))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_model.export.notation import Placed, beat_of, lay_bars, notate, split, with_rests
-from hf_model.export.spelling import letter_and_alter, spell_class, spell_line
+from hf_model.export.spelling import letter_and_alter, octave_of, spell_class, spell_line
 from hf_model.music.arrangement import Arranged
 from hf_model.music.chords import Chord
 from hf_model.music.key import Key
@@ -34,7 +34,6 @@ CROSSES = frozenset((37, 42, 46, 49))
 NAMES = (b"<part-name>", b"<part-abbreviation>")
 """Names at the staves, which a piano alone does not need; music21 cannot hide them."""
 
-_NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _INVALID_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -242,9 +241,7 @@ def _element(length: Fraction, keys: tuple[int, ...], tie: str | None, places: S
         return note.Rest(quarterLength=length)
     pitches = []
     for number, place in zip(keys, places, strict=True):
-        letter, alter = letter_and_alter(place)
-        octave = (number - alter - _NATURAL[letter]) // 12 - 1
-        pitches.append(pitch.Pitch(f"{_name(place)}{octave}"))
+        pitches.append(pitch.Pitch(f"{_name(place)}{octave_of(number, place)}"))
     sign = note.Note(pitches[0], quarterLength=length) if len(keys) == 1 else chord.Chord(pitches, quarterLength=length)
     if tie:
         sign.tie = Tie(tie)

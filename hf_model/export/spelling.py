@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from hf_model.music.key import Key
 
 LETTERS = "FCGDAEB"
+NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 LOWEST = {"major": -4, "minor": -5}
 """Fifths above the tonic of the lowest of the twelve usual names: major from the lowered sixth to the raised fourth and
@@ -62,6 +63,21 @@ def spell_line(keys: Sequence[int | None], key: Key) -> list[int | None]:
 def letter_and_alter(place: int) -> tuple[str, int]:
     """Give the letter of a place on the line of fifths, and its semitones above the natural: ("B", -1) for -2."""
     return LETTERS[(place + 1) % 7], (place + 1) // 7
+
+
+def usual_names(key: Key) -> list[str]:
+    """Give the names of the twelve pitch classes from C, as they are usual in a key: "C", "C♯", ..."""
+    found = []
+    for pitch_class in range(12):
+        letter, alter = letter_and_alter(spell_class(pitch_class, key))
+        found.append(letter + ("♯" * alter if alter > 0 else "♭" * -alter))
+    return found
+
+
+def octave_of(number: int, place: int) -> int:
+    """Give the octave in which a piano key of this name is written: 4 for 60 as C, 3 for 60 as B♯."""
+    letter, alter = letter_and_alter(place)
+    return (number - alter - NATURAL[letter]) // 12 - 1
 
 
 def _steps(keys: Sequence[int | None]) -> list[int]:

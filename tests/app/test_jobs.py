@@ -145,6 +145,21 @@ def test_an_edit_changes_neither_tempo_nor_key_nor_bars(session: Session) -> Non
     assert (fewer["tempo"], fewer["beats"]) == (played["tempo"], played["beats"])
 
 
+def test_keys_have_the_names_of_the_melody_s_key(session: Session) -> None:
+    """A flat stood on the page where a key has sharps."""
+    give(session, tones(MELODY))
+    rows = convert(session)["notes"]
+    for key, name, pitch_class in (
+        ("A major", "G♯", 8),
+        ("F minor", "A♭", 8),
+        ("E minor", "D♯", 3),
+        ("F major", "B♭", 10),
+    ):
+        played = render_notes(session, rows, {"arrangement": {"key": key}}, MODELS, LIMITS)
+        assert played["key"]["names"][pitch_class] == name
+        assert played["key"]["names"][0] == "C"
+
+
 def midi_bars(session: Session) -> list[str]:
     """Give the tempi and the signatures of the MIDI file."""
     track = mido.MidiFile(session.folder / "piano.mid").tracks[0]
