@@ -1,9 +1,9 @@
 """Measure the musical rules on songs of POP909 that nothing was fitted on; --fit fits their weights on the others.
 
 Parts: timing (tempo, beats, metre, key, quantizing, on jittered notes and on sung and transcribed ones), folk
-(metre, tempo and bar lines of folk tunes), calibration (whether what is told as likely is so often right; tempi of
-librosa, keys of music21), keys (those that singers meant), structure (simplifying, repetitions),
-chords. --fit writes hf_model/weights/music and hf_model/weights/harmony.
+(metre, tempo and bar lines of folk tunes), spelling (names of notes, keys given), calibration (whether what is told as
+likely is so often right; tempi of librosa, keys of music21), keys (those that singers meant), structure (simplifying,
+repetitions), chords. --fit writes hf_model/weights/music and hf_model/weights/harmony.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.music import music_calibration, music_chords, music_folk, music_keys, music_structure
+from bench.music import music_calibration, music_chords, music_folk, music_keys, music_spelling, music_structure
 from bench.music.excerpts import Performance, jittered, sing_all, sung
 from hf_model.corpora.abc_tunes import read_collection
 from hf_model.corpora.pop909_excerpts import Excerpt, is_development_song, read_excerpts, read_segments
@@ -32,7 +32,7 @@ from hf_model.notes.note import Note
 from hf_model.training.meter_fitting import fit_meter_model, from_excerpt, from_tune
 from hf_model.training.music_fitting import fit_key
 
-PARTS = ("timing", "folk", "calibration", "keys", "structure", "chords")
+PARTS = ("timing", "folk", "spelling", "calibration", "keys", "structure", "chords")
 NEAR = 0.07
 """Seconds within which an estimated beat matches a beat."""
 
@@ -61,6 +61,8 @@ def run(options: argparse.Namespace) -> None:
         measure(excerpts)
     if "folk" in options.parts:
         music_folk.measure()
+    if "spelling" in options.parts:
+        music_spelling.measure()
     if "calibration" in options.parts:
         music_calibration.measure(excerpts)
     if "keys" in options.parts:

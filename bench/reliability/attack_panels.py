@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from bench.reliability.attack_page import EXAMPLE, AttackedPage, Kind, convert_body, sing_body
+import numpy as np
+import soundfile
+
+from bench.reliability.attack_page import EXAMPLE, VICTIM, AttackedPage, Kind, convert_body, sing_body
+
+PROMPT = 3.0
+"""Seconds in which the visitor's page answers while scores are engraved."""
 
 MARKUP = "<script>alert(1)</script>"
 
@@ -15,7 +24,16 @@ WIDTHS = ("-1", "1e9", "99999", "0", "nan", "%00", "800&width=3", "%C2%B2")
 
 TITLES = (MARKUP, "\0\x1b[31m", "\ud800", "../../../etc/x.wav", ".", "\uffff", "\r\n", "%s{0}")
 
-WORDS = (MARKUP, "\0\1", "\ud800", "🎵" * 500, "a" * 10_000, "-" * 10_000, "<audio src='file:///etc/passwd'/>")
+WORDS = (
+    MARKUP,
+    "\0\1",
+    "\ud800",
+    "🎵" * 500,
+    "a" * 10_000,
+    "-" * 10_000,
+    "<audio src='file:///etc/passwd'/>",
+    "na-na " * 800,
+)
 
 NOTES: tuple[Any, ...] = (
     [[-1e6, 1, 60, 80, 1]],
@@ -27,16 +45,22 @@ NOTES: tuple[Any, ...] = (
     [[1, 2, 60, 80, 1]] * 300,
     [[0, 1, 60, 0, 0]],
     [],
+    [[0.004 * number, 300, 60, 80, 1] for number in range(3000)],
+    [[0.002 * number, 0.002 * number + 0.001, 60 + number % 12, 80, 1] for number in range(5000)],
+    [[0.01 * number, 0.01 * number + 0.009, 60 + number % 12, 80, 1] for number in range(2900)],
+    [[0.1 * number, 0.1 * number + 0.39, 60 + number % 12, 80, 1] for number in range(1000)],
+    [[0, 3600, 60, 80, 1]],
 )
 """Rows of notes that no editor makes; those that are valid must give a score within the time of a request."""
 
 
 def panels(page: AttackedPage, kind: Kind) -> None:
     """Send scores, words, notes and titles that are none, and those of other visitors."""
-    name = page.upload(EXAMPLE.read_bytes())
+    name = page.upload(_long_recording())
     page.job(convert_body(name))
     place = f"/recordings/{name}"
     _strangers(page, kind, place)
+    _beside_slow_scores(page, kind, name)
     for width in WIDTHS:
         kind.note(page.send("GET", f"{place}/score.json?width={width}")[0], {200}, f"width {width}")
     # Every thread of the server keeps some memory the first time that it engraves; from here on it must not grow.
@@ -66,6 +90,39 @@ def _strangers(page: AttackedPage, kind: Kind, place: str) -> None:
         kind.note(page.send("POST", f"{place}/practice", b"a", headers)[0], {403}, str(headers))
     kind.note(page.send("POST", f"{place}/practice", b"", {"content-length": str(2 << 20)})[0], {413}, "2 MB")
     kind.note(page.send("POST", f"{place}/practice", b"")[0], {400}, "an empty score")
+
+
+def _beside_slow_scores(page: AttackedPage, kind: Kind, name: str) -> None:
+    """Ask for many scores of many notes at once: a visitor's pages and jobs must not wait for them."""
+    rows = [[0.1 * number, 0.1 * number + 0.1, 60 + number % 12, 80, 1] for number in range(400)]
+    _job(page, kind, name, {"job": "render", "notes": rows, "settings": {}}, "400 notes")
+    visitors = page.upload(EXAMPLE.read_bytes(), VICTIM)
+    page.job(convert_body(visitors), VICTIM)
+    short = {"job": "render", "recording": visitors, "notes": [[0, 1, 60, 80, 1]], "settings": {}}
+    tries: dict[str, Callable[[], tuple[int, object]]] = {
+        "the page": lambda: page.send("GET", "/", source=VICTIM),
+        "structure": lambda: page.send("GET", f"/recordings/{visitors}/structure.json", source=VICTIM),
+        "a job": lambda: page.job(json.dumps(short).encode(), VICTIM),
+    }
+    with ThreadPoolExecutor(8) as threads:
+        targets = [f"/recordings/{name}/score.json?width={300 + 20 * number}" for number in range(8)]
+        asked = [threads.submit(page.send, "GET", target, timeout=60) for target in targets]
+        for what, ask in tries.items():
+            began = time.monotonic()
+            kind.note(ask()[0] or 500, {200}, f"{what} beside scores")
+            if time.monotonic() - began > PROMPT:
+                kind.findings.append(f"{what} took {time.monotonic() - began:.1f} s beside scores")
+        for answer in asked:
+            kind.note(answer.result()[0] or 500, {200}, "one of many scores")
+    page.send("POST", f"/recordings/{visitors}/forget", source=VICTIM)
+
+
+def _long_recording() -> bytes:
+    """Repeat the example until it is long enough for many notes."""
+    audio, sample_rate = soundfile.read(EXAMPLE, dtype="float32")
+    content = io.BytesIO()
+    soundfile.write(content, np.tile(audio, 1 + int(60 * sample_rate / len(audio))), sample_rate, format="FLAC")
+    return content.getvalue()
 
 
 def _job(page: AttackedPage, kind: Kind, name: str, body: dict[str, Any], what: str) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from hf_model.app.jobs import Progress
 from hf_model.app.limits import BusyError, Limits, PageError
@@ -24,6 +24,8 @@ Message = dict[str, Any]
 
 Work = Callable[[Progress], dict[str, Any]]
 """What a job does, in a thread; it gives the result."""
+
+Result = TypeVar("Result")
 
 _LOG = logging.getLogger(__name__)
 
@@ -130,6 +132,35 @@ class JobQueue:
             if job.waiting != number:
                 job.waiting = number
                 job.messages.put_nowait({"waiting": number})
+
+
+class OneByOne:
+    """Work beside the jobs, in a thread: one at a time, and at most ``limits.late`` wait.
+
+    Otherwise it would take every thread of the server. All methods belong to the event loop's thread.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._lock = asyncio.Lock()
+        self._n_present = 0
+
+    async def run(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Do something when it is its turn, and give the result.
+
+        Raises
+        ------
+        BusyError
+            If too much waits.
+        """
+        if self._n_present > self.limits.late:
+            raise BusyError(BUSY)
+        self._n_present += 1
+        try:
+            async with self._lock:
+                return await asyncio.to_thread(work, *arguments)
+        finally:
+            self._n_present -= 1
 
 
 def _attempt(job: Job, loop: asyncio.AbstractEventLoop) -> Message:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,14 @@ from hf_model.app.page_json import (
 from hf_model.app.sandbox import decode, decode_part
 from hf_model.app.sessions import GONE, Session
 from hf_model.app.spectrogram import draw_voice, measure_peaks, trace_pitch
-from hf_model.app.stems import StoredStem, cover_gains, measure_rms, mix_cover, store
+from hf_model.app.stems import StoredStem, cover_gains, measure_rms, store
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, VOICE_STFT, resampled_length, seconds_to_samples
 from hf_model.audio.io import write_audio
 from hf_model.audio.recording import MIN_SECONDS, Recording
 from hf_model.band.listener import Band
-from hf_model.export.all_or_none import DiskError, OutputError, all_or_none
+from hf_model.export.all_or_none import DiskError, all_or_none
 from hf_model.export.outputs import Conversion
+from hf_model.export.spelling import usual_names
 from hf_model.inference import Melody, Models, transcribe_recording
 from hf_model.music.arrangement import arrange
 from hf_model.piano.band import as_piano_notes, describe_missing
@@ -73,7 +75,7 @@ def open_recording(session: Session, limits: Limits, progress: Progress) -> dict
     PageError
         For a file that cannot be used.
     """
-    with _gone_if_deleted(session):
+    with gone_if_deleted(session):
         progress(0.02, "Reading the recording")
         whole = _decoded(session, limits)
         return {"duration": whole.duration, "peaks": measure_peaks(whole.voice)}
@@ -104,7 +106,7 @@ def convert_part(
         For a file that cannot be used, and for a recording without a voice.
     """
     singing = read_settings(settings).singing
-    with _gone_if_deleted(session):
+    with gone_if_deleted(session):
         progress(0.02, "Reading the recording")
         whole = _decoded(session, limits)
         part, first = _cut(whole, chosen, limits.part_seconds)
@@ -125,6 +127,7 @@ def convert_part(
             drawing = thread.submit(_draw, session, part, melody)
             _keep(session, separated, part, melody.tuning)
             notes = [as_row(note) for note in melody.notes]
+            session.transcribed = read_notes(notes, part.duration, limits)
             played = render_notes(session, notes, settings, models, limits)
         return {
             "duration": part.duration,
@@ -153,7 +156,8 @@ def render_notes(
     notes : list of [onset, offset, pitch, velocity, confidence]
         As transcribed, or as edited by the user.
     keys : sequence of int or None
-        Piano keys of the notes that are known, in their order: an edit of one note changes no other.
+        Piano keys of the notes that are known, in their order: an edit of one note changes no other. Nor does it change
+        tempo, metre, key and bars, which are those of the transcription, or as set.
 
     Returns
     -------
@@ -174,17 +178,12 @@ def render_notes(
     arrangement, tuning = chosen.arrangement, session.tuning
     if chosen.singing.tuning is not None:  # as convert does
         arrangement, tuning = replace(arrangement, keys="sung"), chosen.singing.tuning
-    with _gone_if_deleted(session):
+    with gone_if_deleted(session):
         band = session.band
-        arranged = arrange(
-            given,
-            part.duration,
-            arrangement,
-            tuning=tuning,
-            band_tempo=band.tempo,
-            band_chords=band.chords,
-            known_keys=known_keys(notes, keys),
-        )
+        arranging = partial(arrange, tuning=tuning, band_tempo=band.tempo, band_chords=band.chords)
+        unedited = arranging(session.transcribed, part.duration, replace(arrangement, accompany=False))
+        like = unedited if session.transcribed else None
+        arranged = arranging(given, part.duration, arrangement, known_keys=known_keys(notes, keys), like=like)
         n_samples = resampled_length(part.n_samples, part.sample_rate, PIANO_SAMPLE_RATE)
         paths = {kind: session.folder / name for kind, name in OUTPUTS.items()}
         playing = perform(arranged.both_hands, n_samples, chosen.performance, models, band=arranged.band)
@@ -206,7 +205,11 @@ def render_notes(
         "accompaniment": [as_row(note) for note in [*arranged.accompaniment, *as_piano_notes(arranged.band)]],
         "tempo": describe_tempo(arranged.tempo, chosen.arrangement),
         "beats": describe_beats(arranged.tempo, part.duration),
-        "key": {"name": arranged.key.name, "confidence": arranged.key.confidence},
+        "key": {
+            "name": arranged.key.name,
+            "confidence": arranged.key.confidence,
+            "names": usual_names(arranged.key),
+        },
         "remarks": [
             as_sentence(remark)
             for remark in (*arranged.remarks, *describe_missing(arranged.band))
@@ -218,34 +221,8 @@ def render_notes(
     }
 
 
-def write_late_file(session: Session, name: str) -> None:
-    """Write the score or the cover of the last rendering.
-
-    Raises
-    ------
-    PageError
-        If nothing was rendered, the recording was deleted, or music21 is not installed.
-    """
-    if session.part is None or session.arranged is None or (name == COVER and not session.stems):
-        raise PageError(GONE)
-    with _gone_if_deleted(session), session.lock:
-        path = session.folder / name
-        if path.exists():
-            return
-        if name == COVER:
-            mix_cover(path, **session.stems)
-            return
-        try:
-            with all_or_none({"musicxml": path}) as temporary:
-                Conversion(session.title, session.part, session.arranged).write(temporary)
-        except DiskError:
-            raise
-        except OutputError as error:
-            raise PageError(as_sentence(str(error))) from error
-
-
 @contextmanager
-def _gone_if_deleted(session: Session) -> Iterator[None]:
+def gone_if_deleted(session: Session) -> Iterator[None]:
     """Report a recording as gone if its folder was deleted meanwhile."""
     try:
         yield

@@ -36,8 +36,10 @@ class Limits:
         Longest time to decode a file.
     decode_bytes : int
         Memory for decoding, beyond that of the decoder when it starts.
-    notes : int
-        Most notes to render.
+    score_seconds : float
+        Longest time to write or to engrave a score.
+    notes, voices : int
+        Most notes to render, and most of them that sound at once: a melody has one voice.
     sessions, sessions_per_client : int
         Most recordings kept at once, of all clients and of one.
     disk_bytes : int
@@ -48,6 +50,8 @@ class Limits:
         A recording unused for so long is deleted.
     waiting, waiting_per_client : int
         Most jobs waiting in the queue, of all clients and of one.
+    late : int
+        Most scores and covers waiting to be written.
     live, live_per_client : int
         Most recordings that are transcribed while they arrive, of all clients and of one.
     live_silence_seconds : float
@@ -61,7 +65,9 @@ class Limits:
     body_seconds: float = 10.0
     decode_seconds: float = 20.0
     decode_bytes: int = 1024 * MEBIBYTE
+    score_seconds: float = 20.0
     notes: int = 3000
+    voices: int = 4
     sessions: int = 64
     sessions_per_client: int = 24
     disk_bytes: int = 2048 * MEBIBYTE
@@ -69,6 +75,7 @@ class Limits:
     idle_seconds: float = 1200.0
     waiting: int = 40
     waiting_per_client: int = 24
+    late: int = 100
     live: int = 4
     live_per_client: int = 2
     live_silence_seconds: float = 30.0

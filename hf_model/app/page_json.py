@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from hf_model.app.limits import Limits, PageError
@@ -75,7 +76,17 @@ def read_notes(notes: Any, duration: float, limits: Limits) -> list[Note]:
         except (TypeError, ValueError) as error:
             msg = f"Note {number} is not valid: {error}."
             raise PageError(msg) from error
+    n_voices = count_voices(found)
+    if n_voices > limits.voices:  # each takes as long to render as the recording is, and a melody has one
+        msg = f"At most {limits.voices} notes can sound at once, here {n_voices} do."
+        raise PageError(msg)
     return sorted(found)
+
+
+def count_voices(notes: Sequence[Note]) -> int:
+    """Count the notes that sound at once, at most; one that ends where another begins makes room for it."""
+    changes = sorted([*((note.onset, 1) for note in notes), *((note.offset, -1) for note in notes)])
+    return max(accumulate((step for _, step in changes), initial=0))
 
 
 def known_keys(rows: Sequence[Sequence[float]], keys: Sequence[int | None]) -> dict[float, int]:

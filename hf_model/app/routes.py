@@ -12,8 +12,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
 from hf_model.app.connections import client_of
-from hf_model.app.jobs import COVER, SCORE, SUNG, write_late_file
+from hf_model.app.job_queue import OneByOne
+from hf_model.app.jobs import COVER, SCORE, SUNG
 from hf_model.app.limits import BusyError, Limits, PageError, format_duration
+from hf_model.app.panels.late_files import write_cover_file, write_score_file
 from hf_model.app.sessions import Session, Sessions
 
 PAGE = Path(str(files("hf_model.app"))) / "page"
@@ -38,8 +40,8 @@ EMPTY = "This file is empty."
 SLOW = "The recording did not arrive in time. Please try again."
 
 
-def add_routes(app: Starlette, sessions: Sessions) -> None:
-    """Add all routes except the job queue."""
+def add_routes(app: Starlette, sessions: Sessions, writing: OneByOne) -> None:
+    """Add all routes except the job queue; late files are written one by one."""
 
     async def show_page(_request: Request) -> Response:
         text = (PAGE / "index.html").read_text(encoding="utf-8")
@@ -70,9 +72,14 @@ def add_routes(app: Starlette, sessions: Sessions) -> None:
         name = request.path_params["name"]
         try:
             session = sessions.find(request.path_params["recording"])
+            if name == SCORE:
+                await writing.run(write_score_file, session, sessions.limits)
+            elif name == COVER:
+                await writing.run(write_cover_file, session)
             if name in {SCORE, COVER}:
-                await asyncio.to_thread(write_late_file, session, name)
                 sessions.measure(session)
+        except BusyError as error:
+            return _refused(str(error), 503)
         except PageError as error:
             return _refused(str(error), 404)
         path = session.folder / name

@@ -1,4 +1,4 @@
-"""Uploads are decoded in a separate process with bounded time and memory: a crash of the decoder stays there."""
+"""A separate process with bounded time and memory decodes uploads and writes scores: a crash stays there."""
 
 from __future__ import annotations
 
@@ -28,11 +28,14 @@ CRASHED = "This file cannot be decoded. Is it really a recording?"
 LIBSNDFILE = "soundfile"
 """Loaded before memory is limited: otherwise a failure to load it would be reported as a damaged file."""
 
+ENGRAVERS = ("music21", "verovio")
+"""Take a second to load. What is not installed is left out."""
+
 # A process with threads must not fork; the fork server has none, and the imports are already done in it. Where there is
 # no fork, each process starts anew.
 _processes: Any = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
 if hasattr(os, "fork"):
-    _processes.set_forkserver_preload(["hf_model.app.sandbox", LIBSNDFILE])
+    _processes.set_forkserver_preload(["hf_model.app.sandbox", LIBSNDFILE, *ENGRAVERS])
 
 
 def warm_up() -> None:
@@ -72,8 +75,31 @@ def decode_part(source: Path, target: Path, limits: Limits, start: float, end: f
     return np.memmap(target, np.int16, mode="r").reshape(-1, 2)
 
 
-def run_task(task: Callable[..., dict[str, object]], source: Path, target: Path, limits: Limits, *more: float) -> Any:
+def run_task(
+    task: Callable[..., dict[str, object]],
+    source: Path,
+    target: Path,
+    limits: Limits,
+    *more: Any,
+    seconds: float | None = None,
+    slow: str = TOO_SLOW,
+    crashed: str = CRASHED,
+) -> Any:
     """Run a task in a separate process and give its result, plain values.
+
+    Parameters
+    ----------
+    task : callable
+        Of a module: the process imports it. Called with ``source``, ``target``, ``limits`` and ``more``.
+    source, target : path
+        What is read and written; the second is removed if the task fails.
+    limits : Limits
+    *more : Any
+        Values that can be pickled.
+    seconds : float, optional
+        Longest time; by default that of decoding.
+    slow, crashed : str
+        For the user: that the task takes too long, and that it ended without a result.
 
     Raises
     ------
@@ -87,9 +113,10 @@ def run_task(task: Callable[..., dict[str, object]], source: Path, target: Path,
     sender.close()
     result: dict[str, Any]
     try:
-        result = json.loads(receiver.recv_bytes()) if receiver.poll(limits.decode_seconds) else {"error": TOO_SLOW}
+        wait = limits.decode_seconds if seconds is None else seconds
+        result = json.loads(receiver.recv_bytes()) if receiver.poll(wait) else {"error": slow}
     except (EOFError, OSError):
-        result = {"error": CRASHED}
+        result = {"error": crashed}
     finally:
         process.kill()
         process.join()
@@ -106,7 +133,7 @@ def _run_and_send(
     source: str,
     target: str,
     limits: Limits,
-    more: tuple[float, ...],
+    more: tuple[Any, ...],
     sender: Connection,
 ) -> None:
     """Run in the separate process."""

@@ -115,19 +115,19 @@ def build(
     """Build the ASGI application: routes, job queue and access control; ``background`` runs meanwhile."""
     from starlette.applications import Starlette
 
-    from hf_model.app.job_queue import JobQueue
+    from hf_model.app.job_queue import JobQueue, OneByOne
     from hf_model.app.job_routes import add_job_route
     from hf_model.app.live.recordings import LiveRecordings
     from hf_model.app.live.routes import add_live_routes
     from hf_model.app.panels.routes import add_panel_routes
     from hf_model.app.routes import add_routes
 
-    queue = JobQueue(sessions.limits)
+    queue, writing = JobQueue(sessions.limits), OneByOne(sessions.limits)
     live = LiveRecordings(sessions, models)
     app = Starlette(lifespan=_lifespan(sessions, models, queue.run, live.run, *background))
     add_live_routes(app, live)
-    add_panel_routes(app, sessions)
-    add_routes(app, sessions)
+    add_panel_routes(app, sessions, writing)
+    add_routes(app, sessions, writing)
     add_job_route(app, queue, sessions, models)
     # The Hub shows a Space in a frame.
     embedded = "https://huggingface.co https://*.hf.space" if os.environ.get("SPACE_ID") else "'none'"

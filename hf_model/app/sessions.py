@@ -23,6 +23,7 @@ from hf_model.band.listener import Band
 from hf_model.files import lock_file
 from hf_model.live.known_notes import KnownNotes
 from hf_model.music.arrangement import Arranged
+from hf_model.notes.note import Note
 
 PREFIX = "hummingface-page-"
 """Prefix of a server's folder in the system's folder for temporary files."""
@@ -30,6 +31,8 @@ PREFIX = "hummingface-page-"
 FULL = "The server is full. Please try again in a minute."
 TOO_MANY = "Too many recordings of yours are open. Please try again in a minute."
 GONE = "This recording is no longer on the server. Please load it again."
+
+CHANGED = "The notes have changed meanwhile. Please try again."
 
 _LOCK = "in-use"
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -55,6 +58,8 @@ class Session:
         The notes of the whole recording, if it was transcribed while it arrived.
     tuning : float
         The singer's offset from 440 Hz in semitones.
+    transcribed : list of Note
+        The notes of the part before any edit.
     band : Band
         What plays beside the voice of a song.
     stems : mapping of {"voice", "backing", "piano"} to StoredStem
@@ -81,6 +86,7 @@ class Session:
     part: Recording | None = None
     known: KnownNotes | None = None
     tuning: float = 0.0
+    transcribed: list[Note] = field(default_factory=list)
     band: Band = field(default_factory=Band)
     stems: dict[str, StoredStem] = field(default_factory=dict)
     arranged: Arranged | None = None

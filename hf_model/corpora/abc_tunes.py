@@ -54,6 +54,8 @@ class Tune:
         As written.
     notes : list of (Fraction, Fraction, int)
         Onset and duration in quarters, MIDI number.
+    letters : list of str
+        The letter of each note, "A" to "G".
     bars : list of Fraction
         Bar lines in quarters.
     """
@@ -62,6 +64,7 @@ class Tune:
     meter: str
     key: str = "C"
     notes: list[tuple[Fraction, Fraction, int]] = field(default_factory=list)
+    letters: list[str] = field(default_factory=list)
     bars: list[Fraction] = field(default_factory=list)
 
     @property
@@ -82,11 +85,13 @@ class Tune:
         runs = [(a, b - 1) for a, b in pairwise([*starts, len(self.bars)])]
         first, last = max(runs, key=lambda run: run[1] - run[0], default=(0, -1))
         if last <= first:
-            return replace(self, notes=[], bars=[])
+            return replace(self, notes=[], letters=[], bars=[])
         begin, end = self.bars[first], self.bars[last]
         before = max(self.bars[first - 1] if first else Fraction(0), begin - self.bar_length)
-        notes = [(onset - begin, length, key) for onset, length, key in self.notes if before <= onset < end]
-        return replace(self, notes=notes, bars=[bar - begin for bar in self.bars[first : last + 1]])
+        kept = [k for k, (onset, _, _) in enumerate(self.notes) if before <= onset < end]
+        notes = [(self.notes[k][0] - begin, *self.notes[k][1:]) for k in kept]
+        bars = [bar - begin for bar in self.bars[first : last + 1]]
+        return replace(self, notes=notes, letters=[self.letters[k] for k in kept], bars=bars)
 
 
 def read_collection(name: str) -> Iterator[Tune]:
@@ -159,6 +164,7 @@ def _read_notes(body: str, tune: Tune, unit: Fraction) -> Tune:
                     tune.notes[-1] = (tune.notes[-1][0], tune.notes[-1][1] + length, pitch)
                 else:
                     tune.notes.append((now, length, pitch))
+                    tune.letters.append(token["note"].upper())
             is_tied = bool(token["tie"])
             now += length
     return tune

@@ -96,14 +96,14 @@ def tempo_map(tempo: Tempo, first_onset: float = 0.0, kind: str = "performed") -
         Seconds; beats before it may be given up for a tempo of the lead-in that is closer to that of the music.
     kind : {"performed", "constant"}
         Of ``TEMPO_MAPS``. With one tempo the beats are on the grid as far as the singer keeps it, and the first one
-        is within a sixteenth of a beat of it.
+        is within half a sixteenth of it: a first bar of thirty-seconds is none that a musician reads.
     """
     beats, upbeat = _beats_from_start(_steady(tempo) if kind == "constant" else tempo)
     quarters = Fraction(3, 2) if tempo.is_compound else Fraction(1)  # in a beat
     units = COMPOUND_UNITS if tempo.is_compound else UNITS
     if kind == "constant":
         beat = beats[1] - beats[0]
-        lead, first = _nearest_lead_in(beats[0] / beat, (*units, 2 * units[-1])), 0
+        lead, first = Fraction(round(beats[0] / beat * units[-1]), units[-1]), 0
         tempi = [(0, min(round(beat * 1e6 / float(quarters)), _MAX_TEMPO))]
         ticks, seconds = [0], [0.0]
     else:
@@ -192,15 +192,6 @@ def _choose_lead_in(
     return Fraction(1, units[-1]), 0
 
 
-def _nearest_lead_in(natural: float, units: Sequence[int]) -> Fraction:
-    """Round a lead-in to the coarsest parts of a beat that are near enough."""
-    for unit in units:
-        lead = Fraction(max(1, round(natural * unit)), unit)
-        if abs(float(lead) - natural) <= 1 / 16:
-            break
-    return lead
-
-
 def _signature(quarters: Fraction, denominator: int) -> tuple[int, int]:
     """Give the time signature of a bar of some length."""
     while (quarters * denominator / 4).denominator > 1:
@@ -233,8 +224,15 @@ def write_score(
     tempo_kind : {"performed", "constant"}
         See :func:`tempo_map`; the notes keep their seconds.
     """
-    sounding = [*arranged.both_hands, *(note for part in arranged.band for note in part.notes)]
+    sounding = [
+        *arranged.piano_notes,
+        *arranged.accompaniment,
+        *(note for part in arranged.band for note in part.notes),
+    ]
     first_onset = min((note.onset for note in sounding), default=0.0)
+    if arranged.opening is not None:
+        others = sounding[len(arranged.piano_notes) :]
+        first_onset = min([arranged.opening, *(note.onset for note in others)])
     ticks_of = tempo_map(arranged.tempo, first_onset, tempo_kind)
     duration = (n_samples or 0) / PIANO_SAMPLE_RATE
     end = max([duration, *(note.offset for note in sounding)])

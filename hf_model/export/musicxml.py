@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_model.export.notation import Placed, lay_bars, notate, split, with_rests
+from hf_model.export.notation import Placed, beat_of, lay_bars, notate, split, with_rests
+from hf_model.export.spelling import letter_and_alter, octave_of, spell_class, spell_line
 from hf_model.music.arrangement import Arranged
 from hf_model.music.chords import Chord
 from hf_model.music.key import Key
@@ -33,8 +34,6 @@ CROSSES = frozenset((37, 42, 46, 49))
 NAMES = (b"<part-name>", b"<part-abbreviation>")
 """Names at the staves, which a piano alone does not need; music21 cannot hide them."""
 
-_LETTERS = "FCGDAEB"
-_NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _INVALID_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -122,7 +121,8 @@ def lay_out(
     left = notate(arranged.accompaniment, tempo, swing)
     others = [notate(sorted(part.notes), tempo, swing) for part in arranged.band]
     placed = [*right, *left, *(note for other in others for note in other)]
-    return swing, right, left, others, lay_bars(placed, tempo.beats_per_bar)
+    opening = None if arranged.opening is None else beat_of(arranged.opening, tempo)
+    return swing, right, left, others, lay_bars(placed, tempo.beats_per_bar, opening)
 
 
 def _band_staff(
@@ -186,20 +186,21 @@ def _fill(
     found = arranged.tempo
     beat = Fraction(3, 2) if found.is_compound else Fraction(1)
     written = [part for start, end, keys in with_rests(placed, bars) for part in split(start, end, keys, bars, found)]
+    spelled = _spell([keys for _, _, keys, _ in written], arranged.key)
     for number, (start, end) in enumerate(bars, start=0 if bars[0][1] - bars[0][0] < found.beats_per_bar else 1):
         bar = stream.Measure(number=number)
         if start == bars[0][0]:
             bar.append(sign)
             if not is_drum:
-                bar.append(key.Key(_spell(arranged.key.tonic, arranged.key)[0], arranged.key.mode))
+                bar.append(key.Key(_name(spell_class(arranged.key.tonic, arranged.key)), arranged.key.mode))
             bar.append(meter.TimeSignature(found.meter_name))
             whole = Fraction(found.beats_per_bar)
             if end - start < whole:
                 bar.paddingLeft = float((whole - (end - start)) * beat)
                 bar.showNumber = stream.enums.ShowNumber.NEVER
-        for begin, length, keys, tie in written:
+        for (begin, length, keys, tie), places in zip(written, spelled, strict=True):
             if start <= begin < end:
-                sign_of = _strokes(length * beat, keys) if is_drum else _element(length * beat, keys, tie, arranged.key)
+                sign_of = _strokes(length * beat, keys) if is_drum else _element(length * beat, keys, tie, places)
                 bar.insert((begin - start) * beat, sign_of)
         if end == bars[-1][1]:
             bar.rightBarline = "final"
@@ -231,34 +232,35 @@ def _choose_clef(placed: Sequence[Placed]) -> str:
     return min(STAVES, key=n_ledger_lines)
 
 
-def _element(length: Fraction, keys: tuple[int, ...], tie: str | None, key: Key) -> Any:
-    """Make a note, a chord or a rest; ``length`` in quarters."""
+def _element(length: Fraction, keys: tuple[int, ...], tie: str | None, places: Sequence[int]) -> Any:
+    """Make a note, a chord or a rest; ``length`` in quarters, ``places`` on the line of fifths."""
     from music21 import chord, note, pitch
     from music21.tie import Tie
 
     if not keys:
         return note.Rest(quarterLength=length)
     pitches = []
-    for number in keys:
-        name, alter = _spell(number % 12, key)
-        octave = (number - alter - _NATURAL[name[0]]) // 12 - 1
-        pitches.append(pitch.Pitch(f"{name}{octave}"))
+    for number, place in zip(keys, places, strict=True):
+        pitches.append(pitch.Pitch(f"{_name(place)}{octave_of(number, place)}"))
     sign = note.Note(pitches[0], quarterLength=length) if len(keys) == 1 else chord.Chord(pitches, quarterLength=length)
     if tie:
         sign.tie = Tie(tie)
     return sign
 
 
-def _spell(pitch_class: int, key: Key) -> tuple[str, int]:
-    """Spell a pitch class in a key: the name for music21 ("B-", "F#"), and semitones above the natural.
+def _spell(groups: Sequence[tuple[int, ...]], key: Key) -> list[list[int]]:
+    """Spell the notes of a staff: single notes by those beside them, chords as it is usual in the key."""
+    line = spell_line([keys[0] if len(keys) == 1 else None for keys in groups], key)
+    return [
+        [spell_class(number % 12, key) for number in keys] if place is None else [place]
+        for keys, place in zip(groups, line, strict=True)
+    ]
 
-    The twelve names are adjacent on the line of fifths: in major from the lowered sixth to the raised first, in minor a
-    fifth higher, with the leading tone.
-    """
-    lowest = key.fifths - (4 if key.mode == "major" else 3)
-    place = lowest + (pitch_class * 7 - lowest) % 12
-    letter, alter = _LETTERS[(place + 1) % 7], (place + 1) // 7
-    return letter + ("#" * alter if alter > 0 else "-" * -alter), alter
+
+def _name(place: int) -> str:
+    """Give the name that music21 has for a place on the line of fifths: "B-", "F#"."""
+    letter, alter = letter_and_alter(place)
+    return letter + ("#" * alter if alter > 0 else "-" * -alter)
 
 
 def _chord_beats(
@@ -276,4 +278,4 @@ def _chord_beats(
 def _chord_symbol(chord: Chord, key: Key) -> Any:
     from music21 import harmony
 
-    return harmony.ChordSymbol(root=_spell(chord.root, key)[0], kind="minor" if chord.is_minor else "major")
+    return harmony.ChordSymbol(root=_name(spell_class(chord.root, key)), kind="minor" if chord.is_minor else "major")

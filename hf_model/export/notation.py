@@ -157,9 +157,17 @@ def _end_before_rest(start: Fraction, place: float, grid: dict[int, int], parts:
     return max(end, start + Fraction(1, grid[math.floor(start)]))
 
 
-def lay_bars(placed: Sequence[Placed], beats_per_bar: int) -> list[tuple[Fraction, Fraction]]:
-    """Give the bars: start and end in beats; the first bar begins on the beat of the first note."""
-    first = min((start for start, _, _ in placed), default=Fraction(0))
+def beat_of(onset: float, tempo: Tempo) -> int:
+    """Give the beat of an onset in seconds, from the first downbeat."""
+    return math.floor(float(tempo.to_beats(onset)) + (COMPOUND_EARLY if tempo.is_compound else EARLY)) - tempo.downbeat
+
+
+def lay_bars(
+    placed: Sequence[Placed], beats_per_bar: int, opening: int | None = None
+) -> list[tuple[Fraction, Fraction]]:
+    """Give the bars: start and end in beats; the first bar begins on the beat of the first note, or of ``opening``."""
+    first = min([start for start, _, _ in placed] or [Fraction(0)])
+    first = first if opening is None else min(first, Fraction(opening))
     last = max((end for _, end, _ in placed), default=Fraction(beats_per_bar))
     start = math.floor(first / beats_per_bar) * beats_per_bar
     bars = [(Fraction(s), Fraction(s + beats_per_bar)) for s in range(start, math.ceil(last), beats_per_bar)]

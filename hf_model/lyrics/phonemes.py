@@ -72,7 +72,9 @@ class SungSyllable:
     vowel, vowel_end : str
         The vowel, and the second one of a diphthong or "".
     text : str
-        How it is written.
+        How it is written; "" if that is part of the text of the syllable before.
+    goes_on : bool
+        Whether the next syllable is one of the same word.
     """
 
     onset: tuple[str, ...] = ()
@@ -80,6 +82,7 @@ class SungSyllable:
     vowel_end: str = ""
     coda: tuple[str, ...] = ()
     text: str = ""
+    goes_on: bool = False
 
 
 def from_arpabet(phonemes: Sequence[str]) -> list[Sound]:

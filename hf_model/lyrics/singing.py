@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hf_model.audio.grid import PIANO_SAMPLE_RATE
 from hf_model.lyrics.articulation import articulate
 from hf_model.lyrics.phonemes import SungSyllable
-from hf_model.lyrics.text import set_lyrics
+from hf_model.lyrics.text import HOLD, set_lyrics
 from hf_model.lyrics.timing import TimedSyllable, time_syllables
 from hf_model.lyrics.voices import make_voice, to_range
 from hf_model.notes.midi import skyline
@@ -50,7 +50,7 @@ class SungMelody:
     notes : list of Note
         In the octave of the voice.
     syllables : list of str
-        The text of each note; "_" for a syllable that is held.
+        The text of each note, with "-" at its end if the word goes on; "_" for a syllable that is held.
     warnings : tuple of str
     """
 
@@ -91,8 +91,15 @@ def sing_lyrics(
     timed = time_syllables(line[: len(setting.syllables)], setting.syllables)
     audio = np.concatenate(list(_blocks(timed, make_voice(voice), n_samples)))
     audio *= PEAK / max(float(np.max(np.abs(audio))), 1e-9)
-    texts = ["_" if syllable is None else syllable.text for syllable in setting.syllables]
+    texts = [_text_of(syllable) for syllable in setting.syllables]
     return SungMelody(audio, line, texts, setting.warnings)
+
+
+def _text_of(syllable: SungSyllable | None) -> str:
+    """Write the syllable of a note as :class:`SungMelody` has it."""
+    if syllable is None or not syllable.text:
+        return HOLD
+    return f"{syllable.text}-" if syllable.goes_on else syllable.text
 
 
 class SingingRenderer:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from hf_model.lyrics.phonemes import SungSyllable
 from hf_model.lyrics.pronunciation import pronounce
+from hf_model.lyrics.spelling import divide_spelling, join_syllables
 
 HOLD = "_"
 
@@ -75,19 +76,31 @@ def _divide_word(word: str, language: str) -> list[SungSyllable]:
     if len(written) <= 1:
         return _with_text(whole, word)
     if len(whole) == len(written):
-        return [replace(syllable, text=part) for syllable, part in zip(whole, written, strict=True)]
-    return [_joined(pronounce(part, language), part) for part in written]
+        return _as_word(whole, written)
+    return _as_word([_joined(pronounce(part, language)) for part in written], written)
 
 
-def _joined(syllables: Sequence[SungSyllable], text: str) -> SungSyllable:
+def _joined(syllables: Sequence[SungSyllable]) -> SungSyllable:
     """Make one syllable of several: the vowel of the first, all final consonants."""
     first, last = syllables[0], syllables[-1]
-    return replace(first, coda=last.coda, text=text)
+    return replace(first, coda=last.coda)
 
 
 def _with_text(syllables: Sequence[SungSyllable], word: str) -> list[SungSyllable]:
-    """Write a word on its first syllable and hyphens on the others: its spelling has no known syllables."""
-    return [replace(syllable, text=word if index == 0 else "-") for index, syllable in enumerate(syllables)]
+    """Write a word on its syllables, or all of it on the first one if its spelling cannot be divided."""
+    if not syllables:
+        return []
+    written = divide_spelling(word, len(syllables)) or [word, *[""] * (len(syllables) - 1)]
+    return _as_word(syllables, written)
+
+
+def _as_word(syllables: Sequence[SungSyllable], texts: Sequence[str]) -> list[SungSyllable]:
+    """Write texts on the syllables of a word."""
+    following = [*texts[1:], ""]
+    return [
+        replace(syllable, text=text, goes_on=bool(after))
+        for syllable, text, after in zip(syllables, texts, following, strict=True)
+    ]
 
 
 def set_lyrics(text: str, n_notes: int, language: str = "en") -> SetLyrics:
@@ -111,7 +124,7 @@ def set_lyrics(text: str, n_notes: int, language: str = "en") -> SetLyrics:
     silent = [word for word in text.split() if any(map(str.isalnum, word)) and not any(map(str.isalpha, word))]
     skipped = (f"without letters and not sung: {' '.join(silent)[:60]}",) if silent else ()
     if len(syllables) > n_notes:
-        rest = " ".join(syllable.text for syllable in syllables[n_notes:] if syllable and syllable.text != "-")
+        rest = join_syllables([(syllable.text, syllable.goes_on) for syllable in syllables[n_notes:] if syllable])
         n_left = len(syllables) - n_notes
         shown = rest if len(rest) <= 60 else f"{rest[:57]}..."
         counted = f"{len(syllables)} syllables for {n_notes} notes"

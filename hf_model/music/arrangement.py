@@ -157,6 +157,8 @@ class Arranged:
         The song's, or those of the accompaniment.
     band : tuple of Part
         The other instruments: second voice, chords, bass and drums; empty by default.
+    opening : float, optional
+        Seconds: bars begin as if the first note of the right hand did at this time.
     """
 
     notes: list[Note]
@@ -169,6 +171,7 @@ class Arranged:
     remarks: tuple[str, ...] = ()
     chords: tuple[Chord, ...] = ()
     band: tuple[Part, ...] = ()
+    opening: float | None = None
 
     @property
     def both_hands(self) -> list[Note]:
@@ -201,6 +204,7 @@ def arrange(
     band_tempo: Tempo | None = None,
     band_chords: Sequence[Chord] = (),
     known_keys: Mapping[float, int] | None = None,
+    like: Arranged | None = None,
 ) -> Arranged:
     """Turn transcribed notes into piano notes.
 
@@ -221,6 +225,8 @@ def arrange(
         ``arrangement`` that contradicts the beats wins.
     known_keys : mapping of float to int, optional
         Piano keys (MIDI numbers, before transposing) that are known, by the onset of their note.
+    like : Arranged, optional
+        Of the same recording and arrangement before its notes were edited: tempo, metre, key and bars are its.
     """
     kept = filter_notes(sorted(notes), arrangement.min_note, arrangement.min_confidence)
     kept = [note for note in kept if note.onset < duration]
@@ -229,13 +235,12 @@ def arrange(
     if tuning is None:
         tuning = estimate_tuning([note.pitch for note in kept], [note.duration for note in kept])
     kept = [replace(note, offset=min(note.offset, duration)) for note in kept]
-    meant, tempo, repetitions = _find_structure(
-        tuple(kept), duration, tuning, arrangement.keys, arrangement.tempo, arrangement.meter, _known(known_keys, kept)
-    )
-    if band_tempo is not None:
-        tempo = band_tempo.with_settings(arrangement.tempo, arrangement.meter) or tempo
-    tempo = _place_bars(tempo, kept, arrangement)
-    key = estimate_key(meant, tuning) if arrangement.key is None else parse_key(arrangement.key)
+    meant = list(_find_meant(tuple(kept), tuning, arrangement.keys, _known(known_keys, kept)))
+    repetitions = _find_repetitions(tuple(meant), tuning)
+    if like is None:
+        tempo, key = _estimate(meant, duration, arrangement, tuning, band_tempo)
+    else:
+        tempo, key = like.tempo, like.key.transposed(-arrangement.transpose)
     played_key = key.transposed(arrangement.transpose)
     remarks = describe(tempo, key, played_key, tuning, len(repetitions)) if kept else []
     if len(kept) < len(notes):
@@ -255,17 +260,18 @@ def arrange(
     sources = _sources(played, kept, voted)
     played = _adjust_timing(played, tempo, duration, arrangement, remarks)
     chords = _choose_chords(complete, played_key, tempo, band_chords, arrangement) if played else []
-    left: list[Note] = []
-    band: tuple[Part, ...] = ()
-    if arrangement.accompany and arrangement.ensemble == "band":
-        band = write_band(played, chords, tempo, played_key, arrangement.style)
-    elif arrangement.accompany:
-        left = accompany(played, chords, tempo, arrangement.style)
+    with_band = arrangement.accompany and arrangement.ensemble == "band"
+    band = write_band(played, chords, tempo, played_key, arrangement.style) if with_band else ()
+    with_left = arrangement.accompany and not with_band
+    left = accompany(played, chords, tempo, arrangement.style) if with_left else []
     phrases = tuple(
         tuple((kept[first].onset, kept[last].offset) for first, last in repetition.phrases)
         for repetition in repetitions
     )
-    return Arranged(sources, played, left, tempo, played_key, tuning, phrases, tuple(remarks), tuple(chords), band)
+    opening = like.piano_notes[0].onset if like is not None and like.piano_notes else None
+    return Arranged(
+        sources, played, left, tempo, played_key, tuning, phrases, tuple(remarks), tuple(chords), band, opening
+    )
 
 
 def _known(known_keys: Mapping[float, int] | None, notes: Sequence[Note]) -> tuple[int | None, ...]:
@@ -273,22 +279,39 @@ def _known(known_keys: Mapping[float, int] | None, notes: Sequence[Note]) -> tup
     return tuple((known_keys or {}).get(note.onset) for note in notes)
 
 
+# The next three are cached, because most settings change none of their results.
+
+
 @lru_cache(maxsize=16)
-def _find_structure(
-    notes: tuple[Note, ...],
-    duration: float,
-    tuning: float,
-    keys: str,
-    bpm: float | None,
-    meter: str | None,
-    known: tuple[int | None, ...],
-) -> tuple[list[Note], Tempo, list[Repetition]]:
-    """Find the meant pitches, beats and repetitions; cached, because most settings change none of them."""
+def _find_meant(notes: tuple[Note, ...], tuning: float, keys: str, known: tuple[int | None, ...]) -> list[Note]:
+    """Find the meant pitches."""
     meant = list(notes)
     if keys == "meant" and None in known:
         meant = with_intended_pitches(notes, tuning)
-    meant = [note if key is None else replace(note, pitch=key + tuning) for note, key in zip(meant, known, strict=True)]
-    return meant, estimate_tempo(meant, duration, bpm=bpm, meter=meter), find_repetitions(meant, tuning)
+    return [note if key is None else replace(note, pitch=key + tuning) for note, key in zip(meant, known, strict=True)]
+
+
+@lru_cache(maxsize=16)
+def _find_tempo(meant: tuple[Note, ...], duration: float, bpm: float | None, meter: str | None) -> Tempo:
+    """Find the beats."""
+    return estimate_tempo(meant, duration, bpm=bpm, meter=meter)
+
+
+@lru_cache(maxsize=16)
+def _find_repetitions(meant: tuple[Note, ...], tuning: float) -> list[Repetition]:
+    """Find the phrases that come again."""
+    return find_repetitions(meant, tuning)
+
+
+def _estimate(
+    meant: Sequence[Note], duration: float, arrangement: Arrangement, tuning: float, band_tempo: Tempo | None
+) -> tuple[Tempo, Key]:
+    """Estimate tempo, bars and key, unless they are set."""
+    tempo = _find_tempo(tuple(meant), duration, arrangement.tempo, arrangement.meter)
+    if band_tempo is not None:
+        tempo = band_tempo.with_settings(arrangement.tempo, arrangement.meter) or tempo
+    key = estimate_key(meant, tuning) if arrangement.key is None else parse_key(arrangement.key)
+    return _place_bars(tempo, meant, arrangement), key
 
 
 def _place_bars(tempo: Tempo, notes: Sequence[Note], arrangement: Arrangement) -> Tempo:

@@ -112,6 +112,10 @@ def test_the_example_is_converted_shown_and_played(visit: Visit) -> None:
     assert page.inner_text("#fact-key").split()[1] in {"major", "minor"}
     assert page.inner_text("#source-words").startswith("Only a voice")
     assert "cents" in page.inner_text("#fact-tuning")
+    assert "F♯4" in page.get_attribute("#roll", "aria-label")
+    names = "[[61, 'D♭'], [71, 'C♭'], [60, 'B♯']].map(([key, name]) => (useNames(Array(12).fill(name)), nameOf(key)))"
+    script = f"async () => {{ const {{ nameOf, useNames }} = await import('./page/words.js'); return {names}; }}"
+    assert page.evaluate(script) == ["D♭4", "C♭5", "B♯3"]
     assert page.get_attribute("#roll", "aria-label").startswith("Piano roll of 14 notes in ")
     page.click("#play")
     page.wait_for_function("() => document.getElementById('seek').value > 0.3")

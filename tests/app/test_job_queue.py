@@ -2,14 +2,15 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from hf_model.app.job_queue import BUSY, FAILED, TOO_MANY_JOBS, JobQueue, Message
+from hf_model.app.job_queue import BUSY, FAILED, TOO_MANY_JOBS, JobQueue, Message, OneByOne
 from hf_model.app.limits import BusyError, Limits, PageError
 
-LIMITS = Limits(waiting=6, waiting_per_client=4)
+LIMITS = Limits(waiting=6, waiting_per_client=4, late=5)
 
 
 def in_queue(test: Callable[[JobQueue], Awaitable[None]]) -> JobQueue:
@@ -182,3 +183,28 @@ def test_stopping_waits_for_the_running_job() -> None:
 
     in_queue(test)
     assert finished.is_set()
+
+
+def test_work_beside_the_jobs_is_done_one_by_one_and_bounded() -> None:
+    """Otherwise slow scores take every thread of the server, and no other visitor is answered."""
+    running, most = 0, 0
+
+    def work(number: int) -> int:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        time.sleep(0.01)
+        running -= 1
+        return number
+
+    async def run() -> list[int | BaseException]:
+        writing = OneByOne(LIMITS)
+        asked = (writing.run(work, number) for number in range(LIMITS.late + 3))
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert await writing.run(work, 7) == 7, "later there is room again"
+        return found
+
+    found = asyncio.run(run())
+    assert found[: LIMITS.late + 1] == list(range(LIMITS.late + 1))
+    assert [str(error) for error in found[LIMITS.late + 1 :]] == [BUSY, BUSY]
+    assert most == 1

@@ -11,9 +11,10 @@ import pytest
 import soundfile
 from PIL import Image
 
-from hf_model.app.jobs import COVER, SCORE, convert_part, open_recording, render_notes, write_late_file
+from hf_model.app.jobs import COVER, SCORE, convert_part, open_recording, render_notes
 from hf_model.app.limits import Limits, PageError
 from hf_model.app.page_json import Part
+from hf_model.app.panels.late_files import write_cover_file, write_score_file
 from hf_model.app.sessions import Session, Sessions
 from hf_model.audio.grid import resampled_length
 from hf_model.band.listener import Band
@@ -119,6 +120,52 @@ def test_edited_notes_are_rendered(session: Session) -> None:
     assert played["notes"][-1][1] == pytest.approx(converted["duration"], abs=1e-3), "no note ends later"
 
 
+def test_an_edit_changes_neither_tempo_nor_key_nor_bars(session: Session) -> None:
+    """They were estimated anew from the edited notes, and changed under the hands of the user."""
+    give(session, tones([60, 62, 64, 65, 67, 65, 64, 62, 60, 67, 64, 60]))
+    converted = convert(session)
+    before, rows = converted["played"], converted["notes"]
+    edits = {
+        "the first note is deleted": rows[1:],
+        "a note is moved": [[row[0] + 0.13 * (index == 4), *row[1:]] for index, row in enumerate(rows)],
+        "other keys": [[*row[:2], row[2] + index % 2, *row[3:]] for index, row in enumerate(rows)],
+        "three notes are left": rows[7:10],
+        "none is left": [],
+    }
+    tempo_events = midi_bars(session)
+    for what, notes in edits.items():
+        played = render_notes(session, notes, {}, MODELS, LIMITS)
+        for estimate in ("tempo", "key", "beats"):
+            assert played[estimate] == before[estimate], (what, estimate)
+        assert midi_bars(session) == tempo_events, what
+    chosen = {"arrangement": {"tempo": 100.0, "meter": "3/4", "key": "A minor"}}
+    played = render_notes(session, rows[1:], chosen, MODELS, LIMITS)
+    assert (played["tempo"]["bpm"], played["tempo"]["meter"], played["key"]["name"]) == (100.0, "3/4", "A minor")
+    fewer = render_notes(session, rows[5:], chosen, MODELS, LIMITS)
+    assert (fewer["tempo"], fewer["beats"]) == (played["tempo"], played["beats"])
+
+
+def test_keys_have_the_names_of_the_melody_s_key(session: Session) -> None:
+    """A flat stood on the page where a key has sharps."""
+    give(session, tones(MELODY))
+    rows = convert(session)["notes"]
+    for key, name, pitch_class in (
+        ("A major", "G♯", 8),
+        ("F minor", "A♭", 8),
+        ("E minor", "D♯", 3),
+        ("F major", "B♭", 10),
+    ):
+        played = render_notes(session, rows, {"arrangement": {"key": key}}, MODELS, LIMITS)
+        assert played["key"]["names"][pitch_class] == name
+        assert played["key"]["names"][0] == "C"
+
+
+def midi_bars(session: Session) -> list[str]:
+    """Give the tempi and the signatures of the MIDI file."""
+    track = mido.MidiFile(session.folder / "piano.mid").tracks[0]
+    return [str(message) for message in track if message.type in {"set_tempo", "time_signature", "key_signature"}]
+
+
 def test_each_played_note_names_the_row_that_it_was_made_from(session: Session) -> None:
     give(session, tones(MELODY))
     rows = convert(session)["notes"]
@@ -145,15 +192,15 @@ def test_an_edit_of_one_note_changes_no_other_key(session: Session) -> None:
 def test_the_score_is_that_of_the_last_rendering(session: Session) -> None:
     give(session, tones(MELODY))
     with pytest.raises(PageError, match="no longer on the server"):
-        write_late_file(session, SCORE)
+        write_score_file(session, LIMITS)
     converted = convert(session)
     for transpose, step in ((0, "C"), (2, "D")):
         render_notes(session, converted["notes"], {"arrangement": {"transpose": transpose}}, MODELS, LIMITS)
-        write_late_file(session, SCORE)
+        write_score_file(session, LIMITS)
         score = ElementTree.parse(session.folder / "piano.musicxml")
         assert next(score.iter("pitch")).findtext("step") == step
     written = (session.folder / SCORE).stat().st_mtime_ns
-    write_late_file(session, SCORE)
+    write_score_file(session, LIMITS)
     assert (session.folder / SCORE).stat().st_mtime_ns == written, "a rendering has one score: it takes a second of CPU"
 
 
@@ -233,7 +280,7 @@ def test_a_recording_deleted_meanwhile_is_gone(session: Session) -> None:
     with pytest.raises(PageError, match="no longer on the server"):
         render_notes(Session("0" * 32, session.folder), [], {}, MODELS, LIMITS)
     with pytest.raises(PageError, match="no longer on the server"):
-        write_late_file(session, SCORE)
+        write_score_file(session, LIMITS)
     assert not session.folder.exists()
 
 
@@ -299,7 +346,7 @@ def test_a_song_is_taken_apart_and_covered(song: Session) -> None:
     assert not sounds["backing"][:, 0].any()
     assert np.abs(sounds["backing"][:, 1]).max() == pytest.approx(0.2, abs=0.01)
     assert not list(song.folder.glob("*.pcm")), "the song itself is not kept in stereo"
-    write_late_file(song, COVER)
+    write_cover_file(song)
     cover, _ = soundfile.read(song.folder / COVER)
     gains = converted["played"]["coverGains"]
     mixed = gains["piano"] * sounds["piano"][:, np.newaxis] + gains["backing"] * sounds["backing"]
@@ -318,16 +365,16 @@ def test_a_part_of_a_song_is_converted_as_a_voice_and_back(song: Session) -> Non
     assert voice["played"]["coverGains"] is None
     assert not (song.folder / "backing.wav").exists()
     with pytest.raises(PageError, match="no longer"):
-        write_late_file(song, COVER)
+        write_cover_file(song)
     assert convert(song, source="song")["played"]["version"] == 3
 
 
 def test_the_cover_follows_the_settings(song: Session) -> None:
     converted = convert(song, source="song")
-    write_late_file(song, COVER)
+    write_cover_file(song)
     render_notes(song, [], {}, MODELS, LIMITS)
     assert converted["notes"]
-    write_late_file(song, COVER)
+    write_cover_file(song)
     cover, _ = soundfile.read(song.folder / COVER)
     assert not cover[:, 0].any(), "without notes there is no piano"
     assert cover[:, 1].any()

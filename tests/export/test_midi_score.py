@@ -9,11 +9,11 @@ import music21
 import numpy as np
 import pretty_midi
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hf_model.audio.grid import seconds_to_samples
-from hf_model.export.midi_score import tempo_map, write_score
+from hf_model.export.midi_score import TEMPO_MAPS, tempo_map, write_score
 from hf_model.music.arrangement import Arranged
 from hf_model.music.key import Key
 from hf_model.music.tempo import Tempo
@@ -105,9 +105,37 @@ def test_a_constant_tempo_is_one_event_and_near_the_beats(start, beat, downbeat,
     length = 1920 * (1.5 if tempo.is_compound else 1.0)
     lines = [tick for tick, _, _ in where.signatures][-1]
     places = np.array([where.to_tick(second) - lines for second in beats[4:]]) / length
-    assert np.abs(places - np.round(places)).max() < 1 / 16 + 0.05 / beat
+    assert np.abs(places - np.round(places)).max() < (1 / 12 if tempo.is_compound else 1 / 8) + 0.05 / beat
     bars = places[(np.arange(4, 60) - downbeat) % tempo.beats_per_bar == 0]
     assert np.all(np.round(bars) % tempo.beats_per_bar == 0)
+
+
+@given(
+    st.floats(0.0, 9.0),
+    st.floats(0.2, 2.0),
+    st.integers(0, 3),
+    METERS,
+    st.sampled_from(TEMPO_MAPS),
+    st.floats(0.0, 12.0),
+)
+@example(0.19, 0.5, 0, (4, 4), "constant", 0.19)
+@example(1.94, 0.5, 0, (4, 4), "constant", 1.94)
+@example(0.3, 0.5, 0, (6, 8), "constant", 0.3)
+def test_no_bar_is_counted_in_thirty_seconds(start, beat, downbeat, meter, kind, first_onset):
+    """A lead-in was once written as 31/32."""
+    beats = tuple(start + beat * k for k in range(24))
+    where = tempo_map(Tempo(60 / beat, 1.0, beats, downbeat, meter), first_onset, kind)
+    assert all(lower <= 16 for _, _, lower in where.signatures)
+    assert where.signatures[-1][1:] == meter
+    assert len(where.signatures) <= 2
+    shorter = [upper / lower for _, upper, lower in where.signatures[:-1]]
+    assert all(0 < bar < meter[0] / meter[1] for bar in shorter)
+
+
+def test_a_lead_in_near_whole_bars_has_no_bar_of_its_own():
+    for late in (-0.06, 0.0, 0.06):
+        beats = tuple(2.0 + late + 0.5 * k for k in range(24))
+        assert tempo_map(Tempo(120.0, 1.0, beats), kind="constant").signatures == ((0, 4, 4),)
 
 
 @pytest.mark.parametrize("kind", ["performed", "constant"])

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from hf_model.export.musicxml import MusicXMLError, write_musicxml
+from hf_model.export.musicxml import MusicXMLError, lay_out, write_musicxml
 from hf_model.export.notation import notate
 from hf_model.music.accompaniment import accompany
 from hf_model.music.arrangement import Arranged
@@ -305,3 +305,19 @@ def test_a_band_has_a_staff_for_each_instrument(tmp_path, schema, meter):
     channels = [int(found) for found in re.findall(r"<midi-channel>(\d+)<", (tmp_path / "band.musicxml").read_text())]
     assert channels[-1] == 10, "the drums"
     assert 10 not in channels[:-1]
+
+
+@pytest.mark.parametrize("meter", [(4, 4), (6, 8)])
+def test_bars_are_counted_from_the_opening(tmp_path, meter):
+    """Without the first notes, or with one before them, the others stay in their bars."""
+    clock = tempo(meter=meter)
+    notes = line(*[(60 + number, 1) for number in range(8)], clock=clock)
+    whole = arranged(notes, clock)
+    first = lay_out(whole)[-1][0]
+    for kept in (notes, notes[5:]):
+        assert lay_out(replace(whole, piano_notes=kept, opening=notes[0].onset))[-1][0] == first
+    assert lay_out(replace(whole, piano_notes=notes[5:]))[-1][0] != first
+    assert lay_out(replace(whole, piano_notes=notes, opening=notes[5].onset))[-1][0] == first
+    write_musicxml(tmp_path / "score.musicxml", replace(whole, piano_notes=notes[5:], opening=notes[0].onset))
+    sums = bar_sums(tmp_path / "score.musicxml")
+    assert len({total for staves in sums for total in staves}) == 1

@@ -87,7 +87,7 @@ def test_every_sound_can_be_sung() -> None:
 def test_hyphens_holds_and_punctuation() -> None:
     syllables = divide("Twin-kle, lit-tle__ star!\n(how) -- _ I")
     assert _written(syllables) == ["Twin", "kle,", "lit", "tle", "_", "_", "star!", "(how)", "_", "I"]
-    assert syllables[0] == SungSyllable(("t", "w"), "I", "", ("ng",), "Twin")
+    assert syllables[0] == SungSyllable(("t", "w"), "I", "", ("ng",), "Twin", goes_on=True)
 
 
 def test_hyphens_decide_when_they_differ_from_the_dictionary() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -83,7 +84,7 @@ def test_remarks_name_tempo_and_key():
 @pytest.mark.parametrize(("confidence", "words"), [(0.95, ""), (0.8, " (likely)"), (0.3, " (a guess)")])
 def test_remarks_grade_the_confidence(monkeypatch, confidence, words):
     tempo = Tempo(96.0, confidence, (0.0, 0.625), meter_confidence=0.2)
-    monkeypatch.setattr(arrangement_module, "_find_structure", lambda notes, *_: (list(notes), tempo, []))
+    monkeypatch.setattr(arrangement_module, "_find_tempo", lambda *_: tempo)
     monkeypatch.setattr(arrangement_module, "estimate_key", lambda *_: Key(5, "major", confidence))
     assert arrange(SUNG, 3.0).remarks[:2] == (f"96 bpm{words}, 4/4 (a guess)", f"key: F major{words}")
 
@@ -91,7 +92,7 @@ def test_remarks_grade_the_confidence(monkeypatch, confidence, words):
 def test_other_metres_are_named_unless_it_is_sure(monkeypatch):
     for confidence, words in ((0.7, "4/4 (or 2/4, 3/4) (likely)"), (0.95, "4/4")):
         tempo = Tempo(96.0, 0.95, (0.0, 0.625), 0, (4, 4), confidence, ("2/4", "3/4"))
-        monkeypatch.setattr(arrangement_module, "_find_structure", lambda notes, *_, t=tempo: (list(notes), t, []))
+        monkeypatch.setattr(arrangement_module, "_find_tempo", lambda *_, t=tempo: t)
         assert arrange(SUNG, 3.0).remarks[0] == f"96 bpm, {words}"
 
 
@@ -218,3 +219,28 @@ def test_bar_lines_are_where_they_are_set(setting, bar):
     notes = [Note(0.9 + 0.6 * k, 1.4 + 0.6 * k, 60.0 + k) for k in range(8)]
     tempo = arrange(notes, 12.0, Arrangement(**setting), band_tempo=BAND).tempo
     assert np.abs(np.array(tempo.beats)[tempo.downbeat :: 3] - bar).min() < 1e-6
+
+
+def test_an_edited_melody_keeps_tempo_key_and_bars():
+    """Of every kind of edit, without the notes before it some change tempo, metre, key or the first bar."""
+    before = arrange(twinkle(), 9.0)
+    edits = {
+        "nothing": twinkle(),
+        "the first notes are deleted": twinkle()[3:],
+        "most notes are deleted": twinkle()[-3:],
+        "all notes are deleted": [],
+        "another key": [replace(note, pitch=note.pitch + (note.pitch % 12 in {4, 9})) for note in twinkle()],
+        "later": [replace(note, onset=note.onset + 0.17, offset=note.offset + 0.17) for note in twinkle()],
+        "twice as many": [
+            Note(start, start + note.duration / 2, note.pitch)
+            for note in twinkle()
+            for start in (note.onset, note.onset + note.duration / 2)
+        ],
+    }
+    for what, notes in edits.items():
+        after = arrange(notes, 9.0, like=before)
+        assert (after.tempo, after.key) == (before.tempo, before.key), what
+        assert after.opening == before.piano_notes[0].onset
+    transposed = arrange(twinkle(), 9.0, Arrangement(transpose=3))
+    assert arrange(twinkle()[4:], 9.0, Arrangement(transpose=3), like=transposed).key == transposed.key
+    assert any(arrange(notes, 9.0).tempo != before.tempo for notes in edits.values())

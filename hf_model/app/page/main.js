@@ -20,6 +20,7 @@ import { connectShortcuts } from "./shortcuts.js";
 import { hideErrors, showError, showStatus } from "./status.js";
 import { TapTempo } from "./tap_tempo.js";
 import { Tone } from "./tone.js";
+import { useNames } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const limits = JSON.parse(document.body.dataset.limits);
@@ -136,6 +137,7 @@ async function convert(start, end, source) {
 
 /** Takes what the piano plays of the notes that were sent. */
 function takeRendering(sent, rendering, used) {
+  useNames(rendering.key.names);
   melody.shortest = Math.max(SHORTEST, $("min_note").valueAsNumber + 0.001); // a shorter note would be left out
   melody.take(sent, rendering, { transpose: used.arrangement.transpose, decisive: settings.decisive(used) });
   result.roll.barOne = $("downbeat").valueAsNumber;

@@ -1,9 +1,16 @@
 // The words of the page: names of keys, times, and the estimates as a musician would say them.
 
-const LETTERS = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
+let letters = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 
-/** The name of a key: 60 is "C4". */
-export const nameOf = (key) => `${LETTERS[((key % 12) + 12) % 12]}${Math.floor(key / 12) - 1}`;
+/** From now on keys have these names, from C on: those of the melody's key. */
+export const useNames = (names) => (letters = names);
+
+/** The name of a key: 60 is "C4", and "B♯3" where C has that name. */
+export function nameOf(key) {
+  const name = letters[((key % 12) + 12) % 12];
+  const alter = name.split("♯").length - name.split("♭").length;
+  return `${name}${Math.floor((key - alter) / 12) - 1}`;
+}
 
 /** Writes seconds as m:ss. */
 export const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;

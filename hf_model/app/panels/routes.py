@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from hf_model.app.job_queue import OneByOne
 from hf_model.app.job_routes import read_body, with_reasons
 from hf_model.app.panels.engraved import engraved_score
 from hf_model.app.panels.practice import store_score
@@ -18,14 +19,14 @@ WIDTH = 800
 """Pixels, if none is asked for."""
 
 
-def add_panel_routes(app: Starlette, sessions: Sessions) -> None:
+def add_panel_routes(app: Starlette, sessions: Sessions, writing: OneByOne) -> None:
     """Add ``GET .../score.json?width=``, ``GET .../structure.json`` and ``POST .../practice`` of a recording."""
 
     async def send_score(request: Request) -> Response:
         session = sessions.find(request.path_params["recording"])
         width = request.query_params.get("width", "")
         pixels = int(width) if width.isascii() and width.isdecimal() and len(width) < 6 else WIDTH
-        found = await asyncio.to_thread(engraved_score, session, pixels)
+        found = await writing.run(engraved_score, session, pixels, sessions.limits)
         sessions.measure(session)
         return JSONResponse(found)
 

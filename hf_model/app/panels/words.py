@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hf_model.app.jobs import SUNG, Progress
+from hf_model.app.jobs import SCORE, SUNG, Progress
 from hf_model.app.limits import PageError
 from hf_model.app.page_json import as_sentence
-from hf_model.app.sessions import GONE, Session
+from hf_model.app.sessions import CHANGED, GONE, Session
 from hf_model.audio.grid import PIANO_SAMPLE_RATE, resampled_length
 from hf_model.audio.io import write_wav_blocks
 from hf_model.config import ConfigError
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from hf_model.lyrics.singing import SungMelody
 
 MISSING = "Singing words needs {name}, which is not installed on the server: pip install 'hummingface[lyrics]'."
-CHANGED = "The notes have changed meanwhile. Please try again."
 
 
 def sing(session: Session, lyrics: str, voice: str, language: str, progress: Progress) -> dict[str, Any]:
@@ -57,6 +56,7 @@ def sing(session: Session, lyrics: str, voice: str, language: str, progress: Pro
             if session.folder.is_dir():
                 raise
             raise PageError(GONE) from error
+        (session.folder / SCORE).unlink(missing_ok=True)  # it has the words before
         session.words = _words_of(sung, [note.onset for note in arranged.piano_notes])
     return {"version": version, "words": session.words, "warnings": [as_sentence(text) for text in sung.warnings]}
 
