@@ -77,8 +77,9 @@ def measure(
                 pairs.setdefault((system, sound), []).append((item.notes, transcribe(sounds[sound])))
         if OWN[-1] in found:
             notes = pairs[OWN[-1], "blended"][-1][1]
-            lead = choose_lead(notes, sounds["separated"], VOICE_STFT.sample_rate, side=sounds[SIDE])
-            lead = correct_octaves(lead, sounds["separated"], VOICE_STFT.sample_rate)
+            voice = sounds["separated"]
+            lead = choose_lead(notes, voice, sounds["mix"] - voice, VOICE_STFT.sample_rate, side=sounds[SIDE])
+            lead = correct_octaves(lead, voice, VOICE_STFT.sample_rate)
             pairs.setdefault((OWN[-1], SHIPS), []).append((item.notes, lead))
             if out and PICTURES.get(name, ("",))[0] == item.name:
                 shown = {sound: sounds[sound] for sound in SOUNDS[:2]}
