@@ -1,4 +1,4 @@
-"""The lead vocal among the notes of a song: soft phrases, and notes that are wider in stereo, are of others.
+"""The lead vocal among the notes of a song: soft phrases, soft doubtful notes, and ones wide in stereo are of others.
 
 The lead is nearly always in the middle of the stereo image; backing vocals, keyboards and guitars are beside it. What
 a separator leaves of instruments is softer than the lead for whole phrases, while single notes of the lead may be soft.
@@ -35,11 +35,13 @@ class LeadConfig:
     Attributes
     ----------
     least_confidence : float
-        0-1; notes with less are left out.
+        0-1; notes with less are left out whatever their level.
+    min_confidence, doubtful_db : float
+        Notes with less confidence than this are left out if they are softer than the lead's level by more than this.
     loud_share : float
         0.5-1: the lead's level is exceeded by the remaining share of the time with notes.
-    min_confidence, loud_db : float
-        Notes of this confidence, and softer than the lead's level by at most ``loud_db``, show what the lead is like.
+    loud_db : float
+        Confident notes that are softer than the lead's level by at most this show what the lead is like.
     phrase_rest : float
         Seconds; a rest as long ends a phrase.
     phrase_db, phrase_spreads : float
@@ -55,8 +57,9 @@ class LeadConfig:
     """
 
     least_confidence: float = 0.3
-    loud_share: float = 0.7
     min_confidence: float = 0.7
+    doubtful_db: float = 8.0
+    loud_share: float = 0.7
     loud_db: float = 12.0
     phrase_rest: float = 0.5
     phrase_db: float = 4.0
@@ -68,8 +71,9 @@ class LeadConfig:
     def __post_init__(self) -> None:
         """Check the ranges."""
         check_range("least_confidence", self.least_confidence, 0.0, 1.0)
-        check_range("loud_share", self.loud_share, 0.5, 1.0)
         check_range("min_confidence", self.min_confidence, 0.0, 1.0)
+        check_range("doubtful_db", self.doubtful_db, 0.0, 120.0)
+        check_range("loud_share", self.loud_share, 0.5, 1.0)
         check_range("loud_db", self.loud_db, 0.0, 120.0)
         check_range("phrase_rest", self.phrase_rest, 0.0, 60.0)
         check_range("phrase_db", self.phrase_db, 0.0, 120.0)
@@ -112,8 +116,9 @@ def choose_lead(
     confidence, durations = np.array([(note.confidence, note.duration) for note in notes]).T
     levels = note_levels(voice, sample_rate, notes)
     below = not_exceeded(levels, durations, config.loud_share) - levels
-    is_lead = confidence >= config.least_confidence
-    is_loud = (confidence >= config.min_confidence) & (below <= config.loud_db)
+    is_sure = confidence >= config.min_confidence
+    is_lead = (confidence >= config.least_confidence) & (is_sure | (below <= config.doubtful_db))
+    is_loud = is_sure & (below <= config.loud_db)
     if side is not None and is_loud.any():
         widths = note_widths(voice, side, sample_rate, notes)
         lead = not_exceeded(widths[is_loud], durations[is_loud], config.narrow_share)

@@ -72,6 +72,12 @@ def test_notes_that_are_left_out_do_not_join_phrases() -> None:
     assert choose_lead(sorted(found), voice(*EVEN), backing=0.0) == phrases(6)[:5]
 
 
+def test_doubtful_notes_must_be_nearer_to_the_lead() -> None:
+    found = [Note(note.onset, note.offset, note.pitch, confidence=0.5) for note in phrases(4, 0.3)]
+    assert choose_lead(found, voice(0, -6, -10, 0)) == [found[0], found[1], found[3]]
+    assert choose_lead(phrases(4, 0.3), voice(0, -6, -10, 0)) == phrases(4, 0.3)
+
+
 def test_unlikely_notes_are_left_out_at_any_level() -> None:
     assert choose_lead(notes(0.29), voice()) == []
 
