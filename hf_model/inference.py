@@ -25,6 +25,7 @@ from hf_model.preparation.models import Models, TranscriberLike, default_models
 from hf_model.preparation.octaves import correct_octaves
 from hf_model.preparation.separation import SOURCES, Separated, separate
 from hf_model.preparation.whistle import OCTAVES, lower_whistle, transcribe_whistle
+from hf_model.separator.voice_part import unblend
 from hf_model.transcriber.lead import choose_lead
 from hf_model.transcriber.pitch_curve import PitchCurve, trace
 
@@ -301,9 +302,9 @@ def _detect_notes(separated: Separated, tuning: float | None, models: Models | N
         return chosen.transcriber.transcribe(separated.voice.voice)
     if not separated.song.has_singing:
         return []
-    detected = chosen.song_transcriber.transcribe(separated.song.blended)
-    voice = separated.voice.voice
-    lead = choose_lead(detected, voice, VOICE_STFT.sample_rate, side=separated.song.side)
+    song, voice = separated.song, separated.voice.voice
+    detected = chosen.song_transcriber.transcribe(song.blended)
+    lead = choose_lead(detected, voice, unblend(voice, song.blended), VOICE_STFT.sample_rate, side=song.side)
     return correct_octaves(lead, voice, VOICE_STFT.sample_rate)
 
 

@@ -256,6 +256,16 @@ def test_notes_beside_the_lead_of_a_song_are_left_out(is_stereo: bool, expected:
     assert [round(note.pitch) for note in notes] == expected
 
 
+@pytest.mark.parametrize(("band", "n_left"), [(0.5, 5), (0.01, 6)])
+def test_soft_phrases_under_the_band_are_left_out(band: float, n_left: int) -> None:
+    tone = np.sin(2 * np.pi * 220 * np.arange(44100) / 44100)
+    sung = np.concatenate([level * tone for level in (0.5, 0.5, 0.5, 0.5, 0.5, 0.1)])
+    song = np.stack([sung, band * np.sin(np.arange(len(sung)) / 50)])
+    notes = [Note(k + 0.1, k + 0.5, 57.0, confidence=0.9) for k in range(6)]
+    models = Models(song_transcriber=GivenNotes(notes), separator=LeftSeparator())
+    assert len(transcribe(song, 44100, source="song", models=models)) == n_left
+
+
 def test_a_song_without_singing_is_silent() -> None:
     models = Models(song_transcriber=GivenNotes([Note(0.1, 0.4, 50.0)]), separator=LeftSeparator())
     silent = np.stack([0 * SONG[1], SONG[1]])

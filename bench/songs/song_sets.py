@@ -44,11 +44,14 @@ class SongItem:
         44.1 kHz.
     notes : list of Note
         The reference.
+    lead : ndarray, shape (sample,), optional
+        The true voice, mono at 16 kHz, where it is known and the reference is another transcriber's.
     """
 
     name: str
     mix: Stereo
     notes: list[Note]
+    lead: NDArray[np.float32] | None = None
 
     @property
     def seconds(self) -> float:
@@ -73,7 +76,7 @@ def read_set(name: str, mirror: Path, from_lead: Transcribe, *, unseen: bool = F
     if name == KARAOKE:
         yield from _karaoke(mirror / "ultrastar", unseen)
     elif name in (STEMS, OWN_STEMS):
-        yield from _stems(mirror / "everythingisfree", from_lead)
+        yield from _stems(mirror / "everythingisfree", from_lead, keep=name == STEMS)
     else:
         yield from _made(mirror / "pop909" / "POP909", lead=name == MADE)
 
@@ -86,13 +89,13 @@ def _karaoke(folder: Path, unseen: bool) -> Iterator[SongItem]:
             yield SongItem(path.stem, _stereo(path), sorted(notes))
 
 
-def _stems(folder: Path, from_lead: Transcribe) -> Iterator[SongItem]:
+def _stems(folder: Path, from_lead: Transcribe, *, keep: bool) -> Iterator[SongItem]:
     for path in sorted(folder.glob("*/lead.ogg")):
         lead, backing = _stereo(path), _stereo(path.with_name("backing.ogg"))
         n_samples = min(lead.shape[1], backing.shape[1])
         lead, backing = lead[:, :n_samples], backing[:, :n_samples]
-        notes = from_lead(resample(to_mono(lead), BAND_SAMPLE_RATE, VOICE_STFT.sample_rate))
-        yield SongItem(path.parent.name, lead + backing, notes)
+        mono = resample(to_mono(lead), BAND_SAMPLE_RATE, VOICE_STFT.sample_rate)
+        yield SongItem(path.parent.name, lead + backing, from_lead(mono), mono if keep else None)
 
 
 def _made(folder: Path, *, lead: bool) -> Iterator[SongItem]:

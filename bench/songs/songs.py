@@ -42,6 +42,9 @@ SIDE = "side"
 SHIPS = "what ships"
 """Blended, transcribed by the transcriber for songs, and reduced to the lead vocal."""
 
+CEILING = "the lead stem itself"
+"""What a perfect separation would give."""
+
 PICTURES = {MADE: ("045", 10.0), STEMS: ("lithium", 20.0)}
 """Song and start (seconds) of the pictures."""
 
@@ -77,9 +80,12 @@ def measure(
                 pairs.setdefault((system, sound), []).append((item.notes, transcribe(sounds[sound])))
         if OWN[-1] in found:
             notes = pairs[OWN[-1], "blended"][-1][1]
-            lead = choose_lead(notes, sounds["separated"], VOICE_STFT.sample_rate, side=sounds[SIDE])
-            lead = correct_octaves(lead, sounds["separated"], VOICE_STFT.sample_rate)
+            voice = sounds["separated"]
+            lead = choose_lead(notes, voice, sounds["mix"] - voice, VOICE_STFT.sample_rate, side=sounds[SIDE])
+            lead = correct_octaves(lead, voice, VOICE_STFT.sample_rate)
             pairs.setdefault((OWN[-1], SHIPS), []).append((item.notes, lead))
+            if item.lead is not None:
+                pairs.setdefault((OWN[-1], CEILING), []).append((item.notes, found[OWN[-1]](item.lead)))
             if out and PICTURES.get(name, ("",))[0] == item.name:
                 shown = {sound: sounds[sound] for sound in SOUNDS[:2]}
                 save_song_picture(out / f"songs_{name}.png", item.name, shown, item.notes, lead, PICTURES[name][1])

@@ -27,6 +27,11 @@ def blend(voice: NDArray[np.float32], backing: NDArray[np.float32]) -> NDArray[n
     return np.asarray(voice + np.float32(BACKING_SHARE) * backing, dtype=np.float32)
 
 
+def unblend(voice: NDArray[np.float32], blended: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Recover the accompaniment from the voice and what :func:`blend` made of it."""
+    return np.asarray((blended - voice) / np.float32(BACKING_SHARE), dtype=np.float32)
+
+
 def has_singing(voice: NDArray[np.float32], song: NDArray[np.float32]) -> bool:
     """Compare a separated voice with the song, second by second.
 
