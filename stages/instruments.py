@@ -27,7 +27,8 @@ def main() -> None:
     settings = _run.settings("instruments", InstrumentTraining)
 
     from hf_model.instruments.identifier import InstrumentIdentifier
-    from hf_model.training.instruments.fitting import Schedule, fit_instruments
+    from hf_model.instruments.network import InstrumentNetwork
+    from hf_model.training.instruments.fitting import Schedule, blend, fit_instruments
     from hf_model.training.instruments.scoring import calibrate, score_clips
 
     corpora = sorted(read_json(RAW / "corpora.json", "run dvc repro --force download"))
@@ -41,7 +42,10 @@ def main() -> None:
             tracker.log_metrics({"train/loss": loss}, step)
 
         schedule = Schedule(settings.steps, settings.learning_rate)
-        network = fit_instruments(clips, schedule, seed=settings.seed, progress=show)
+        start = InstrumentNetwork.from_pretrained(settings.start) if settings.start else None
+        network = fit_instruments(clips, schedule, network=start, seed=settings.seed, progress=show)
+        if settings.start and settings.start_share:
+            network = blend(InstrumentNetwork.from_pretrained(settings.start), network, settings.start_share, clips)
         groups = sorted({clip.group for clip in clips})
         network.facts = {"licence": "", "trained_on": ", ".join(groups), "clips": len(clips), "steps": settings.steps}
         network.save_pretrained(folder)
@@ -54,7 +58,8 @@ def main() -> None:
             "macro_f1": found.macro_f1,
             "calibration_error": found.calibration_error,
         }
-        network.save_pretrained(folder, calibration={"slope": slope, "shift": shift}, valid=figures)
+        calibration = {"slope": slope, "shift": shift, "prior": {"piano": settings.piano_odds}}
+        network.save_pretrained(folder, calibration=calibration, valid=figures)
     runs.end_run(tracker, KIND, FOLDER, figures)
     print(f"{KIND}: {len(clips)} clips, " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
 

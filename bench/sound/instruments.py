@@ -1,30 +1,44 @@
 """Which instrument is this? Accuracy, macro F1 and calibration on sounds that the network was never trained on.
 
-A sound font of another family, recorded songs' stems, a real piano and real voices. The stage ``instruments`` with the
-profile of that name trains the network.
+A sound font of another family (phrases, single notes, bands), recorded songs' stems, a real piano and real voices. The
+stage ``instruments`` with the profile of that name trains the network.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pretty_midi
 from numpy.typing import NDArray
 
 from bench.songs.source_clips import TEST_STEMS, read_mono, recorded_voices
-from hf_model.alignment.band_audio import TEST_FONT
+from bench.sound.piano_in_band import band_clips
+from hf_model.alignment.band_audio import TEST_FONT, find_font
+from hf_model.cli.inspection import MIN_SHOWN
 from hf_model.instruments.classes import VOICE, VOICES
 from hf_model.instruments.identifier import InstrumentIdentifier
 from hf_model.instruments.spectrogram import RATE
 from hf_model.piano.sampled import SampledPiano
 from hf_model.training.instruments.scoring import score_clips
 from hf_model.training.instruments.settings import InstrumentTraining, play_phrase, test_clips
+from hf_model.training.instruments.single_notes import note_clips
 from hf_model.weights import WEIGHTS
 
 SECONDS = 5.0
+
+REGIONS = ((21, 35), (36, 47), (48, 59), (60, 71), (72, 83), (84, 95), (96, 108))
+"""Keys, as MIDI numbers."""
+
+LAYERS = ((1, 1), (2, 4), (5, 8), (9, 16))
+"""Velocity layers of the recorded piano."""
+
+CLEAR_DB = -8.0
+"""Level of a piano that is clearly audible, relative to all other instruments together."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,13 +56,51 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"  expected calibration error of the half not used for calibration {other_half.calibration_error:.3f}")
     for name, other, count in found.confusions:
         print(f"  {name} taken for {other}: {count}")
+    notes = list(note_clips(find_font(TEST_FONT), 12, 9))
+    of_notes = score_clips(identifier, notes)
+    print(f"{TEST_FONT}, {len(notes)} single notes: accuracy {of_notes.accuracy:.3f}, macro F1 {of_notes.macro_f1:.3f}")
     for title, audios, wanted in real_sounds(arguments.mirror, arguments.piano):
         spans = [identifier.identify(audio) for audio in audios]
         tops = [top_instrument(span.probabilities) for span in spans]
         share = float(np.mean([top == wanted for top in tops])) if tops else float("nan")
         wrong = sorted({top for top in tops if top != wanted})
         print(f"{title}, {len(tops)} clips: called {wanted} {share:.3f}{', else ' + ', '.join(wrong) if wrong else ''}")
+    if arguments.piano is not None:
+        print_notes(identifier, arguments.piano)
+    print_bands(identifier, arguments.mirror)
     print_time(identifier)
+
+
+def print_notes(identifier: InstrumentIdentifier, folder: Path) -> None:
+    """Print how often the piano is first, and among the first two, by region and velocity layer of its notes."""
+    rows = []
+    for path in sorted(folder.rglob("*.ogg")):
+        named = re.fullmatch(r"([A-G]#?)(\d)v(\d+)", path.stem)
+        if named is None:
+            continue
+        key, layer = round(pretty_midi.note_name_to_number(named[1] + named[2])), int(named[3])
+        note = read_mono(path)
+        whole, cut = (identifier.identify(part).probabilities for part in (note, note[: round(SECONDS * RATE)]))
+        order = sorted((name for name in cut if name not in VOICES), key=lambda name: -cut[name])
+        rows.append((key, layer, order[0] == "piano", "piano" in order[:2], top_instrument(whole) == "piano"))
+    table = np.array(rows)
+    print(f"Salamander, uncut: called piano {table[:, 4].mean():.3f}")
+    for title, column, spans in (("keys", 0, REGIONS), ("velocity layers", 1, LAYERS)):
+        for low, high in spans:
+            part = table[(table[:, column] >= low) & (table[:, column] <= high)]
+            if len(part):
+                first, two = part[:, 2].mean(), part[:, 3].mean()
+                print(f"  {title} {low}-{high}: piano first {first:.2f}, among the first two {two:.2f} of {len(part)}")
+
+
+def print_bands(identifier: InstrumentIdentifier, mirror: Path) -> None:
+    """Print how often a piano is found in a band, and how often one is that is not there."""
+    clips = list(band_clips(mirror, TEST_FONT, 80))
+    chances = np.array([identifier.identify(clip.audio).probabilities["piano"] for clip in clips])
+    levels = np.array([clip.piano_db for clip in clips])
+    for title, chosen in (("with a clear piano", levels > CLEAR_DB), ("without a piano", np.isinf(levels))):
+        shown, likely = (float(np.mean(chances[chosen] > least)) for least in (MIN_SHOWN, 0.5))
+        print(f"bands {title}, {chosen.sum()}: piano shown {shown:.2f}, more likely than not {likely:.2f}")
 
 
 def windows(audio: NDArray[np.float32], most: int) -> list[NDArray[np.float32]]:

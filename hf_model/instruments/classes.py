@@ -74,3 +74,8 @@ POLYPHONIC = {
     *("distorted guitar", "strings", "harp", "brass", "synth pad"),
 }
 """Those that play chords."""
+
+DECAYING = {
+    *("piano", "electric piano", "harpsichord", "mallets", "acoustic guitar", "electric guitar", "bass", "harp"),
+}
+"""Those that are struck or plucked: each note dies away."""

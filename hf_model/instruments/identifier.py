@@ -42,11 +42,14 @@ class Span:
         Seconds.
     probabilities : mapping of str to float
         Of each class, 0-1, the most probable first. Several may sound at once. Empty for silence.
+    level : float
+        dB relative to the loudest part.
     """
 
     start: float
     end: float
     probabilities: Mapping[str, float]
+    level: float = 0.0
 
     @property
     def top(self) -> str:
@@ -65,6 +68,8 @@ class InstrumentIdentifier(OnnxModel):
         self._session = load_session(folder, settings=settings)
         scale = settings.get("calibration", {})
         self._slope, self._shift = float(scale.get("slope", 1.0)), float(scale.get("shift", 0.0))
+        odds = scale.get("prior", {})
+        self._prior = np.log([float(odds.get(name, 1.0)) for name in CLASSES])
 
     @classmethod
     def load(cls) -> Self:
@@ -72,7 +77,7 @@ class InstrumentIdentifier(OnnxModel):
         return cls.from_pretrained(WEIGHTS / "instruments")
 
     def identify(self, audio: NDArray[np.float32]) -> Span:
-        """Compute the probabilities of a whole recording: of a long one, the mean over its windows that sound.
+        """Compute the probabilities of a whole recording: of a long one, the mean over its windows.
 
         Parameters
         ----------
@@ -101,28 +106,37 @@ class InstrumentIdentifier(OnnxModel):
         starts = sorted({*range(0, last, round(STEP_SECONDS * FRAME_RATE)), last})
         mean_square = np.add.reduceat(np.square(audio, dtype=np.float64), np.arange(0, len(audio), RATE)) / RATE
         loudest = float(mean_square.max())
+        energies = np.array([power[start : start + length].sum(dtype=np.float64) for start in starts])
+        levels = 10.0 * np.log10(np.maximum(energies, 1e-20) / max(energies.max(), 1e-20))
         spans = []
         for at in range(0, len(starts), BATCH):
             part = starts[at : at + BATCH]
             clips = np.stack([power[start : start + length] for start in part])
             chances = 1.0 / (1.0 + np.exp(-self.logits(log_scaled(clips))))
-            for start, clip, row in zip(part, clips, chances, strict=True):
+            for start, clip, row, level in zip(part, clips, chances, levels[at : at + BATCH], strict=True):
                 begin, end = start / FRAME_RATE, min(seconds, (start + length) / FRAME_RATE)
                 is_silent = loudest < SILENCE or clip.max() < 1e-6 * power.max()
                 named = {} if is_silent else dict(zip(CLASSES, map(float, row), strict=True))
-                spans.append(Span(begin, end, _sorted(named)))
+                spans.append(Span(begin, end, _sorted(named), float(level)))
         return spans
 
     def logits(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float64]:
         """Compute calibrated logits (clip, class) of log-mel spectrograms (clip, frame, band)."""
         (logits,) = self._session.run(spectrogram=spectrograms)
-        return np.asarray(self._slope * logits.astype(np.float64) + self._shift)
+        return np.asarray(self._slope * logits.astype(np.float64) + self._shift + self._prior)
 
 
 def summarize(spans: Sequence[Span]) -> Span:
-    """Average the spans of a timeline in which something sounds."""
-    sounding = [span.probabilities for span in spans if span.probabilities]
-    means = {name: float(np.mean([item[name] for item in sounding])) for name in CLASSES} if sounding else {}
+    """Average the spans of a timeline in which something sounds, weighted by their amplitudes.
+
+    Where a note dies away, little is left to tell what it was; such windows must not outvote the one with its attack.
+    """
+    sounding = [span for span in spans if span.probabilities]
+    weights = [10.0 ** (span.level / 20.0) for span in sounding]
+    means = {
+        name: float(np.average([span.probabilities[name] for span in sounding], weights=weights))
+        for name in (CLASSES if sounding else ())
+    }
     return Span(spans[0].start, spans[-1].end, _sorted(means))
 
 

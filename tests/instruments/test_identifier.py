@@ -13,15 +13,22 @@ import torch
 from hf_model.audio.resampling import resample
 from hf_model.cli.main import main
 from hf_model.config import ConfigError
-from hf_model.instruments.classes import CLASSES, PROGRAMS, RANGES
+from hf_model.instruments.classes import CLASSES, INSTRUMENTS, PROGRAMS, RANGES
 from hf_model.instruments.config import InstrumentConfig
-from hf_model.instruments.identifier import CLIP_SECONDS, InstrumentIdentifier, default_identifier
+from hf_model.instruments.identifier import (
+    CLIP_SECONDS,
+    InstrumentIdentifier,
+    Span,
+    default_identifier,
+    summarize,
+)
 from hf_model.instruments.network import InstrumentNetwork
 from hf_model.instruments.spectrogram import RATE
 from hf_model.notes.note import Note
 from hf_model.piano.sampled import SampledPiano
 from hf_model.singer.composition import twinkle
 from hf_model.singer.synthesis import SingerConfig, sing
+from hf_model.weights import WEIGHTS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "twinkle.wav"
 
@@ -56,6 +63,45 @@ def test_a_timeline_names_what_sounds_when() -> None:
     assert all(span.end - span.start <= CLIP_SECONDS + 0.03 for span in spans)
 
 
+def _share_called_piano(sound: SampledPiano, velocities: tuple[int, ...], keys: range, seconds: float = 5.0) -> float:
+    tops = []
+    for key in keys:
+        for velocity in velocities:
+            audio = sound.render([Note(0.0, 0.9 * seconds, float(key), velocity)], round(seconds * 44100))[0]
+            probabilities = default_identifier().identify(resample(audio, 44100, RATE)).probabilities
+            tops.append(max(set(INSTRUMENTS) & set(probabilities), key=probabilities.__getitem__))
+    return tops.count("piano") / len(tops)
+
+
+@pytest.mark.parametrize("weights", ["piano", "piano_concert"])
+def test_single_notes_of_a_piano(weights: str) -> None:
+    sound = SampledPiano.load(WEIGHTS / weights, channels=1)
+    assert _share_called_piano(sound, (50, 80, 115), range(24, 92, 5)) > 0.9
+
+
+def test_a_note_that_dies_away_keeps_its_name() -> None:
+    sound = SampledPiano.load(WEIGHTS / "piano_concert", channels=1)
+    assert _share_called_piano(sound, (90,), range(28, 80, 6), seconds=16.0) > 0.8
+
+
+def test_soft_parts_do_not_outvote_loud_ones() -> None:
+    loud = Span(0.0, 5.0, dict.fromkeys(CLASSES, 0.0) | {"piano": 0.8}, 0.0)
+    soft = [Span(start, start + 5.0, dict.fromkeys(CLASSES, 0.0) | {"cello": 0.9}, -20.0) for start in (2.5, 5.0)]
+    silence = Span(7.5, 12.5, {}, -90.0)
+    found = summarize([loud, *soft, silence])
+    assert found.probabilities["piano"] == pytest.approx(0.8 / 1.2)
+    assert found.probabilities["cello"] == pytest.approx(2 * 0.1 * 0.9 / 1.2)
+    assert (found.start, found.end) == (0.0, 12.5)
+    assert summarize([silence]).top == "silence"
+
+
+def test_levels_are_relative_to_the_loudest_window() -> None:
+    audio = np.concatenate([_piano(_melody(), 8.0), 0.1 * _piano(_melody(), 8.0)])
+    levels = [span.level for span in default_identifier().timeline(audio)]
+    assert max(levels) == 0.0
+    assert levels[-1] == pytest.approx(-20.0, abs=6.0)
+
+
 def test_silence_and_short_clips() -> None:
     assert default_identifier().identify(np.zeros(2 * RATE, dtype=np.float32)).top == "silence"
     with pytest.raises(ConfigError, match="at least 1 s"):
@@ -71,6 +117,19 @@ def test_a_network_and_its_export(tmp_path: Path) -> None:
     with torch.no_grad():
         expected = network(torch.from_numpy(clips)).numpy()
     np.testing.assert_allclose(loaded.logits(clips), expected, atol=1e-4)
+
+
+def test_a_prior_multiplies_the_odds(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = InstrumentNetwork(InstrumentConfig(channels=(4, 8), width=16)).eval()
+    clips = np.random.default_rng(0).random((2, 77, 64)).astype(np.float32)
+    logits = []
+    for prior in ({}, {"piano": 4.0}):
+        network.save_pretrained(tmp_path, calibration={"slope": 2.0, "shift": 0.5, "prior": prior})
+        logits.append(InstrumentIdentifier.from_pretrained(tmp_path).logits(clips))
+    added = np.zeros(len(CLASSES))
+    added[CLASSES.index("piano")] = np.log(4.0)
+    np.testing.assert_allclose(logits[1] - logits[0], np.broadcast_to(added, (2, len(CLASSES))), atol=1e-6)
 
 
 def test_the_shipped_network_is_small() -> None:

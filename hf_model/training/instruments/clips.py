@@ -85,19 +85,22 @@ def font_clips(font: Path, n_clips: int, seed: int) -> Iterator[InstrumentClip]:
         for program, count in zip(programs, counts, strict=True):
             if count:
                 notes = [note for clip in range(count) for note in _phrase(name, clip, rng)]
-                yield from _rendered(Part(program, tuple(notes)), count, font, name, rng)
+                yield from rendered(Part(program, tuple(notes)), count, font, name, rng)
     for kit in (0, 8, 16, 25):
         notes = [note for clip in range(max(1, n_clips // 4)) for note in _drumming(clip, rng)]
-        yield from _rendered(Part(kit, tuple(notes), is_drum=True), max(1, n_clips // 4), font, DRUMS, rng)
+        yield from rendered(Part(kit, tuple(notes), is_drum=True), max(1, n_clips // 4), font, DRUMS, rng)
 
 
-def _rendered(part: Part, count: int, font: Path, name: str, rng: Generator) -> Iterator[InstrumentClip]:
+def rendered(
+    part: Part, count: int, font: Path, name: str, rng: Generator, group: str = ""
+) -> Iterator[InstrumentClip]:
+    """Render a part in a room of random size, and cut it into its clips; their group is the sound font by default."""
     seconds = count * (CLIP_SECONDS + GAP)
     sound = render_band([part], round(seconds * BAND_SAMPLE_RATE), font, reverb=int(rng.integers(0, 60)))
     audio = resample(to_mono(sound), BAND_SAMPLE_RATE, RATE)
     for index in range(count):
         start = round(index * (CLIP_SECONDS + GAP) * RATE)
-        clip = audio_clip(audio[start : start + round(CLIP_SECONDS * RATE)], {name}, font.name)
+        clip = audio_clip(audio[start : start + round(CLIP_SECONDS * RATE)], {name}, group or font.name)
         if clip is not None:
             yield clip
 

@@ -19,6 +19,7 @@ from hf_model.piano.sampled import SampledPiano
 from hf_model.singer.composition import compose
 from hf_model.training.instruments.clips import CLIP_SECONDS, InstrumentClip, audio_clip, font_clips, made_voice_clips
 from hf_model.training.instruments.recorded_clips import recorded_clips
+from hf_model.training.instruments.single_notes import note_clips, sung_note_clips
 
 WITHOUT_RECORDINGS = ("made",)
 """Names in the list of downloaded corpora that have no files."""
@@ -36,12 +37,20 @@ class InstrumentTraining:
         The highest one.
     fonts : tuple of str
         File names of General MIDI sound fonts, which FluidSynth plays; the more, the less the network learns of one.
-    font_clips : int
-        Clips of each class and sound font.
+    font_clips, note_clips : int
+        Clips of each class and sound font: phrases, and single notes over the whole range.
+    sung_notes : int
+        Single notes of synthetic voices.
     made_clips, piano_clips : int
         Phrases of synthetic voices, and of the sampled piano: these need neither FluidSynth nor recordings.
     recorded_clips : int
         Clips of each class and downloaded corpus.
+    start : str
+        Folder of the weights to start from; none for random ones.
+    start_share : float
+        How much of these remains in the weights after training, 0-1.
+    piano_odds : float
+        The odds of a piano are multiplied by this: it is asked for more often than the other classes.
     test_font : str
         A sound font that is not in ``fonts``. Half of its clips calibrate the probabilities, the other half measures.
         Without one, the network is measured on other synthetic voices and piano phrases.
@@ -52,9 +61,14 @@ class InstrumentTraining:
     learning_rate: float = 3.0e-3
     fonts: tuple[str, ...] = ()
     font_clips: int = 40
+    note_clips: int = 36
+    sung_notes: int = 0
     made_clips: int = 800
     piano_clips: int = 40
     recorded_clips: int = 500
+    start: str = ""
+    start_share: float = 0.0
+    piano_odds: float = 1.0
     test_font: str = ""
     seed: int = 0
 
@@ -63,9 +77,13 @@ class InstrumentTraining:
         check_range("steps", self.steps, 1, 10_000_000)
         check_range("learning_rate", self.learning_rate, 1e-8, 1.0)
         check_range("font_clips", self.font_clips, 1, 100_000)
+        check_range("note_clips", self.note_clips, 0, 100_000)
+        check_range("sung_notes", self.sung_notes, 0, 1_000_000)
         check_range("made_clips", self.made_clips, 4, 1_000_000)
         check_range("piano_clips", self.piano_clips, 1, 1_000_000)
         check_range("recorded_clips", self.recorded_clips, 0, 1_000_000)
+        check_range("start_share", self.start_share, 0.0, 1.0)
+        check_range("piano_odds", self.piano_odds, 1e-3, 1e3)
         check_range("seed", self.seed, 0, 2**31)
 
 
@@ -73,6 +91,9 @@ def training_clips(settings: InstrumentTraining, raw: Path, corpora: list[str]) 
     """Make or cut all clips to train on; errors as of the functions that make them."""
     for font in settings.fonts:
         yield from font_clips(find_font(font), settings.font_clips, settings.seed)
+        if settings.note_clips:
+            yield from note_clips(find_font(font), settings.note_clips, settings.seed)
+    yield from sung_note_clips(settings.sung_notes, settings.seed)
     yield from made_voice_clips(settings.made_clips, settings.seed)
     yield from piano_clips(settings.piano_clips, settings.seed)
     for corpus in corpora:
