@@ -48,7 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Measure or fit the chosen parts."""
     if options.fit:
-        fits = {"timing": fit, "keys": music_keys.fit, "structure": music_structure.fit, "chords": music_chords.fit}
+        fits = {
+            "timing": fit,
+            "calibration": music_calibration.fit,
+            "keys": music_keys.fit,
+            "structure": music_structure.fit,
+            "chords": music_chords.fit,
+        }
         for part in options.parts:
             if part in fits:
                 fits[part](options.mirror)

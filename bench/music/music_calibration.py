@@ -5,23 +5,28 @@ Also the tempo of librosa and the keys of music21 on the same performances.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.music import music_folk
-from bench.music.excerpts import jittered, sung
+from bench.music.excerpts import Performance, jittered, sung
 from hf_model.corpora.abc_tunes import Tune
-from hf_model.corpora.pop909_excerpts import Excerpt
+from hf_model.corpora.pop909_excerpts import Excerpt, is_development_song, read_excerpts
 from hf_model.evaluation.report import markdown_table
-from hf_model.music.key import Key, estimate_key, parse_key
+from hf_model.music.fitted import load_fitted, save_fitted
+from hf_model.music.key import Key, estimate_key, parse_key, score_keys
+from hf_model.music.meter import ESTIMATED, METERS
 from hf_model.music.remarks import LIKELY, UNSURE
-from hf_model.music.tempo import SAME_TEMPO, estimate_tempo
+from hf_model.music.tempo import SAME_TEMPO, confidence_features, estimate_tempo, find_reading
 from hf_model.notes.note import Note
 from hf_model.training.classification_scores import calibration_error
 from hf_model.training.meter_fitting import FAMILIES
+from hf_model.training.music_fitting import fit_confidence
 
 N_BINS = 5
 """Of equal width, in the expected calibration error."""
@@ -71,15 +76,48 @@ def _share_right(pairs: NDArray[np.float64], low: float, high: float) -> str:
     return f"{part[:, 1].mean():.2f} of {len(part)}" if len(part) else ""
 
 
-def _folk() -> Iterator[Truth]:
+def fit(mirror: Path) -> None:
+    """Fit the confidences of metre, tempo and key: tempo.json and key.json.
+
+    To the folk tunes for development and to jittered songs for development; each collection counts the same.
+    """
+    excerpts = [one for one in read_excerpts(mirror, held_out=False) if is_development_song(one.song)]
+    truths = [*_folk(music_folk.DEVELOPMENT), *_pop(excerpts, {"pop": jittered})]
+    sizes = Counter(one.kind for one in truths)
+    rows: dict[str, list[tuple[list[float], bool, float]]] = {"meter": [], "tempo": [], "key": []}
+    for one in truths:
+        weight = 1.0 / sizes[one.kind]
+        found = find_reading(one.notes, [METERS[name] for name in ESTIMATED])
+        is_family = FAMILIES[found.meter.name] == one.family
+        is_tempo = abs(estimate_tempo(one.notes).bpm / one.bpm - 1) <= SAME_TEMPO
+        rows["meter"].append((confidence_features(found.meter_share, found.evidence), is_family, weight))
+        rows["tempo"].append((confidence_features(found.tempo_share, found.evidence), is_tempo, weight))
+        if one.key is not None:
+            key, features = score_keys(one.notes)
+            rows["key"].append((features, (key.tonic, key.mode) == (one.key.tonic, one.key.mode), weight))
+    fitted = {}
+    for name, own in rows.items():
+        features, right, weights = map(np.array, zip(*own, strict=True))
+        fitted[name] = fit_confidence(features, right, weights)
+        print(f"{name}: {len(own)} estimates, right {np.average(right, weights=weights):.3f}: {fitted[name]}")
+    save_fitted("tempo", {**load_fitted("tempo"), "meter": fitted["meter"], "tempo": fitted["tempo"]})
+    save_fitted("key", {**load_fitted("key"), "certainty": fitted["key"]})
+
+
+def _folk(places: Sequence[int] = music_folk.MEASURED) -> Iterator[Truth]:
     for name in music_folk.COLLECTIONS:
-        for tune, family, number in music_folk.choose_tunes(name):
+        for tune, family, number in music_folk.choose_tunes(name, places):
             notes, bpm, _ = music_folk.perform(tune, family, np.random.default_rng([7, number]))
             yield Truth(f"folk ({name.capitalize()})", notes, family, bpm, true_key(tune, has_mode=name != "essen"))
 
 
-def _pop(excerpts: Sequence[Excerpt]) -> Iterator[Truth]:
-    for kind, perform in (("pop, jittered", jittered), ("pop, sung", sung)):
+PERFORMED: dict[str, Callable[[Excerpt], Performance]] = {"pop, jittered": jittered, "pop, sung": sung}
+
+
+def _pop(
+    excerpts: Sequence[Excerpt], kinds: Mapping[str, Callable[[Excerpt], Performance]] = PERFORMED
+) -> Iterator[Truth]:
+    for kind, perform in kinds.items():
         for one in excerpts:
             notes, beats, _ = perform(one)
             if len(notes) > 1:

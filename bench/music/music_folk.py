@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,10 @@ from hf_model.notes.note import Note
 from hf_model.training.meter_fitting import FAMILIES, MAX_ONSETS, UNITS
 
 COLLECTIONS = ("essen", "ryan")
-PER_FAMILY = 40
+MEASURED = (*range(40), *range(100, 500))
+DEVELOPMENT = (*range(40, 100), *range(500, 840))
+"""Places of a family's shuffled tunes that are measured, and that constants and confidences were chosen on."""
+
 BAR_ERROR, BARS = 0.12, 7
 """Seconds within which an estimated bar line is right; of so many bars, most must be."""
 
@@ -35,16 +40,15 @@ def measure() -> None:
                 print(f"{name}, {family}: {len(rows)}; {np.mean(rows, axis=0).round(3).tolist()}")
 
 
-def choose_tunes(name: str) -> list[tuple[Tune, str, int]]:
-    """Choose the same strains of each family of a collection: tune, family, number."""
+def choose_tunes(name: str, places: Sequence[int] = MEASURED) -> list[tuple[Tune, str, int]]:
+    """Choose the strains at these places of each family of a collection: tune, family, number."""
     tunes = [tune.longest_strain() for tune in read_collection(name)]
     usable = [tune for tune in tunes if tune.meter in UNITS and len(tune.bars) >= 7 and len(tune.notes) >= 20]
     chosen = []
     for family in SINGERS:
         own = [tune for tune in usable if FAMILIES[UNITS[tune.meter][0]] == family]
-        numbers = np.random.default_rng(7).permutation(len(own))[:PER_FAMILY]
-        if len(own) >= PER_FAMILY // 2:
-            chosen += [(own[k], family, int(k)) for k in numbers]
+        numbers = np.random.default_rng(7).permutation(len(own))
+        chosen += [(own[numbers[place]], family, int(numbers[place])) for place in places if place < len(own)]
     return chosen
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,12 @@ def load_fitted(name: str) -> dict[str, Any]:
     except ValueError as error:
         raise damaged(FOLDER / f"{name}.json", error) from error
     return values
+
+
+def logistic(weights: Sequence[float], features: Sequence[float]) -> float:
+    """Compute a probability by logistic regression; the first of the weights is the constant."""
+    logit = weights[0] + sum(weight * feature for weight, feature in zip(weights[1:], features, strict=True))
+    return 1.0 / (1.0 + math.exp(-logit))
 
 
 def save_fitted(name: str, values: dict[str, Any], folder: Path = FOLDER) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hf_model.config import ConfigError
-from hf_model.music.fitted import load_fitted
+from hf_model.music.fitted import load_fitted, logistic
 from hf_model.notes.note import Note, fold_to_keyboard
 from hf_model.notes.pitch import estimate_tuning
 
@@ -93,7 +93,7 @@ def estimate_key(notes: Sequence[Note], tuning: float | None = None) -> Key:
     """Estimate the key of a melody.
 
     Each of the 24 keys is scored by the share of the notes and of the time on each degree of its scale. The weights
-    were fitted to pop songs; a softmax of the scores gives the confidence.
+    were fitted to pop songs. The confidence is a logistic regression on :func:`confidence_features`.
 
     Parameters
     ----------
@@ -109,6 +109,12 @@ def estimate_key(notes: Sequence[Note], tuning: float | None = None) -> Key:
     """
     if not notes:
         return Key(0, "major", 0.0)
+    key, features = score_keys(notes, tuning)
+    return replace(key, confidence=logistic(key_model().certainty, features))
+
+
+def score_keys(notes: Sequence[Note], tuning: float | None = None) -> tuple[Key, list[float]]:
+    """Find the key with the best score, and what its confidence depends on; see :func:`estimate_key`."""
     if tuning is None:
         tuning = estimate_tuning([note.pitch for note in notes], [note.duration for note in notes])
     model = key_model()
@@ -118,7 +124,30 @@ def estimate_key(notes: Sequence[Note], tuning: float | None = None) -> Key:
     scores[1] += model.minor_bias
     scores *= model.scale * min(1.0, len(notes) / MIN_NOTES)
     mode, tonic = np.unravel_index(int(np.argmax(scores)), scores.shape)
-    return Key(int(tonic), MODES[mode], float(1.0 / np.exp(scores - scores.max()).sum()))
+    share = float(1.0 / np.exp(scores - scores.max()).sum())
+    return Key(int(tonic), MODES[mode]), confidence_features(share, counts, int(tonic), MODES[mode])
+
+
+def confidence_features(share: float, counts: NDArray[np.float64], tonic: int, mode: str) -> list[float]:
+    """Give what a confidence depends on.
+
+    Parameters
+    ----------
+    share : float
+        0-1: share of this key in the softmax of all keys' scores.
+    counts : ndarray, shape (12,)
+        Share of the notes on each pitch class.
+    tonic : int
+    mode : {"major", "minor"}
+
+    Returns
+    -------
+    list of float
+        Log-odds of the share, share of the notes in the natural scale, and 1 for a minor key.
+    """
+    scale = MAJOR_SCALE if mode == "major" else MINOR_SCALE
+    inside = sum(counts[(tonic + step) % 12] for step in scale)
+    return [math.log((share + 1e-6) / (1.0 - share + 1e-6)), float(inside), float(mode == "minor")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,13 +161,16 @@ class KeyModel:
     minor_bias : float
         Added to the score of minor keys.
     scale : float
-        Factor of all scores, which calibrates the confidence.
+        Factor of all scores.
+    certainty : tuple of float
+        Constant and weights of :func:`confidence_features`.
     """
 
     count_weights: NDArray[np.float64]
     time_weights: NDArray[np.float64]
     minor_bias: float
     scale: float
+    certainty: tuple[float, ...]
 
 
 @cache
@@ -146,7 +178,7 @@ def key_model() -> KeyModel:
     """Read the weights that ship, once per process."""
     fitted = load_fitted("key")
     counts, times = (np.array([fitted[name][mode] for mode in MODES]) for name in ("count_weights", "time_weights"))
-    return KeyModel(counts, times, fitted["minor_bias"], fitted["scale"])
+    return KeyModel(counts, times, fitted["minor_bias"], fitted["scale"], tuple(fitted["certainty"]))
 
 
 def shares(notes: Sequence[Note], tuning: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hf_model.config import check_choice, check_range
 from hf_model.music.beat_tracking import fit_beats, follow
-from hf_model.music.fitted import load_fitted
+from hf_model.music.fitted import load_fitted, logistic
 from hf_model.music.meter import (
     ESTIMATED,
     HALVES,
@@ -188,14 +188,10 @@ def estimate_tempo(
     if meter is not None:
         check_choice("meter", meter, METERS)
     end = max([duration or 0.0, *(note.offset for note in notes)])
-    line = sorted(notes)
-    onsets = np.array([note.onset for note in line])
-    pitches, durations = np.array([note.pitch for note in line]), np.array([note.duration for note in line])
-    pitches -= estimate_tuning(pitches, durations)
+    onsets = np.array(sorted(note.onset for note in notes))
     if len(onsets) < MIN_ONSETS:
         return _default_tempo(float(onsets[0]) if len(onsets) else 0.0, end, bpm, METERS[meter or "4/4"])
-    candidates = [METERS[name] for name in ((meter,) if meter else ESTIMATED)]
-    best = _find_reading(onsets, pitches, durations, candidates, bpm)
+    best = find_reading(notes, [METERS[name] for name in ((meter,) if meter else ESTIMATED)], bpm)
     if best.is_free and bpm is None and meter is None:
         return replace(_default_tempo(float(onsets[0]), end, FREE_TEMPO, METERS["4/4"]), confidence=0.0, is_free=True)
     beats, first = fit_beats(onsets, best.steps, best.meter.steps_per_beat)
@@ -214,26 +210,64 @@ def estimate_tempo(
 
 
 @dataclass(frozen=True, eq=False)
-class _Reading:
-    """An interpretation of the onsets: the step of each (step 0 begins a bar), the metre, beats per minute."""
+class Reading:
+    """An interpretation of the onsets.
+
+    Attributes
+    ----------
+    steps : ndarray of int, shape (note,)
+        Step of each onset; step 0 begins a bar.
+    meter : Meter
+    bpm : float
+        Beats per minute.
+    tempo_share, meter_share : float
+        0-1: share of all readings' probability that those with this tempo, and with this metre, have.
+    evidence : ndarray, shape (2,)
+        Mean log-likelihood of an onset's rhythm and of its timing.
+    other_meters : tuple of str
+        Metres that may be meant as well.
+    """
 
     steps: NDArray[np.int64]
     meter: Meter
     bpm: float
-    confidence: float
-    meter_confidence: float
+    tempo_share: float
+    meter_share: float
+    evidence: NDArray[np.float64]
     other_meters: tuple[str, ...]
-    is_free: bool
+
+    @property
+    def confidence(self) -> float:
+        """0-1: probability that the tempo is right."""
+        return _confidence("tempo", self.tempo_share, self.evidence)
+
+    @property
+    def meter_confidence(self) -> float:
+        """0-1: probability that the metre's family is right."""
+        return _confidence("meter", self.meter_share, self.evidence)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the onsets follow no steady beat."""
+        return _confidence("steady", 0.5, self.evidence) < 0.5
 
 
-def _find_reading(
-    onsets: NDArray[np.float64],
-    pitches: NDArray[np.float64],
-    durations: NDArray[np.float64],
-    meters: Sequence[Meter],
-    bpm: float | None,
-) -> _Reading:
-    """Score all rhythms, tempi and bar lines, and choose the metre and the tempo with the highest probability."""
+def find_reading(notes: Sequence[Note], meters: Sequence[Meter], bpm: float | None = None) -> Reading:
+    """Score all rhythms, tempi and bar lines, and choose the metre and the tempo with the highest probability.
+
+    Parameters
+    ----------
+    notes : sequence of Note
+        One voice, at least ``MIN_ONSETS`` notes.
+    meters : sequence of Meter
+        Candidates.
+    bpm : float, optional
+        Beats per minute if known.
+    """
+    line = sorted(notes)
+    onsets = np.array([note.onset for note in line])
+    pitches, durations = np.array([note.pitch for note in line]), np.array([note.duration for note in line])
+    pitches -= estimate_tuning(pitches, durations)
     if bpm is None:
         # All metres share the grids: a step is a sixteenth in one and an eighth in another.
         shortest, longest = 60.0 / (MAX_TEMPO * 4), 60.0 / (MIN_TEMPO * 4)
@@ -257,19 +291,25 @@ def _find_reading(
     best = int(np.argmax(np.where(is_near, inside, -1.0)))
     steps = grids.steps[:, table.grids[best]] - grids.steps[0, table.grids[best]] + table.places[best]
     evidence = table.features[best, :2] / (len(onsets) - 1)
-    confidence = _confidence("tempo", float(share[is_near].sum()), evidence)
-    meter_confidence = _confidence("meter", float(of_meter[chosen]), evidence)
-    is_free = _confidence("steady", 0.5, evidence) < 0.5
-    return _Reading(
-        steps, meters[chosen], float(table.bpm[best]), confidence, meter_confidence, _others(meters, of_meter), is_free
+    return Reading(
+        steps,
+        meters[chosen],
+        float(table.bpm[best]),
+        float(share[is_near].sum()),
+        float(of_meter[chosen]),
+        evidence,
+        _others(meters, of_meter),
     )
 
 
 def _confidence(name: str, share: float, evidence: NDArray[np.float64]) -> float:
-    """Compute the probability that an estimate is right, from its share of the readings' and how well onsets fit."""
-    constant, odds, rhythm, fit = load_fitted("tempo")[name]
-    logit = math.log((share + 1e-3) / (1.0 - share + 1e-3))
-    return 1.0 / (1.0 + math.exp(-(constant + odds * logit + rhythm * evidence[0] + fit * evidence[1])))
+    """Compute the probability that an estimate is right."""
+    return logistic(load_fitted("tempo")[name], confidence_features(share, evidence))
+
+
+def confidence_features(share: float, evidence: NDArray[np.float64]) -> list[float]:
+    """Give what a confidence depends on: log-odds of the share of the readings, and how well the onsets fit."""
+    return [math.log((share + 1e-3) / (1.0 - share + 1e-3)), *map(float, evidence)]
 
 
 def _others(meters: Sequence[Meter], shares: NDArray[np.float64]) -> tuple[str, ...]:
@@ -288,7 +328,7 @@ def _most_probable_tempo(bpm: NDArray[np.float64], share: NDArray[np.float64]) -
     return float(bpm[order][int(near.argmax())])
 
 
-def _constant_beats(onsets: NDArray[np.float64], reading: _Reading, beat: float) -> tuple[NDArray[np.float64], int]:
+def _constant_beats(onsets: NDArray[np.float64], reading: Reading, beat: float) -> tuple[NDArray[np.float64], int]:
     """Place beats of one length, with the phase of the onsets."""
     places = reading.steps / reading.meter.steps_per_beat
     start = float(np.median(onsets - places * beat))

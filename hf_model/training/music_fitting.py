@@ -63,6 +63,35 @@ def fit_key(segments: Sequence[tuple[Sequence[Note], Key]]) -> dict[str, Any]:
     }
 
 
+def fit_confidence(features: Float, right: NDArray[np.bool_], weights: Float) -> list[float]:
+    """Fit the logistic regression of a confidence.
+
+    Parameters
+    ----------
+    features : ndarray, shape (estimate, feature)
+    right : ndarray of bool, shape (estimate,)
+        Whether the estimate was right.
+    weights : ndarray, shape (estimate,)
+        How much each counts.
+
+    Returns
+    -------
+    list of float
+        The constant and the weights of :func:`hf_model.music.fitted.logistic`.
+    """
+    table = np.column_stack([np.ones(len(features)), features])
+    share = weights / weights.sum()
+
+    def loss(values: Float) -> tuple[float, Float]:
+        logits = table @ values
+        misses = 1.0 / (1.0 + np.exp(-logits)) - right
+        value = share @ (np.logaddexp(0.0, logits) - right * logits) + 1e-3 * values @ values
+        return float(value), (share * misses) @ table + 2e-3 * values
+
+    values = minimize(loss, np.zeros(table.shape[1]), jac=True, method="L-BFGS-B").x
+    return [round(float(value), 2) for value in values]
+
+
 def fit_intervals(melodies: Sequence[tuple[Sequence[Note], Key]]) -> dict[str, Any]:
     """Count the intervals on each degree of the scale, each melody the same.
 
