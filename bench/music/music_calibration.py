@@ -97,8 +97,8 @@ def fit(mirror: Path) -> None:
             rows["key"].append((features, (key.tonic, key.mode) == (one.key.tonic, one.key.mode), weight))
     fitted = {}
     for name, own in rows.items():
-        features, right, weights = map(np.array, zip(*own, strict=True))
-        fitted[name] = fit_confidence(features, right, weights)
+        table, right, weights = (np.array(column) for column in zip(*own, strict=True))
+        fitted[name] = fit_confidence(table, right, weights)
         print(f"{name}: {len(own)} estimates, right {np.average(right, weights=weights):.3f}: {fitted[name]}")
     save_fitted("tempo", {**load_fitted("tempo"), "meter": fitted["meter"], "tempo": fitted["tempo"]})
     save_fitted("key", {**load_fitted("key"), "certainty": fitted["key"]})

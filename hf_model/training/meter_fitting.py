@@ -40,9 +40,6 @@ RHYTHM_FACTOR, SLOWER_POP = 2.5, -3.0
 """Factor of the rhythms' fitted weight, and log-odds of pop songs by octaves of the tempo: the best decisions, chosen
 on other tunes and on pop songs that were sung and transcribed. In the likelihood a few odd tunes count for much."""
 
-TRIPLE_ODDS = 0.8
-"""Log-odds added to 3/4, chosen on other tunes: the tunes of the fit are dances, most of them in two or four."""
-
 TEMPO_PRIOR = {4: (-0.4, -4.0), 6: (1.8, -5.5)}
 """Of folk tunes: log-odds by octaves from the usual tempo, and by their square, by steps per beat; set by hand, since
 nothing says how fast these tunes are sung: listeners tap quarters at 70 to 140 a minute, and dotted quarters at 45 to
@@ -260,7 +257,7 @@ def as_table(rhythms: Sequence[Rhythm], weights: Sequence[float]) -> dict[str, A
         "rhythms": [
             {
                 "meter": rhythm.meter.name,
-                "bias": round(bias + TRIPLE_ODDS * (rhythm.meter.name == "3/4"), 3),
+                "bias": bias,
                 "tempo": np.round([rhythm.tempo[0] + slower(rhythm), rhythm.tempo[1]], 2).tolist(),
                 "log_transitions": np.round(rhythm.log_transitions, 2).tolist(),
                 "log_accents": np.round(rhythm.log_accents, 2).tolist(),
