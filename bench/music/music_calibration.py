@@ -31,6 +31,9 @@ from hf_model.training.music_fitting import fit_confidence
 N_BINS = 5
 """Of equal width, in the expected calibration error."""
 
+N_RANDOM, RANDOM_WEIGHT = 60, 0.25
+"""Recordings without a beat whose tempi count as wrong, and how much they count beside a collection."""
+
 WORDS = {"a guess": (0.0, UNSURE), "likely": (UNSURE, LIKELY), "without a word": (LIKELY, 1.01)}
 """What is told at which confidence."""
 
@@ -79,7 +82,8 @@ def _share_right(pairs: NDArray[np.float64], low: float, high: float) -> str:
 def fit(mirror: Path) -> None:
     """Fit the confidences of metre, tempo and key: tempo.json and key.json.
 
-    To the folk tunes for development and to jittered songs for development; each collection counts the same.
+    To the folk tunes for development and to jittered songs for development; each collection counts the same. Random
+    onsets are wrong tempi.
     """
     excerpts = [one for one in read_excerpts(mirror, held_out=False) if is_development_song(one.song)]
     truths = [*_folk(music_folk.DEVELOPMENT), *_pop(excerpts, {"pop": jittered})]
@@ -95,6 +99,9 @@ def fit(mirror: Path) -> None:
         if one.key is not None:
             key, features = score_keys(one.notes)
             rows["key"].append((features, (key.tonic, key.mode) == (one.key.tonic, one.key.mode), weight))
+    for number in range(N_RANDOM):
+        found = find_reading(_random_notes(number), [METERS[name] for name in ESTIMATED])
+        rows["tempo"].append((confidence_features(found.tempo_share, found.evidence), False, RANDOM_WEIGHT / N_RANDOM))
     fitted = {}
     for name, own in rows.items():
         table, right, weights = (np.array(column) for column in zip(*own, strict=True))
@@ -102,6 +109,12 @@ def fit(mirror: Path) -> None:
         print(f"{name}: {len(own)} estimates, right {np.average(right, weights=weights):.3f}: {fitted[name]}")
     save_fitted("tempo", {**load_fitted("tempo"), "meter": fitted["meter"], "tempo": fitted["tempo"]})
     save_fitted("key", {**load_fitted("key"), "certainty": fitted["key"]})
+
+
+def _random_notes(number: int) -> list[Note]:
+    """Give notes without a beat."""
+    onsets = np.cumsum(np.exp(np.random.default_rng([3, number]).normal(np.log(0.4), 0.5, 50)))
+    return [Note(float(onset), float(onset) + 0.1, 60.0) for onset in onsets]
 
 
 def _folk(places: Sequence[int] = music_folk.MEASURED) -> Iterator[Truth]:
