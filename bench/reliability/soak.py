@@ -57,14 +57,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the load and print the summary."""
-    from bench.reliability.reliability import as_table, save
+    from bench.reliability.reliability import as_table, read_kept, save
 
     if not options.report:
         soak(options.minutes, options.every, options.visitors, options.log, live=options.live)
     command = command_of(options.minutes, options.every, options.visitors) + (" --live" if options.live else "")
-    rows = rows_of(read_log(options.log), command)
-    if not options.live:
-        save("soak", rows)
+    rows = rows_of(read_log(options.log), command, "page with live recordings" if options.live else "page")
+    # an upload and a live recording are two measurements: each keeps the rows of the other
+    others = [row for row in read_kept().get("soak", []) if ("--live" in row["command"]) != options.live]
+    save("soak", [*others, *rows] if options.live else [*rows, *others])
     print(as_table(rows))
 
 
@@ -182,8 +183,8 @@ def quarters(samples: Sequence[Sample], value: Callable[[Sample], float]) -> tup
     return float(first), float(last)
 
 
-def rows_of(samples: Sequence[Sample], command: str) -> list[dict[str, str]]:
-    """Summarise the samples: rows of reports/reliability.md."""
+def rows_of(samples: Sequence[Sample], command: str, what: str = "page") -> list[dict[str, str]]:
+    """Summarise the samples: rows of reports/reliability.md, about ``what``."""
     steady = samples[int(WARM * len(samples)) :]
     memory = growth(steady, lambda sample: sample.rss_mb)
     latency = quarters(steady, lambda sample: sample.latency)
@@ -191,8 +192,8 @@ def rows_of(samples: Sequence[Sample], command: str) -> list[dict[str, str]]:
     load = os.getloadavg()[0]
     hours = samples[-1].minutes / 60
 
-    def row(what: str, target: str, result: str) -> dict[str, Any]:
-        return {"what": f"page, {hours:.1f} hours: {what}", "target": target, "result": result, "command": command}
+    def row(measure: str, target: str, result: str) -> dict[str, Any]:
+        return {"what": f"{what}, {hours:.1f} hours: {measure}", "target": target, "result": result, "command": command}
 
     return [
         row("conversions, all right", "all", str(len(samples))),
