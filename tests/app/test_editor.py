@@ -208,7 +208,7 @@ def test_everything_is_edited_with_the_keyboard(editor: Editor, tmp_path: Path) 
     editor.press("ArrowUp", "ArrowUp")
     assert editor.announced() == f"D4, {before[1][1]:.1f} s, moved to E4"
     editor.press("Shift+ArrowUp", "ArrowDown")
-    assert editor.keys()[1] == "E♭5"
+    assert editor.keys()[1] == "D♯5"
     page.wait_for_timeout(800)
     editor.press("Alt+ArrowRight", "Alt+ArrowRight", "Alt+ArrowLeft")
     assert editor.rows()[1][1] == pytest.approx(before[1][1] + 0.01, abs=0.006)
@@ -455,7 +455,7 @@ def test_uncertain_notes_are_checked_one_by_one(chromium, page_server: PageServe
     assert page.inner_text("#check-words").startswith("2 of 2: G4")
     page.focus("#roll")
     page.keyboard.press("ArrowUp")
-    assert page.inner_text("#check-words").startswith("2 of 2: A♭4")
+    assert page.inner_text("#check-words").startswith("2 of 2: G♯4")
     page.click("#check-delete")
     assert page.is_hidden("#review")
     assert page.is_hidden("#check")
