@@ -149,15 +149,15 @@ def audit_labels(track: Track, notes: Sequence[Note], name: str = "") -> Audit:
     shift, transposition, after = _search(pitch, ordered)
     if after - before < MIN_GAIN or after < MIN_AGREEMENT:
         shift, transposition, after = 0, 0, before
+    tracked = _tracked(pitch, ordered, shift)
+    if tracked < MIN_TRACKED:
+        return Audit(name, 0.0, 0, [], [], before, len(ordered), (), tracked)
     seconds = shift / FRAME_RATE
     moved = _moved(ordered, seconds, transposition)
     # labels that would lie outside the recording were perhaps cut where they were shifted: not missing apart from that
     first, last = max(0.0, -seconds), len(pitch) / FRAME_RATE - max(0.0, seconds)
     missing = [onset for onset in _missing(track, pitch, moved) if first <= onset < last]
     disagreeing = _disagreeing(track, moved)
-    tracked = _tracked(pitch, ordered, shift)
-    if tracked < MIN_TRACKED:
-        return Audit(name, 0.0, 0, [], [], before, len(ordered), (), tracked)
     faults = []
     if transposition:
         faults.append("octave" if transposition % 12 == 0 else "transposition")
@@ -281,11 +281,12 @@ def _missing(track: Track, pitch: NDArray[np.float64], notes: Sequence[Note]) ->
     free = np.isfinite(pitch) & ~covered
     least = np.percentile(track.level, 95) - MISSED_LEVEL if track.level.size else 0.0
     edges = np.flatnonzero(np.diff(np.concatenate([[False], free, [False]]).astype(int)))
-    sung = [note.pitch for note in notes] or [0.0]
+    labelled = [note.pitch for note in notes] or [0.0]
+    lowest, highest = min(labelled) - FOREIGN, max(labelled) + FOREIGN
     onsets = []
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
         stretch = pitch[start:stop]
-        if not min(sung) - FOREIGN < np.median(stretch) < max(sung) + FOREIGN:
+        if not lowest < np.median(stretch) < highest:
             continue
         steady = np.abs(stretch - np.median(stretch)) < NEAR
         is_loud = np.median(track.level[start:stop]) > least

@@ -18,7 +18,7 @@ from hf_model.instruments.classes import DRUMS, POLYPHONIC, PROGRAMS, RANGES, VO
 from hf_model.instruments.spectrogram import FRAME_RATE, RATE, mel_power
 from hf_model.notes.note import Note
 from hf_model.singer.composition import compose
-from hf_model.singer.synthesis import SingerConfig, sing
+from hf_model.singer.synthesis import SingerConfig, Song, sing
 
 CLIP_SECONDS = 5.0
 
@@ -160,6 +160,15 @@ def _drumming(clip: int, rng: Generator) -> list[Note]:
     return notes
 
 
+def sung_clip(song: Song, style: str, group: str) -> InstrumentClip | None:
+    """Make a clip of what the singing synthesizer sang in a style; None if it is silent."""
+    names = {WHISTLING} if song.voice == "whistle" else {VOICE, KIND_OF_VOICE[song.voice]}
+    if style == "hum" and song.voice != "whistle":
+        names.add("humming")
+    audio = resample(song.audio, song.sample_rate, RATE)[: round(CLIP_SECONDS * RATE)]
+    return audio_clip(audio, names, group)
+
+
 def made_voice_clips(n_clips: int, seed: int) -> Iterator[InstrumentClip]:
     """Sing phrases with made voices: men, women, children, humming and whistling."""
     for index in range(n_clips):
@@ -171,10 +180,6 @@ def made_voice_clips(n_clips: int, seed: int) -> Iterator[InstrumentClip]:
         score = [replace(note, pitch=float(np.clip(note.pitch + shift, 36, 88))) for note in phrase]
         config = SingerConfig(max_lead=0.2, max_tail=0.1, speech=0.0, style=style)
         song = sing(score, number, config)
-        names = {WHISTLING} if song.voice == "whistle" else {VOICE, KIND_OF_VOICE[song.voice]}
-        if style == "hum" and song.voice != "whistle":
-            names.add("humming")
-        audio = resample(song.audio, song.sample_rate, RATE)[: round(CLIP_SECONDS * RATE)]
-        clip = audio_clip(audio, names, "made voices")
+        clip = sung_clip(song, style, "made voices")
         if clip is not None:
             yield clip

@@ -10,9 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from hf_model.alignment.band import Part
-from hf_model.audio.resampling import resample
-from hf_model.instruments.classes import DRUMS, PROGRAMS, RANGES, VOICE, WHISTLING
-from hf_model.instruments.spectrogram import RATE
+from hf_model.instruments.classes import DRUMS, PROGRAMS, RANGES
 from hf_model.notes.note import HIGHEST_KEY, LOWEST_KEY, Note
 from hf_model.singer.composition import compose
 from hf_model.singer.synthesis import SingerConfig, sing
@@ -20,10 +18,9 @@ from hf_model.training.instruments.clips import (
     BEYOND,
     CLIP_SECONDS,
     GAP,
-    KIND_OF_VOICE,
     InstrumentClip,
-    audio_clip,
     rendered,
+    sung_clip,
 )
 
 MORE_PROGRAMS = {"piano": (3,)}
@@ -103,10 +100,6 @@ def sung_note_clips(n_clips: int, seed: int) -> Iterator[InstrumentClip]:
         note = replace(first, onset=onset, offset=onset + float(rng.uniform(0.4, 4.0)), pitch=pitch)
         style = ("", "hum", "syllable", "")[index % 4]
         song = sing([note], number, SingerConfig(max_lead=0.2, max_tail=0.5, speech=0.0, style=style))
-        names = {WHISTLING} if song.voice == "whistle" else {VOICE, KIND_OF_VOICE[song.voice]}
-        if style == "hum" and song.voice != "whistle":
-            names.add("humming")
-        audio = resample(song.audio, song.sample_rate, RATE)[: round(CLIP_SECONDS * RATE)]
-        clip = audio_clip(audio, names, "made voices, notes")
+        clip = sung_clip(song, style, "made voices, notes")
         if clip is not None:
             yield clip
